@@ -1,0 +1,102 @@
+"""Parameters and FLOPs of a decoder-only transformer, and the accounting models that turn tokens into compute.
+
+Accounting models, with N the non-embedding parameters and T the processed tokens (prompt + response, over all rollouts):
+
+| name  | FLOPs                      | counts                                                                          |
+|-------|----------------------------|---------------------------------------------------------------------------------|
+| 6N    | 6 N T                      | the update alone: forward 2NT, backward 4NT (arXiv 2509.25300, App. C.1)         |
+| 8N    | 8 N T                      | plus generation, 2NT                                                            |
+| 12N   | 12 N T                     | plus old log-probabilities and the reference pass, 2NT each                     |
+| exact | sum of `Flops` as executed | matrix products of every pass that was run, attention and output head included  |
+
+2N per token for a forward pass and 4N for a backward one: Kaplan et al. 2020, arXiv 2001.08361, section 2.1.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Accounting = Literal["6N", "8N", "12N", "exact"]
+FACTORS: dict[str, int] = {"6N": 6, "8N": 8, "12N": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The shape of a Qwen2-style decoder: RMSNorm, RoPE, grouped-query attention with biased q, k, v, SwiGLU."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    vocab: int
+    tied_embeddings: bool = True
+
+    @property
+    def params(self) -> int:
+        """Non-embedding parameters, N: everything but the token embedding and the output head."""
+        d, q, kv = self.hidden, self.heads * self.head_dim, self.kv_heads * self.head_dim
+        attention = d * q + q + 2 * (d * kv + kv) + q * d
+        mlp = 3 * d * self.intermediate
+        return self.layers * (attention + mlp + 2 * d) + d
+
+    @property
+    def params_total(self) -> int:
+        """All parameters, embedding and (untied) output head included."""
+        return self.params + self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
+
+    @property
+    def matmul_params(self) -> int:
+        """Weights that multiply each token in the blocks: N without norms and biases."""
+        d, q, kv = self.hidden, self.heads * self.head_dim, self.kv_heads * self.head_dim
+        return self.layers * (d * q + 2 * d * kv + q * d + 3 * d * self.intermediate)
+
+
+def forward_flops(arch: Architecture, tokens: int, context: float, predicted: int | None = None) -> int:
+    """FLOPs of one forward pass over `tokens` tokens: 2 per weight and token, plus attention and the output head.
+
+    Args:
+        arch: the model.
+        tokens: how many tokens go through the blocks.
+        context: the mean number of keys each token attends to (causal: about half the sequence length).
+        predicted: how many tokens get logits; all of them when None.
+    """
+    attention = 4 * arch.layers * arch.heads * arch.head_dim * context * tokens  # QK' and AV, 2 FLOPs a product
+    head = 2 * arch.hidden * arch.vocab * (tokens if predicted is None else predicted)
+    return round(2 * arch.matmul_params * tokens + attention + head)
+
+
+def training_flops(arch: Architecture, tokens: int, context: float, predicted: int | None = None) -> int:
+    """FLOPs of a forward and a backward pass: the backward one costs twice the forward one."""
+    return 3 * forward_flops(arch, tokens, context, predicted)
+
+
+def accounted_flops(accounting: str, params: float, tokens: float) -> float:
+    """Compute of `tokens` processed tokens under a 6N, 8N or 12N accounting model, FLOPs."""
+    return FACTORS[accounting] * params * tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """FLOPs of one GRPO step, split by phase, as executed."""
+
+    rollout: int = 0
+    old_logprobs: int = 0
+    reference: int = 0
+    update: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.rollout + self.old_logprobs + self.reference + self.update
+
+
+#: The dense Qwen2.5 models: published shapes (Qwen2.5 technical report, arXiv 2412.15115, and the model cards).
+QWEN25: dict[str, Architecture] = {
+    "0.5B": Architecture(896, 24, 14, 2, 64, 4864, 151936, tied_embeddings=True),
+    "1.5B": Architecture(1536, 28, 12, 2, 128, 8960, 151936, tied_embeddings=True),
+    "3B": Architecture(2048, 36, 16, 2, 128, 11008, 151936, tied_embeddings=True),
+    "7B": Architecture(3584, 28, 28, 4, 128, 18944, 152064, tied_embeddings=False),
+    "14B": Architecture(5120, 48, 40, 8, 128, 13824, 152064, tied_embeddings=False),
+    "32B": Architecture(5120, 64, 40, 8, 128, 27648, 152064, tied_embeddings=False),
+    "72B": Architecture(8192, 80, 64, 8, 128, 29568, 152064, tied_embeddings=False),
+}

@@ -1,0 +1,42 @@
+"""What every engine is: it turns one planned run into records, and does nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rlaw.plan import Run
+from rlaw.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where an engine may write, and which attempt this is.
+
+    Attributes:
+        folder: the run's own folder; checkpoints go to `folder/checkpoints`.
+        cache: shared between runs, content-addressed: base checkpoints, compiled programs.
+        attempt: 1, 2, …; stands in every record.
+    """
+
+    folder: Path
+    cache: Path
+    attempt: int = 1
+
+
+class Engine(Protocol):
+    """Turns one planned run into records. Storing, retrying, smoothing and choosing runs live elsewhere."""
+
+    name: str
+
+    def check(self, run: Run) -> None:
+        """Raises EngineError, naming what is missing (a package, a device, weights), before any compute is spent."""
+        ...
+
+    def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
+        """Yields records in step order, `RunStarted` first; goes on from the newest good checkpoint in the workspace.
+
+        A record counts as kept once the next one is asked for. Closing the iterator saves a checkpoint, stops the run
+        and frees its devices.
+        """
+        ...

@@ -1,0 +1,191 @@
+"""What a run tells: one frozen record per event, one line of JSON per record, a checksum on every line.
+
+Every record names its run and attempt. Whatever depends on the clock stands under `time` and `seconds`, so that two
+runs of the same study are equal but for these (`timeless`). Numbers that JSON cannot hold (NaN, infinities) are
+written as null and named in `nonfinite`, so that a line stays valid JSON and nothing is lost.
+"""
+
+import json
+import math
+import zlib
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from rlaw.errors import StoreError
+
+CLOCK_FIELDS = ("time", "seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An event of one attempt at one run."""
+
+    kind: ClassVar[str]
+    run: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Record):
+    """An attempt begins: what is run, on what, from which step on (`resumed_at` 0: from the start)."""
+
+    kind: ClassVar[str] = "run_started"
+    study: str
+    arm: str
+    family: str
+    model: str
+    variant: str
+    params: int
+    params_total: int
+    seed: int
+    tau: float
+    group_size: int
+    task: str
+    order: str
+    prompts: int
+    steps: int
+    resumed_at: int
+    engine: str
+    threads: int
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, str] = field(default_factory=dict)
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseTrained(Record):
+    """The checkpoint that RL starts from is there: pretrained now, or taken from the cache under the same digest."""
+
+    kind: ClassVar[str] = "base_trained"
+    digest: str
+    steps: int
+    tokens: int
+    compute_flops: int
+    cross_entropy: float
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step(Record):
+    """One RL step. Tokens and FLOPs are this step's, `data_size` and `unique_prompts` count from the start."""
+
+    kind: ClassVar[str] = "step"
+    step: int
+    prompts: int
+    data_size: int
+    unique_prompts: int
+    prompt_tokens: int
+    response_tokens: int
+    flops: dict[str, int]
+    reward_mean: float
+    reward_std: float
+    zero_variance_share: float
+    loss: float
+    kl: float
+    entropy: float
+    clip_share: float
+    grad_norm: float
+    learning_rate: float
+    response_length: float
+    truncated_share: float
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated(Record):
+    """One benchmark after `step` RL steps. `correct[i]` of `samples` answers to item i were right.
+
+    `data_size`, `tokens` and `compute_flops` (by accounting model) count from the start of RL.
+    """
+
+    kind: ClassVar[str] = "evaluated"
+    step: int
+    benchmark: str
+    items: int
+    samples: int
+    correct: list[int]
+    test_loss: float
+    response_length: float
+    truncated_share: float
+    data_size: int
+    tokens: int
+    compute_flops: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Record):
+    """All steps done. `weights` is the SHA-256 of the final weights."""
+
+    kind: ClassVar[str] = "run_finished"
+    step: int
+    checkpoint: str
+    weights: str
+    diverged: bool = False
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInterrupted(Record):
+    """Stopped from outside after `step`; the next attempt goes on from the newest checkpoint."""
+
+    kind: ClassVar[str] = "run_interrupted"
+    step: int
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Record):
+    """The run could not go on. Data, not a crash of the study; it never counts as a wrong answer."""
+
+    kind: ClassVar[str] = "run_failed"
+    step: int
+    cause: str
+    text: str
+    time: str = ""
+
+
+KINDS: dict[str, type[Record]] = {
+    cls.kind: cls for cls in (RunStarted, BaseTrained, Step, Evaluated, RunFinished, RunInterrupted, RunFailed)
+}
+
+
+def to_row(record: Record) -> dict[str, Any]:
+    """The record as plain data, `kind` first."""
+    return {"kind": record.kind, **asdict(record)}
+
+
+def of_row(row: dict[str, Any]) -> Record:
+    """The record that `to_row` made the row of; keys of newer versions are left out."""
+    cls = KINDS[row["kind"]]
+    known = {f.name for f in fields(cls)}
+    return cls(**{key: value for key, value in row.items() if key in known})
+
+
+def timeless(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without what depends on the clock."""
+    return {key: value for key, value in row.items() if key not in CLOCK_FIELDS and key != "crc"}
+
+
+def encode(record: Record) -> bytes:
+    """One line: JSON, a checksum (CRC-32 of the line without it) as its last key, a newline."""
+    row = to_row(record)
+    nonfinite = {k: repr(v) for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
+    if nonfinite:
+        row = {k: None if k in nonfinite else v for k, v in row.items()} | {"nonfinite": nonfinite}
+    body = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+def decode(line: bytes) -> Record:
+    """The record of one line.
+
+    Raises:
+        StoreError: the checksum is missing or does not match: the line is torn or was changed.
+    """
+    body, mark, crc = line.rstrip(b"\n").rpartition(b',"crc":"')
+    if not mark or not line.endswith(b"\n") or crc[8:] != b'"}' or crc[:8] != b"%08x" % zlib.crc32(body + b"}"):
+        raise StoreError("checksum does not match")
+    row = json.loads(body + b"}")
+    row |= {key: float(text) for key, text in row.pop("nonfinite", {}).items()}
+    return of_row(row)

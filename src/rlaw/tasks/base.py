@@ -1,0 +1,75 @@
+"""What every task offers: problems, a corpus to pretrain on, and an exact verifier. A task is its own settings, frozen.
+
+Axes: I problems (items), P prompt tokens, T completion tokens.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """A frozen section of a study file: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """A batch of problems of one task.
+
+    Attributes:
+        prompts_IP: (items, prompt tokens) int32 token ids.
+        answers_IT: (items, completion tokens) int32 token ids of one right completion.
+        levels_I: (items,) int32 difficulty, rising: what a curriculum sorts by.
+    """
+
+    prompts_IP: np.ndarray
+    answers_IT: np.ndarray
+    levels_I: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.prompts_IP)
+
+    def take(self, index: np.ndarray) -> "Problems":
+        return Problems(self.prompts_IP[index], self.answers_IT[index], self.levels_I[index])
+
+
+class Task(Settings, ABC):
+    """A family of verifiable problems with a fixed token layout. Everything is a function of the settings and a seed."""
+
+    name: str
+    #: benchmarks that `benchmark` knows; the first is the held-out one of the training distribution
+    benchmarks: ClassVar[tuple[str, ...]] = ("held-out",)
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> tuple[str, ...]:
+        """The text of every token, by id."""
+
+    @property
+    @abstractmethod
+    def prompt_tokens(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def completion_tokens(self) -> int: ...
+
+    @abstractmethod
+    def corpus(self, documents: int) -> np.ndarray:
+        """(documents, P + T) int32: the first documents of the pretraining corpus, no held-out prompt among them."""
+
+    @abstractmethod
+    def pool(self, size: int, seed: int) -> Problems:
+        """Problems to train on, drawn as they occur (repetitions included), none of them held out."""
+
+    @abstractmethod
+    def benchmark(self, name: str, items: int) -> Problems:
+        """Distinct problems that are never trained on; the same for every run of a study."""
+
+    @abstractmethod
+    def grade(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
+        """(items,) float32 rewards, 1 for a right completion and 0 for a wrong one."""

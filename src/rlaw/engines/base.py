@@ -33,6 +33,10 @@ class Engine(Protocol):
         """Raises EngineError, naming what is missing (a package, a device, weights), before any compute is spent."""
         ...
 
+    def estimate_seconds(self, run: Run) -> float:
+        """Wall seconds of the whole run on one of this machine's workers, from measured throughput; for plans only."""
+        ...
+
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order, `RunStarted` first; goes on from the newest good checkpoint in the workspace.
 

@@ -1,0 +1,167 @@
+"""The plan of a study: every run it takes, what each costs, before anything is spent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rlaw import units
+from rlaw.compute import Architecture, accounted_flops, forward_flops, training_flops
+from rlaw.errors import BudgetExceeded
+from rlaw.study import RL, Arm, Base, Data, EngineChoice, Evaluation, Rung, Study, content_digest, slug
+from rlaw.tasks.base import Task
+
+MAIN = "main"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model, one seed, one recipe: everything an engine needs, and nothing else."""
+
+    study: str
+    arm: str
+    family: str
+    rung: Rung
+    variant: str
+    base: Base
+    task: Task
+    rl: RL
+    data: Data
+    evaluation: Evaluation
+    engine: EngineChoice
+    seed: int
+
+    @cached_property
+    def id(self) -> str:
+        """Digest of all that changes a number: not of the study's or the arm's name."""
+        return content_digest(self.content)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the id is the digest of, as plain data."""
+        sections = ("rung", "base", "task", "rl", "data", "evaluation", "engine")
+        parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
+        return {"family": self.family, "variant": self.variant, "seed": self.seed, **parts}
+
+    @property
+    def label(self) -> str:
+        """A name to read and to call the run's folder by: arm, size, variant, seed and id."""
+        return "-".join(map(slug, (self.arm, self.rung.name, self.variant, f"s{self.seed}", self.id)))
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        return self.rung.architecture(len(self.task.vocabulary))
+
+    @property
+    def params(self) -> int:
+        """Non-embedding parameters."""
+        return self.architecture.params
+
+    @property
+    def sequence_tokens(self) -> int:
+        """Prompt and completion of one sample."""
+        return self.task.prompt_tokens + self.task.completion_tokens
+
+    @property
+    def rl_tokens(self) -> int:
+        """Processed tokens of the whole RL run: prompt and response over all rollouts."""
+        return self.rl.steps * self.rl.samples * self.sequence_tokens
+
+    def rl_flops(self, accounting: str) -> float:
+        """RL compute under a 6N, 8N or 12N accounting model; what the law's compute axis ends at."""
+        return accounted_flops(accounting, self.params, self.rl_tokens)
+
+    @property
+    def base_flops(self) -> float:
+        """Exact FLOPs of pretraining the base."""
+        documents = self.base.steps * self.base.batch_size
+        context = (self.sequence_tokens + 1) / 2
+        answers = documents * self.task.completion_tokens
+        return training_flops(self.architecture, documents * self.sequence_tokens, context, answers)
+
+    @property
+    def evaluation_flops(self) -> float:
+        """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
+        evaluations = len(self.evaluation.schedule(self.rl.steps)) * len(self.evaluation.benchmarks)
+        answers = evaluations * self.evaluation.items * self.evaluation.samples
+        context = (self.sequence_tokens + 1) / 2
+        predicted = answers * self.task.completion_tokens
+        return forward_flops(self.architecture, answers * self.sequence_tokens, context, predicted)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study, smallest first. Runs with the same content are one run."""
+
+    study: Study
+    runs: tuple[Run, ...]
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    @cached_property
+    def rl_flops(self) -> float:
+        return sum(run.rl_flops(self.study.fit.accounting) for run in self.runs)
+
+    @cached_property
+    def base_flops(self) -> float:
+        """Pretraining compute; runs that start from the same checkpoint pay for it once."""
+        return sum({base_key(run): run.base_flops for run in self.runs}.values())
+
+    @cached_property
+    def total_flops(self) -> float:
+        """Everything the plan will spend, in FLOPs."""
+        return self.rl_flops + self.base_flops + sum(run.evaluation_flops for run in self.runs)
+
+    def check_budget(self) -> None:
+        """Raise BudgetExceeded when the plan costs more compute than the study allows."""
+        cap = self.study.budget.compute
+        if cap is not None and self.total_flops > cap:
+            raise BudgetExceeded(
+                f"the plan costs {units.flops(self.total_flops)}, the study's budget.compute is {units.flops(cap)}\n"
+                f"  next: fewer rungs, seeds or steps, or a larger budget.compute"
+            )
+
+
+def base_key(run: Run) -> str:
+    """Digest of the checkpoint that RL starts from: same model, corpus, recipe and seed give the same."""
+    content = run.content
+    parts = {key: content[key] for key in ("family", "base", "task", "seed")}
+    return content_digest({**parts, "shape": run.rung.model_dump(exclude={"name"})}, digits=16)
+
+
+def plan(study: Study) -> Plan:
+    """Lay out every run of a study, smallest model first, so that what is cheap is known early."""
+    runs = {}
+    for arm in (None, *study.arms):
+        for run in _runs_of(study, arm):
+            runs.setdefault(run.id, run)
+    ordered = sorted(runs.values(), key=lambda run: (run.params * run.rl.steps, run.label))
+    return Plan(study, tuple(ordered))
+
+
+def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
+    chosen = arm or Arm(name=MAIN)
+    rl, data, evaluation = (study.section(name, arm) for name in ("rl", "data", "evaluation"))
+    for rung in study.model.ladder:
+        if chosen.rungs is not None and rung.name not in chosen.rungs:
+            continue
+        for variant in chosen.variants or tuple(study.model.variants):
+            for seed in chosen.seeds or study.seeds:
+                yield Run(
+                    study=study.name,
+                    arm=chosen.name,
+                    family=study.model.family,
+                    rung=rung,
+                    variant=variant,
+                    base=study.model.variants[variant],
+                    task=study.task,
+                    rl=rl,
+                    data=data,
+                    evaluation=evaluation,
+                    engine=study.engine,
+                    seed=seed,
+                )

@@ -1,0 +1,65 @@
+"""Measurements that come with the package: real curves, to learn the tool on and to check it against."""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from rlaw.errors import NotFound
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A bundled table: where it is from, how good it is, and what to beware of."""
+
+    name: str
+    file: str
+    title: str
+    source: str
+    accuracy: str
+    caveats: tuple[str, ...]
+
+
+_PAPER = "Tan et al. 2025, arXiv 2509.25300; digitized from the public figures by re-rendering every marker"
+DATASETS: dict[str, Dataset] = {
+    d.name: d
+    for d in (
+        Dataset(
+            "qwen2.5-math-base",
+            "qwen25_base.csv",
+            "Qwen2.5 base, 0.5B-72B, GRPO on mathematics: test loss on 500 held-out problems at 105 steps",
+            _PAPER,
+            "test loss to 1e-4, compute to 0.2 %",
+            (
+                "each point is the mean of the authors' runs, normally three; 32B is a single run after step 40",
+                "compute dips at step 105 for 1.5B, 3B and 7B, where fewer runs were averaged",
+                "n_params are the nominal sizes that the authors fitted with, not counted parameters",
+            ),
+        ),
+    )
+}
+
+
+def names() -> tuple[str, ...]:
+    return tuple(DATASETS)
+
+
+def get(name: str) -> Dataset:
+    """What is known of a bundled dataset.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    if name not in DATASETS:
+        raise NotFound(f"no bundled dataset is called {name!r}: there are {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def read(name: str) -> "pl.DataFrame":
+    """The table of a bundled dataset."""
+    import polars as pl
+
+    with resources.as_file(resources.files(__name__) / get(name).file) as path:
+        return pl.read_csv(path, infer_schema_length=None)

@@ -1,0 +1,1 @@
+"""Readers of measurements that rlaw did not make itself. One file each."""

@@ -1,1 +1,44 @@
-"""rlaw."""
+"""Scaling studies of RL post-training of language models: run them, fit their laws, forecast, decide.
+
+    import rlaw
+    frame = rlaw.load("qwen2.5-math-base")
+    print(rlaw.fit("saturating", frame, axis="compute"))
+
+Names are imported when they are first used, so that `import rlaw` costs nothing.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlaw.compare import compare
+    from rlaw.fit import Fit, fit
+    from rlaw.frame import Frame, load
+    from rlaw.plan import Plan, Run, plan
+    from rlaw.runner import run
+    from rlaw.store import Store
+    from rlaw.study import Study
+
+_HOMES = {
+    "Fit": "fit",
+    "Frame": "frame",
+    "Plan": "plan",
+    "Run": "plan",
+    "Store": "store",
+    "Study": "study",
+    "compare": "compare",
+    "fit": "fit",
+    "load": "frame",
+    "plan": "plan",
+    "run": "runner",
+}
+__version__ = metadata.version("rlaw")
+__all__ = ["Fit", "Frame", "Plan", "Run", "Store", "Study", "compare", "fit", "load", "plan", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rlaw' has no attribute {name!r}")
+    value = getattr(import_module(f"rlaw.{_HOMES[name]}"), name)
+    globals()[name] = value  # also takes the place of the submodule of the same name: `rlaw.fit` is the function
+    return value

@@ -1,0 +1,65 @@
+"""The command line: one thin file per command. Data on stdout, progress and warnings on stderr.
+
+Exit codes: 0 ok, 1 failure, 2 usage or invalid study, 3 not found, 4 a gate failed (fit refused, budget), 130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
+
+from rlaw.cli import doctor, fit, init, plan, report, run, show, status, terminal
+from rlaw.errors import Interrupted, RlawError, UsageError
+
+app = typer.Typer(
+    name="rlaw",
+    help="Scaling studies of RL post-training of language models: run them, fit their laws, forecast, decide.",
+    epilog="Start with `rlaw init`, or `rlaw fit qwen2.5-math-base`. Exit codes: 0 ok, 1 failure, 2 usage or invalid "
+    "study, 3 not found, 4 a gate failed, 130 interrupted.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+for command in (init.init, plan.plan, run.run, status.status, show.show, fit.fit, report.report, doctor.doctor):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from rlaw import __version__
+
+        terminal.out(f"rlaw {__version__}")
+        raise Exit(0)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    given = sys.argv[1:] if args is None else args
+    as_json = "--json" in given
+    try:
+        return app(given, prog_name="rlaw", standalone_mode=False) or 0
+    except RlawError as error:
+        return terminal.fail(error, as_json)
+    except TyperException as error:
+        text = getattr(error, "format_message", lambda: str(error))()
+        return terminal.fail(UsageError(f"{text}\n  next: {_help_of(error)}"), as_json)
+    except Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, Abort):
+        return terminal.fail(Interrupted("interrupted"), as_json)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader is gone: nobody to tell
+        return 1
+
+
+def _help_of(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'rlaw'} --help"

@@ -1,0 +1,31 @@
+"""What the commands that read DATA share: `--where`, `--map`, `--items`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlaw.errors import UsageError
+
+if TYPE_CHECKING:
+    from rlaw.frame import Frame
+
+Where = Annotated[list[str], typer.Option("--where", metavar="K=V", help="only rows with this value; may be repeated")]
+Map = Annotated[list[str], typer.Option("--map", metavar="OURS=THEIRS", help="rename a column; may be repeated")]
+Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not tell")]
+
+
+def pairs(options: Sequence[str], name: str) -> dict[str, str]:
+    """`k=v` options as a mapping."""
+    split = [text.partition("=") for text in options]
+    for (key, mark, value), text in zip(split, options, strict=True):
+        if not (key and mark and value):
+            raise UsageError(f"{name} {text!r}: write it as KEY=VALUE")
+    return {key.strip(): value.strip() for key, _, value in split}
+
+
+def read(data: str, where: Sequence[str] = (), mapping: Sequence[str] = ()) -> "Frame":
+    """The frame that a command's DATA, --where and --map name, cut to what one law can speak of."""
+    from rlaw.frame import load
+
+    return load(data, mapping=pairs(mapping, "--map")).where(**pairs(where, "--where")).one_law()

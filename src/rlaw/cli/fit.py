@@ -1,0 +1,43 @@
+"""`rlaw fit`."""
+
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from rlaw.cli.data import Items, Map, Where, read
+from rlaw.cli.terminal import Json, show
+from rlaw.errors import NotIdentifiable
+
+
+def fit(
+    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    law: Annotated[str, Option(help="one of `rlaw laws`")] = "saturating",
+    axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
+    where: Where = (),
+    mapping: Map = (),
+    hold_out: Annotated[str | None, Option(metavar="largest|SIZE", help="leave a size out of the fit")] = None,
+    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps of the fit, inclusive")] = "1:",
+    space: Annotated[Literal["loss", "log"], Option(help="where squared errors are taken")] = "loss",
+    noise: Annotated[Literal["equal", "binomial"], Option(help="weight of a point within its size")] = "equal",
+    items: Items = None,
+    intervals: Annotated[Literal["bootstrap", "none"], Option(help="how uncertainty is told")] = "bootstrap",
+    draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
+    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
+    seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
+    strict: Annotated[bool, Option("--strict", help="exit 4 when the law is not identified")] = False,
+    json: Json = False,
+) -> None:
+    """Fit a scaling law to DATA.
+
+    Example: rlaw fit qwen2.5-math-base --law saturating --axis compute
+    """
+    import rlaw
+
+    frame = read(data, where, mapping)
+    result = rlaw.fit(
+        law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
+        intervals=intervals, draws=draws, level=level, seed=seed,
+    )  # fmt: skip
+    show(result.to_json(), str(result), as_json=json, warnings=[] if json else [w.text for w in result.warnings])
+    if strict and not result.identified:
+        raise NotIdentifiable(f"{law} is not identified by {frame.source} (--strict)")

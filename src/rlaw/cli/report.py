@@ -1,0 +1,25 @@
+"""`rlaw report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from rlaw.cli.terminal import Json, show
+
+
+def report(
+    store: Annotated[Path, Argument(help="the store of a study")],
+    output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
+    draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
+    seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
+    json: Json = False,
+) -> None:
+    """Fit, judge and draw everything a store can speak of, into one HTML file.
+
+    Example: rlaw report runs/micro
+    """
+    import rlaw.report
+
+    written = rlaw.report.write(store, output, draws=draws, seed=seed)
+    show(written.to_json(), str(written), as_json=json)

@@ -7,7 +7,9 @@
 Names are imported when they are first used, so that `import rlaw` costs nothing.
 """
 
+import sys
 from importlib import import_module, metadata
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +41,16 @@ __all__ = ["Fit", "Frame", "Plan", "Run", "Store", "Study", "compare", "fit", "l
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rlaw' has no attribute {name!r}")
-    value = getattr(import_module(f"rlaw.{_HOMES[name]}"), name)
-    globals()[name] = value  # also takes the place of the submodule of the same name: `rlaw.fit` is the function
-    return value
+    return getattr(import_module(f"rlaw.{_HOMES[name]}"), name)
+
+
+class _Package(ModuleType):
+    """Keeps `rlaw.fit` the function, where importing the file `fit.py` would put the module in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and name in _HOMES:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,44 @@
+# Two commands do all the set-up: `make study` and `make test`. Both install into .venv first.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STORE  ?= runs/micro
+
+.PHONY: install install-dev study test lint bench docs clean
+
+install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
+install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]'
+	touch $@
+
+$(VENV)/installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@ $(VENV)/installed
+
+study: install                      ## run the embedded default study end to end; ends with the path of its report
+	$(BIN)/rlaw run examples/micro/study.yaml --store $(STORE)
+	$(BIN)/rlaw report $(STORE)
+
+test: install-dev                   ## pass the tests
+	$(BIN)/pytest -q
+
+lint: install-dev                   ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: install-dev                  ## speed and coverage, as tables under benchmarks/results
+	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/engine.py
+
+docs: install-dev                   ## the documentation, as HTML under docs/_build
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build
+
+clean:
+	rm -rf $(VENV) docs/_build

@@ -1,13 +1,11 @@
-"""Parameters and FLOPs of a decoder-only transformer, and the accounting models that turn tokens into compute.
+"""Parameters and FLOPs of a decoder-only transformer, and the accounting models that make compute of tokens.
 
-Accounting models, with N the non-embedding parameters and T the processed tokens (prompt + response, over all rollouts):
+Accounting models; N: non-embedding parameters, T: processed tokens (prompt + response, over all rollouts):
 
-| name  | FLOPs                      | counts                                                                          |
-|-------|----------------------------|---------------------------------------------------------------------------------|
-| 6N    | 6 N T                      | the update alone: forward 2NT, backward 4NT (arXiv 2509.25300, App. C.1)         |
-| 8N    | 8 N T                      | plus generation, 2NT                                                            |
-| 12N   | 12 N T                     | plus old log-probabilities and the reference pass, 2NT each                     |
-| exact | sum of `Flops` as executed | matrix products of every pass that was run, attention and output head included  |
+* 6N: 6 N T, the update alone: forward 2NT, backward 4NT (arXiv 2509.25300, App. C.1).
+* 8N: 8 N T, generation (2NT) counted too.
+* 12N: 12 N T, old log-probabilities and the reference pass (2NT each) counted too.
+* exact: the sum of `Flops` as executed: matrix products of every pass, attention and output head included.
 
 2N per token for a forward pass and 4N for a backward one: Kaplan et al. 2020, arXiv 2001.08361, section 2.1.
 """
@@ -87,6 +85,7 @@ class Flops:
 
     @property
     def total(self) -> int:
+        """FLOPs of the whole step."""
         return self.rollout + self.old_logprobs + self.reference + self.update
 
 

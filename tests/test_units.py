@@ -44,7 +44,8 @@ def test_a_count_told_and_read_again_keeps_three_figures(value):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(3.21, "3.2 s"), (42, "42 s"), (75, "1 min 15 s"), (3599.7, "1 h 00 min"), (7290, "2 h 01 min")]
+    ("seconds", "text"),
+    [(3.21, "3.2 s"), (42, "42 s"), (75, "1 min 15 s"), (3599.7, "1 h 00 min"), (7290, "2 h 01 min")],
 )
 def test_durations_are_told_in_the_units_of_a_clock(seconds, text):
     assert units.duration(seconds) == text

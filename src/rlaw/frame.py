@@ -126,7 +126,9 @@ class Frame:
                 raise UsageError(f"{self.source} has no column {name!r}; it has {', '.join(rows.columns)}")
             values = value if isinstance(value, tuple | list) else (value,)
             texts = [str(v) for v in values]
-            numbers = [float(v) for v in texts] if rows.schema[name].is_numeric() and all(map(_is_number, texts)) else []
+            numbers = (
+                [float(v) for v in texts] if rows.schema[name].is_numeric() and all(map(_is_number, texts)) else []
+            )
             match = pl.col(name).is_in(numbers) if numbers else pl.col(name).cast(pl.String).is_in(texts)
             if rows.filter(match).is_empty():
                 there = ", ".join(str(v) for v in rows[name].unique().sort().head(12))

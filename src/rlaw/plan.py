@@ -50,6 +50,7 @@ class Run:
 
     @cached_property
     def architecture(self) -> Architecture:
+        """The model's shape, the task's vocabulary included."""
         return self.rung.architecture(len(self.task.vocabulary))
 
     @property
@@ -104,6 +105,7 @@ class Plan:
 
     @cached_property
     def rl_flops(self) -> float:
+        """RL compute of all runs, counted as the study's fit counts it."""
         return sum(run.rl_flops(self.study.fit.accounting) for run in self.runs)
 
     @cached_property

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, fi
 
 from rlaw import laws, tasks, units, yaml
 from rlaw.compute import Accounting, Architecture
-from rlaw.errors import RlawError, SpecError
+from rlaw.errors import RlawError
 from rlaw.tasks.base import Settings, Task
 
 
@@ -32,7 +32,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
 Compute = Annotated[float, _quantity("FLOPs")]
 GpuHours = Annotated[float, _quantity("GPU-h")]
 Seconds = Annotated[float, _quantity("duration")]
-Count = Annotated[int, BeforeValidator(lambda v: round(units.parse(v, "count")) if isinstance(v, str) else v), Field(gt=0)]
+Count = Annotated[
+    int, BeforeValidator(lambda v: round(units.parse(v, "count")) if isinstance(v, str) else v), Field(gt=0)
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -44,6 +46,7 @@ class WidthScaling(Settings):
     at_most: float | None = Field(None, gt=0)
 
     def factor(self, hidden: int) -> float:
+        """What the learning rate of a model that wide is multiplied by."""
         raw = (self.reference / hidden) ** self.power
         return raw if self.at_most is None else min(raw, self.at_most)
 
@@ -111,6 +114,7 @@ class Rung(Settings):
         return self
 
     def architecture(self, vocab: int) -> Architecture:
+        """The model's shape with a vocabulary of that many tokens."""
         return Architecture(**self.model_dump(exclude={"name"}), vocab=vocab)
 
     @property
@@ -173,6 +177,7 @@ class Data(Settings):
     order: Literal["shuffled", "curriculum"] = "shuffled"
 
     def pool_size(self, rl: RL) -> int:
+        """Problems in the pool."""
         return self.pool or -(-rl.steps * rl.prompts // self.reuse)
 
 
@@ -188,6 +193,15 @@ class Every(Settings):
     every: int = Field(gt=0)
 
 
+def _schedule(raw: Any) -> Any:
+    for kind in (LogSpaced, Every):
+        if isinstance(raw, dict) and set(raw) == set(kind.model_fields):
+            return kind.model_validate(raw)
+    if isinstance(raw, LogSpaced | Every | list | tuple):
+        return raw
+    raise ValueError("write {log_spaced: 22}, {every: 5} or a list of steps")
+
+
 class Evaluation(Settings):
     """When and on what the policy is measured. Step 0 and the last step always are."""
 
@@ -195,7 +209,9 @@ class Evaluation(Settings):
     items: int = Field(1024, gt=0)
     samples: int = Field(2, gt=0, description="answers per item")
     temperature: float = Field(1.0, gt=0)
-    at: LogSpaced | Every | tuple[Annotated[int, Field(ge=0)], ...] = LogSpaced(log_spaced=22)
+    at: Annotated[LogSpaced | Every | tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_schedule)] = LogSpaced(
+        log_spaced=22
+    )
 
     def schedule(self, steps: int) -> tuple[int, ...]:
         """The steps after which the policy is measured, rising, 0 and `steps` among them."""
@@ -301,7 +317,7 @@ class Study(Settings):
                 raise ValueError(f"fit.laws: no law is called {name!r}: it is one of {', '.join(laws.names())}")
             if sizes < laws.get(name).needs_rungs:
                 raise ValueError(
-                    f"fit.laws: {name} needs {laws.get(name).needs_rungs} sizes to be identified, the ladder has {sizes}: "
+                    f"fit.laws: {name} needs {laws.get(name).needs_rungs} sizes, the ladder has {sizes}: "
                     f"add rungs to model.ladder, or fit laws of single sizes (fit.laws: [power])"
                 )
         return self
@@ -318,7 +334,7 @@ class Study(Settings):
         try:
             study = cls.model_validate(document.data)
         except ValidationError as error:
-            raise document.error(error) from error
+            raise document.error(error, known=_known_keys(document.data)) from error
         for index, arm in enumerate(study.arms):
             study.check_arm(index, arm, document)
         return study
@@ -334,7 +350,8 @@ class Study(Settings):
             try:
                 self.section(section, arm)
             except ValidationError as error:
-                raise document.error(error, prefix=("arms", index, section)) from error
+                keys = _known_keys(document.data)
+                raise document.error(error, prefix=("arms", index, section), known=keys) from error
         try:
             _enough_problems(self.section("rl", arm), self.section("data", arm))
         except ValueError as error:
@@ -357,6 +374,19 @@ class Study(Settings):
         return f"study {self.name}: {sizes} · seeds {', '.join(map(str, self.seeds))} · {self.rl.steps} steps"
 
 
+def _known_keys(data: dict[str, Any]) -> set[str]:
+    """Every key that a study can have, its task's included: what a typo may have been meant to be."""
+    schemas = [Study.model_json_schema()]
+    task = data.get("task")
+    if isinstance(task, dict) and task.get("name") in tasks.names():
+        schemas.append(tasks.TASKS[task["name"]].model_json_schema())
+    keys: set[str] = set()
+    for schema in schemas:
+        for part in (schema, *schema.get("$defs", {}).values()):
+            keys |= set(part.get("properties", {}))
+    return keys
+
+
 def _enough_problems(rl: RL, data: Data) -> None:
     need, have = rl.steps * rl.prompts, data.pool_size(rl) * data.reuse
     if have < need:
@@ -375,6 +405,3 @@ def content_digest(content: Any, digits: int = 12) -> str:
 def slug(text: str) -> str:
     """The text with everything that a path could stumble over replaced."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-.") or "x"
-
-
-__all__ = ["RL", "Base", "Data", "Evaluation", "Rung", "SpecError", "Study", "content_digest"]

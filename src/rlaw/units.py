@@ -1,4 +1,4 @@
-"""Numbers with units: read as people write them (`7B`, `1e18 FLOPs`, `500 GPU-h`, `15 min`), told as people read them."""
+"""Numbers with units, read as people write them (`7B`, `1e18 FLOPs`, `500 GPU-h`, `15 min`) and told the same way."""
 
 import math
 import re

@@ -1,7 +1,8 @@
 """YAML 1.2 with line numbers: `1e-6` is a number, a duplicate key fails, no tags, no aliases, at most a megabyte."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +31,19 @@ class Document:
         return 1
 
     def fault(self, location: Sequence[str | int], text: str) -> SpecError:
+        """An error about one place in the file."""
         return SpecError(f"{self.path}:{self.line(location)}: {_dotted(location)}{text}")
 
-    def error(self, error: "ValidationError", prefix: Location = ()) -> SpecError:
-        """One line per fault, in the order of the file."""
+    def error(self, error: "ValidationError", prefix: Location = (), known: Iterable[str] = ()) -> SpecError:
+        """One line per fault, in the order of the file; `known` keys are offered for a mistyped one."""
         faults = []
         for item in error.errors():
             location = self._known(prefix + item["loc"])
-            faults.append((self.line(location), f"{_dotted(location)}{_text(item)}"))
+            faults.append((self.line(location), f"{_dotted(location)}{_text(item, known)}"))
         told = dict.fromkeys(f"{self.path}:{line}: {text}" for line, text in sorted(faults))
-        return SpecError("\n".join(told) + "\n  next: mend the file; `rlaw init` writes a commented study to compare with")
+        return SpecError(
+            "\n".join(told) + "\n  next: mend the file; `rlaw init` writes a commented study to compare with"
+        )
 
     def _known(self, location: Location) -> Location:
         """The location without the names pydantic adds for the members of a union."""
@@ -54,9 +58,10 @@ def _dotted(location: Sequence[str | int]) -> str:
     return ".".join(map(str, location)) + ": " if location else ""
 
 
-def _text(item: Any) -> str:
+def _text(item: Any, known: Iterable[str]) -> str:
     if item["type"] == "extra_forbidden":
-        return "unknown key (a typo?)"
+        near = get_close_matches(str(item["loc"][-1]), list(known), n=1)
+        return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
     if item["type"] == "missing":
         return "missing"
     text = item["msg"].removeprefix("Value error, ")

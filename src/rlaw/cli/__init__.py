@@ -1,6 +1,7 @@
 """The command line: one thin file per command. Data on stdout, progress and warnings on stderr.
 
-Exit codes: 0 ok, 1 failure, 2 usage or invalid study, 3 not found, 4 a gate failed (fit refused, budget), 130 interrupted.
+Exit codes: 0 ok, 1 failure, 2 usage or invalid study, 3 not found, 4 a gate failed (fit refused, budget used up),
+130 interrupted.
 """
 
 import sys
@@ -49,8 +50,7 @@ def main(args: list[str] | None = None) -> int:
     except RlawError as error:
         return terminal.fail(error, as_json)
     except TyperException as error:
-        text = getattr(error, "format_message", lambda: str(error))()
-        return terminal.fail(UsageError(f"{text}\n  next: {_help_of(error)}"), as_json)
+        return terminal.fail(_usage_error(error), as_json)
     except Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, Abort):
@@ -60,6 +60,8 @@ def main(args: list[str] | None = None) -> int:
         return 1
 
 
-def _help_of(error: TyperException) -> str:
+def _usage_error(error: TyperException) -> UsageError:
+    """The command line's own complaint, with the command that helps."""
+    text = error.format_message() if isinstance(error, typer.BadParameter) else getattr(error, "message", str(error))
     context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'rlaw'} --help"
+    return UsageError(f"{text}\n  next: {context.command_path if context else 'rlaw'} --help")

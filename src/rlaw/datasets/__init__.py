@@ -43,6 +43,7 @@ DATASETS: dict[str, Dataset] = {
 
 
 def names() -> tuple[str, ...]:
+    """The names of all bundled datasets."""
     return tuple(DATASETS)
 
 

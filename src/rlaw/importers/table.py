@@ -40,7 +40,9 @@ def rename(table: pl.DataFrame, mapping: Mapping[str, str], source: str) -> pl.D
     """The table with its columns renamed by `mapping` (ours -> theirs)."""
     for ours, theirs in mapping.items():
         if theirs not in table.columns:
-            raise UsageError(f"--map {ours}={theirs}: {source} has no column {theirs!r}; it has {_listed(table.columns)}")
+            raise UsageError(
+                f"--map {ours}={theirs}: {source} has no column {theirs!r}; it has {_listed(table.columns)}"
+            )
     taken = [ours for ours in mapping if ours in table.columns and ours not in mapping.values()]
     return table.drop(taken).rename({theirs: ours for ours, theirs in mapping.items()})
 

@@ -10,6 +10,7 @@ TASKS: dict[str, type[Task]] = {"modular-chains": ModularChains}
 
 
 def names() -> tuple[str, ...]:
+    """The names of all tasks."""
     return tuple(TASKS)
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -16,7 +16,9 @@ from rlaw import datasets, units
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.importers import table
 from rlaw.records import Evaluated, RunFinished, RunStarted
-from rlaw.store import Store
+
+if TYPE_CHECKING:
+    from rlaw.store import Store
 
 Axis = Literal["compute", "data", "step"]
 AXES: dict[str, str] = {"compute": "compute_flops", "data": "data_size", "step": "step"}
@@ -129,7 +131,9 @@ class Frame:
             numbers = (
                 [float(v) for v in texts] if rows.schema[name].is_numeric() and all(map(_is_number, texts)) else []
             )
-            match = pl.col(name).is_in(numbers) if numbers else pl.col(name).cast(pl.String).is_in(texts)
+            match = (
+                pl.col(name).cast(pl.Float64).is_in(numbers) if numbers else pl.col(name).cast(pl.String).is_in(texts)
+            )
             if rows.filter(match).is_empty():
                 there = ", ".join(str(v) for v in rows[name].unique().sort().head(12))
                 raise UsageError(f"{self.source}: no row has {name} = {', '.join(texts)}; {name} is one of {there}")
@@ -183,6 +187,8 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
         return Frame.of(datasets.read(str(data)), str(data))
     path = Path(data)
     if path.is_dir():
+        from rlaw.store import Store  # only a store needs the study's machinery
+
         return _of_store(Store.open(path), accounting)
     if not path.exists():
         known = ", ".join(datasets.names())
@@ -280,7 +286,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _of_store(store: Store, accounting: str | None) -> Frame:
+def _of_store(store: "Store", accounting: str | None) -> Frame:
     """Every evaluation in a store; runs that diverged are left out and counted."""
     accounting = accounting or store.study.fit.accounting
     rows: list[dict[str, Any]] = []

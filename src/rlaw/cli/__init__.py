@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
-from rlaw.cli import doctor, fit, init, plan, report, run, show, status, terminal
+from rlaw.cli import datasets, doctor, fit, init, laws, plan, report, run, show, status, terminal
 from rlaw.errors import Interrupted, RlawError, UsageError
 
 app = typer.Typer(
@@ -22,7 +22,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for command in (init.init, plan.plan, run.run, status.status, show.show, fit.fit, report.report, doctor.doctor):
+COMMANDS = (
+    init.init,
+    plan.plan,
+    run.run,
+    status.status,
+    show.show,
+    fit.fit,
+    report.report,
+    laws.laws,
+    datasets.datasets,
+    doctor.doctor,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

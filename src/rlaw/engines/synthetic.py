@@ -1,0 +1,238 @@
+"""An engine that trains nothing: it follows the paper's law with known parameters, for tutorials and tests.
+
+The law is arXiv 2509.25300, Eq. 1 and 2, log10 L = -k(N) log10 C + E(N) with k(N) = K_MAX / (1 + N_0/N), from the first
+step on; E(N) is such that the loss after step 1 is that of the base, `start_loss`. Reuse slows learning: k is divided
+by 1 + (tau - 1)/TAU_HALF. Evaluations are honest: each item has a difficulty of its own, the same in every run and at
+every step, and each answer is drawn.
+
+Worked example: N = 121,000 = N_0 has k = 0.45/2 = 0.225 and starts at 0.86; after 100 steps C is 100 times that of the
+first step, so that L = 0.86 * 100^-0.225 = 0.305.
+
+What the law does not speak of (the RL loss, KL, entropy, gradient norm, clip share) is told as zero.
+"""
+
+import hashlib
+import json
+import os
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlaw.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
+from rlaw.engines.base import Workspace
+from rlaw.plan import Run, base_key
+from rlaw.records import BaseTrained, Evaluated, Record, RunFinished, RunStarted, Step
+from rlaw.store.files import make_folder, write_atomically
+from rlaw.store.provenance import now, versions
+
+K_MAX = 0.45  # the efficiency that large models tend to
+N_0 = 121_000.0  # non-embedding parameters at which half of it is reached
+TAU_HALF = 100.0  # reuse factor, less one, that halves the efficiency
+START_LOSS = 0.86  # of a base with N_0 parameters
+START_EXPONENT = 0.04  # how a base's loss falls with its size
+START_AT_MOST = 0.98
+DIFFICULTY = 2.0  # standard deviation of the items' difficulty, in logits
+CHECKPOINT_EVERY = 10
+#: seconds that each step takes, to rehearse displays and interruptions; 0 when not set
+DELAY_VARIABLE = "RLAW_SYNTHETIC_DELAY"
+
+
+class SyntheticEngine:
+    """Records as a real engine gives them, at once, the same for the same run, and able to resume."""
+
+    name = "synthetic"
+
+    def check(self, run: Run) -> None:
+        """Nothing can be missing."""
+
+    def estimate_seconds(self, run: Run) -> float:
+        """Wall seconds: the delay that was asked for; the arithmetic itself is not worth counting."""
+        return run.rl.steps * _delay_seconds()
+
+    def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
+        """Yields records in step order; goes on from the checkpoint, which holds the number of steps done."""
+        checkpoint = workspace.folder / "checkpoints" / "state.json"
+        schedule = set(run.evaluation.schedule(run.rl.steps))
+        done = _resume(checkpoint)
+        yield _started(run, workspace.attempt, done)
+        if done == 0:
+            yield _base(run, workspace.attempt)
+            yield from _evaluations(run, workspace.attempt, 0)
+        try:
+            for step in range(done + 1, run.rl.steps + 1):
+                time.sleep(_delay_seconds())
+                yield _step(run, workspace.attempt, step)
+                if step in schedule:
+                    yield from _evaluations(run, workspace.attempt, step)
+                done = step
+                if step % CHECKPOINT_EVERY == 0 or step == run.rl.steps:
+                    _save(checkpoint, done)
+        except GeneratorExit:
+            _save(checkpoint, done)
+            raise
+        yield _finished(run, workspace.attempt, checkpoint.relative_to(workspace.folder))
+
+
+def efficiency(params: float, tau: float = 1.0) -> float:
+    """k(N): how fast the loss of a model of that size falls with compute, on log-log axes."""
+    return K_MAX / (1 + N_0 / params) / (1 + (tau - 1) / TAU_HALF)
+
+
+def start_loss(params: float) -> float:
+    """Test loss of the base, before RL."""
+    return min(START_AT_MOST, START_LOSS * (params / N_0) ** -START_EXPONENT)
+
+
+def true_loss(params: float, step: int, tau: float = 1.0) -> float:
+    """The test loss that evaluations scatter about; compute is proportional to the step."""
+    return start_loss(params) * max(step, 1) ** -efficiency(params, tau)
+
+
+def _delay_seconds() -> float:
+    return float(os.environ.get(DELAY_VARIABLE, "0"))
+
+
+def _resume(checkpoint: Path) -> int:
+    """Steps done, as the checkpoint tells; 0 when there is none that can be read."""
+    try:
+        return int(json.loads(checkpoint.read_bytes())["step"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return 0
+
+
+def _save(checkpoint: Path, done: int) -> None:
+    make_folder(checkpoint.parent)
+    write_atomically(checkpoint, json.dumps({"step": done}).encode())
+
+
+def _started(run: Run, attempt: int, done: int) -> RunStarted:
+    return RunStarted(
+        run=run.id,
+        attempt=attempt,
+        study=run.study,
+        arm=run.arm,
+        family=run.family,
+        model=run.rung.name,
+        variant=run.variant,
+        params=run.params,
+        params_total=run.architecture.params_total,
+        seed=run.seed,
+        tau=float(run.data.reuse),
+        group_size=run.rl.num_generations,
+        task=run.task.name,
+        order=run.data.order,
+        prompts=run.rl.prompts,
+        steps=run.rl.steps,
+        resumed_at=done,
+        engine=SyntheticEngine.name,
+        threads=1,
+        versions={name: version for name, version in versions().items() if name in ("rlaw", "numpy")},
+        time=now(),
+    )
+
+
+def _base(run: Run, attempt: int) -> BaseTrained:
+    tokens = run.base.steps * run.base.batch_size * run.sequence_tokens
+    return BaseTrained(
+        run=run.id,
+        attempt=attempt,
+        digest=base_key(run),
+        steps=run.base.steps,
+        tokens=tokens,
+        compute_flops=round(run.base_flops),
+        cross_entropy=float(-np.log1p(-start_loss(run.params))),
+    )
+
+
+def _step(run: Run, attempt: int, step: int) -> Step:
+    passed = 1 - true_loss(run.params, step, run.data.reuse)
+    samples, group = run.rl.samples, run.rl.num_generations
+    reward = _rng(run, "reward", step).binomial(samples, passed) / samples
+    data_size = step * run.rl.prompts
+    return Step(
+        run=run.id,
+        attempt=attempt,
+        step=step,
+        prompts=run.rl.prompts,
+        data_size=data_size,
+        unique_prompts=min(data_size, run.data.pool_size(run.rl)),
+        prompt_tokens=samples * run.task.prompt_tokens,
+        response_tokens=samples * run.task.completion_tokens,
+        flops=_step_flops(run),
+        reward_mean=reward,
+        reward_std=float(np.sqrt(reward * (1 - reward))),
+        zero_variance_share=passed**group + (1 - passed) ** group,
+        loss=0.0,
+        kl=0.0,
+        entropy=0.0,
+        clip_share=0.0,
+        grad_norm=0.0,
+        learning_rate=run.rl.peak_rate(run.rung.hidden) * min(1.0, step / max(run.rl.warmup_steps, 1)),
+        response_length=float(run.task.completion_tokens),
+        truncated_share=0.0,
+    )
+
+
+def _step_flops(run: Run) -> dict[str, int]:
+    """Exact FLOPs of a step, as a real engine would spend them."""
+    tokens, context = run.rl.samples * run.sequence_tokens, (run.sequence_tokens + 1) / 2
+    answers = run.rl.samples * run.task.completion_tokens
+    forward = forward_flops(run.architecture, tokens, context, answers)
+    update = run.rl.num_iterations * training_flops(run.architecture, tokens, context, answers)
+    spent = Flops(rollout=forward, old_logprobs=forward, reference=forward if run.rl.beta else 0, update=update)
+    return {name: getattr(spent, name) for name in ("rollout", "old_logprobs", "reference", "update")}
+
+
+def _evaluations(run: Run, attempt: int, step: int) -> Iterator[Evaluated]:
+    tokens = step * run.rl.samples * run.sequence_tokens
+    compute = {name: float(accounted_flops(name, run.params, tokens)) for name in FACTORS}
+    compute["exact"] = float(step * sum(_step_flops(run).values()))
+    for benchmark in run.evaluation.benchmarks:
+        began = time.perf_counter()
+        items, samples = run.evaluation.items, run.evaluation.samples
+        passed = _pass_rates(benchmark, items, 1 - true_loss(run.params, step, run.data.reuse))
+        correct = _rng(run, benchmark, step).binomial(samples, passed)
+        yield Evaluated(
+            run=run.id,
+            attempt=attempt,
+            step=step,
+            benchmark=benchmark,
+            items=items,
+            samples=samples,
+            correct=correct.tolist(),
+            test_loss=1 - int(correct.sum()) / (items * samples),
+            response_length=float(run.task.completion_tokens),
+            truncated_share=0.0,
+            data_size=step * run.rl.prompts,
+            tokens=tokens,
+            compute_flops=compute,
+            seconds={"evaluation": time.perf_counter() - began},
+        )
+
+
+def _pass_rates(benchmark: str, items: int, mean: float) -> np.ndarray:
+    """(items,) chance of a right answer to each item: its difficulty in logits, shifted so that the mean is exact."""
+    difficulty = DIFFICULTY * np.random.default_rng(zlib.crc32(benchmark.encode())).standard_normal(items)
+    low, high = -60.0, 60.0
+    for _ in range(60):  # bisection to the last bit that matters
+        shift = (low + high) / 2
+        rates = 1 / (1 + np.exp(difficulty - shift))
+        low, high = (shift, high) if rates.mean() < mean else (low, shift)
+    return rates
+
+
+def _rng(run: Run, purpose: str, step: int) -> np.random.Generator:
+    """Independent draws for each run, purpose and step, so that a resumed run draws what it would have drawn."""
+    return np.random.default_rng([int(run.id, 16), zlib.crc32(purpose.encode()), step])
+
+
+def _finished(run: Run, attempt: int, checkpoint: Path) -> RunFinished:
+    state: dict[str, Any] = {"run": run.id, "step": run.rl.steps}
+    weights = hashlib.sha256(json.dumps(state).encode()).hexdigest()
+    return RunFinished(
+        run=run.id, attempt=attempt, step=run.rl.steps, checkpoint=str(checkpoint), weights=weights, time=now()
+    )

@@ -1,0 +1,257 @@
+"""A study's folder: what was planned, and a folder per run with everything it measured."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rlaw.errors import NotFound, StoreError, UsageError
+from rlaw.plan import Plan, Run
+from rlaw.records import Record
+from rlaw.store import index, journal, provenance, spec, tables
+from rlaw.store.files import inside, make_folder, read_json, write_json
+from rlaw.store.journal import Journal, last_lineage, warn_of_torn_tail
+from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
+from rlaw.store.status import Status, status_of
+from rlaw.study import Study
+
+SCHEMA = 1
+#: parts of a study that change no measurement and no analysis: they may differ without a word
+LOGISTICS = ("budget", "question")
+_TOLD = 6
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """A run open for writing: the lock is held, `run.json` is written, a torn last line is cut off."""
+
+    run: Run
+    folder: Path
+    attempt: int
+    journal: Journal
+
+    def append(self, record: Record) -> None:
+        """Keep a record; it is on the disk when this returns.
+
+        Raises:
+            StoreError: the system refused.
+        """
+        self.journal.append(record)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder that keeps a study. Reading never changes it; only `create`, `writer` and `write_index` write."""
+
+    path: Path
+    document: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Store":
+        """Open a store for reading.
+
+        Raises:
+            NotFound: there is no store.
+            StoreError: it is damaged, or of a newer rlaw.
+        """
+        path = Path(path)
+        if not (path / "study.json").is_file():
+            raise NotFound(f"{path} is not a store: it has no study.json\n  next: rlaw run STUDY --store {path}")
+        document = read_json(path / "study.json")
+        if document.get("schema") != SCHEMA:
+            raise StoreError(
+                f"{path / 'study.json'} has schema {document.get('schema')}, this rlaw reads {SCHEMA}\n"
+                f"  next: read it with the rlaw that wrote it ({document.get('rlaw', 'unknown')})"
+            )
+        return cls(path, document)
+
+    @classmethod
+    def create(cls, path: str | Path, plan: Plan, *, extend: bool = False) -> "Store":
+        """The store of a plan: a new one, or the one that is there.
+
+        Raises:
+            UsageError: it keeps another study, and `extend` is not set; tells what differs.
+            StoreError: the folder is no store, or cannot be written.
+        """
+        path = Path(path)
+        if (path / "study.json").is_file():
+            store = cls.open(path)
+            if store.digest == plan.study.digest:
+                return store
+            store._may_become(plan.study, extend)
+            write_json(path / f"study-{store.digest}.json", store.document)
+        elif path.exists() and not (path.is_dir() and _is_empty(path)):
+            raise StoreError(f"{path} is there and is not a store\n  next: name another folder, or empty this one")
+        make_folder(path / "runs")
+        document = _study_document(plan)
+        write_json(path / "study.json", document)
+        return cls(path, document)
+
+    def _may_become(self, study: Study, extend: bool) -> None:
+        told = self.differences(study)
+        if told and not extend:
+            more = f"\n  and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+            raise UsageError(
+                f"{self.path} keeps another study ({self.digest}, this one is {study.digest}):\n  "
+                + "\n  ".join(told[:_TOLD])
+                + f"{more}\n  next: another --store, or --extend to keep both here (equal runs are not run again)"
+            )
+
+    def differences(self, study: Study) -> list[str]:
+        """What differs between the kept study and another one, logistics left out, as `key: here -> there`."""
+        here, there = _flat(self.document["study"]), _flat(study.model_dump(mode="json"))
+        keys = [key for key in {**here, **there} if key.split(".")[0] not in LOGISTICS]
+        absent = "(absent)"
+        pairs = [(key, here.get(key, absent), there.get(key, absent)) for key in keys]
+        return [f"{key}: {a} -> {b}" for key, a, b in pairs if a != b]
+
+    @property
+    def digest(self) -> str:
+        """Of the kept study."""
+        return self.document["digest"]
+
+    @cached_property
+    def study(self) -> Study:
+        """The kept study, resolved.
+
+        Raises:
+            StoreError: this rlaw cannot read it.
+        """
+        try:
+            return Study.model_validate(self.document["study"])
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.path / 'study.json'}: a study of rlaw {self.document.get('rlaw')} that this one cannot read: "
+                f"{error.error_count()} faults, the first at {'.'.join(map(str, error.errors()[0]['loc']))}"
+            ) from error
+
+    @cached_property
+    def planned(self) -> dict[str, dict[str, Any]]:
+        """Label to line of every run the study plans, in the plan's order."""
+        return {line["label"]: line for line in self.document["runs"]}
+
+    def labels(self) -> tuple[str, ...]:
+        """Every run: the planned ones in the plan's order, then what else is kept here."""
+        kept = sorted(path.parent.name for path in (self.path / "runs").glob("*/run.json"))
+        return tuple(dict.fromkeys((*self.planned, *kept)))
+
+    def folder(self, label: str) -> Path:
+        """The run's folder.
+
+        Raises:
+            NotFound: no run can be called that.
+        """
+        return inside(self.path / "runs", label)
+
+    def contents(self, label: str) -> journal.Contents:
+        """The run's journal as it is. A torn last line is warned of, but not while somebody is writing it."""
+        if label not in self.planned and not (self.folder(label) / "run.json").is_file():
+            raise NotFound(f"{self.path} has no run {label!r}\n  next: `rlaw status {self.path}` lists the runs")
+        path = self.folder(label) / "records.jsonl"
+        contents = journal.read(path)
+        if contents.torn_bytes and owner_of(self.folder(label) / "lock") is None:
+            warn_of_torn_tail(path, contents.torn_bytes)
+        return contents
+
+    def records(self, label: str, *, raw: bool = False) -> list[Record]:
+        """The run's records: the last attempt's lineage, or with `raw` every row ever written.
+
+        Raises:
+            NotFound: there is no such run.
+            StoreError: a line is damaged.
+        """
+        rows = self.contents(label).records
+        return list(rows) if raw else last_lineage(rows)
+
+    def spec(self, label: str) -> dict[str, Any]:
+        """What `run.json` holds: the run's content and each attempt's circumstances.
+
+        Raises:
+            NotFound: the run was never started.
+        """
+        return read_json(self.folder(label) / "run.json")
+
+    def run(self, label: str) -> Run:
+        """The run as it was started, from its own folder alone."""
+        return spec.run_of(self.spec(label)["run"])
+
+    def status(self, label: str) -> Status:
+        """How far a run is."""
+        line = self.planned.get(label) or self.spec(label)["run"]
+        return status_of(line, self.contents(label).records, owner_of(self.folder(label) / "lock") is not None)
+
+    def runs(self) -> tuple[Status, ...]:
+        """How far every run is; from the index where that is as new as the journal."""
+        known = index.read(self.path / "index.sqlite")
+        return tuple(self._known_status(label, known) for label in self.labels())
+
+    def _known_status(self, label: str, known: dict[str, tuple[index.Stamp, Status]]) -> Status:
+        mark, status = known.get(label, (None, None))
+        settled = status is not None and status.state not in ("planned", "running")
+        fresh = settled and mark == index.stamp(self.folder(label) / "records.jsonl")
+        return status if fresh and status and not owner_of(self.folder(label) / "lock") else self.status(label)
+
+    def write_index(self) -> None:
+        """Bring `index.sqlite` up to date."""
+        marks = [index.stamp(self.folder(label) / "records.jsonl") for label in self.labels()]
+        index.write(self.path / "index.sqlite", zip(marks, self.runs(), strict=True))
+
+    def lock(self) -> Lock:
+        """The lock of whoever runs the study: one at a time."""
+        return Lock(self.path / "lock")
+
+    @contextmanager
+    def writer(
+        self, run: Run, *, argv: Sequence[str] = (), patience_seconds: float = PATIENCE_SECONDS
+    ) -> Iterator[RunLog]:
+        """Open a run for writing, as its next attempt.
+
+        Raises:
+            StoreError: another process writes it, its journal is damaged, or the folder cannot be written.
+        """
+        folder = self.folder(run.label)
+        make_folder(folder)
+        with Lock(folder / "lock", patience_seconds):
+            log = Journal(folder / "records.jsonl")
+            try:
+                attempt = max((record.attempt for record in log.found.records), default=0) + 1
+                _write_run(folder / "run.json", run, attempt, argv)
+                yield RunLog(run, folder, attempt, log)
+            finally:
+                log.close()
+
+    def compact(self, label: str) -> None:
+        """Write the run's Parquet tables."""
+        tables.compact(self.folder(label), self.contents(label).records)
+
+
+def _study_document(plan: Plan) -> dict[str, Any]:
+    study = plan.study
+    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw"), "created": provenance.now(), "digest": study.digest}
+    told = ("label", "id", "arm", "model", "params", "params_total", "variant", "seed", "steps")
+    documents = (spec.document(run) for run in plan)
+    runs = [{name: line[name] for name in told} for line in documents]
+    return {**about, "study": study.model_dump(mode="json"), "runs": runs}
+
+
+def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
+    earlier = read_json(path)["attempts"] if path.is_file() else []
+    earlier = [told for told in earlier if told["attempt"] < attempt]
+    attempts = [*earlier, {"attempt": attempt, **provenance.here(argv)}]
+    write_json(path, {"schema": SCHEMA, "run": spec.document(run), "attempts": attempts})
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
+
+
+def _flat(data: Any, at: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys."""
+    if not isinstance(data, dict):
+        return {at: data}
+    return {key: leaf for name, value in data.items() for key, leaf in _flat(value, f"{at}.{name}".strip(".")).items()}

@@ -1,0 +1,248 @@
+"""When a fit should not be believed: cautions with stable codes, each with what was seen and what to do.
+
+`collapsed` and `copies` say which runs to keep out; the other functions look at a finished fit.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlaw import units
+from rlaw.curves import Curves
+from rlaw.laws import Law
+from rlaw.solver import Solution
+
+#: with one of these the parameters of the law are not told by the data
+NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
+
+_RANK_CHANCE = 0.05  # an order of the slopes that chance betters more often than this shows no rise
+_COLLAPSE = 0.1  # a rise of the loss from its best by this much, ending above where it began
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One reason for doubt.
+
+    Attributes:
+        code: stable, for programs.
+        text: for people: what was seen, and what to do.
+    """
+
+    code: str
+    text: str
+
+    def to_json(self) -> dict[str, str]:
+        """`code` and `text`."""
+        return {"code": self.code, "text": self.text}
+
+
+def collapsed(curves: Curves) -> np.ndarray:
+    """(R, M) the points of runs that broke down: the loss ends well above its best and above where it began."""
+    broken = np.zeros_like(curves.present)
+    for r, i in _each_run(curves):
+        here = curves.run[r] == i
+        loss = curves.loss[r, here]
+        tenth = max(1, len(loss) // 10)
+        first, last = loss[:tenth].mean(), loss[-tenth:].mean()
+        if len(loss) >= 5 and last - loss.min() >= _COLLAPSE and last - first >= _COLLAPSE / 2:
+            broken[r] |= here
+    return broken
+
+
+def copies(curves: Curves) -> np.ndarray:
+    """(R, M) the points of runs that repeat an earlier run of their size to the last digit: no new evidence."""
+    copied = np.zeros_like(curves.present)
+    for r in range(len(curves.models)):
+        seen = set()
+        for i in range(curves.runs[r]):
+            here = curves.run[r] == i
+            series = (curves.step[r, here].tobytes(), curves.at.x[0, r, here].tobytes(), curves.loss[r, here].tobytes())
+            if series in seen:
+                copied[r] |= here
+            seen.add(series)
+    return copied
+
+
+def _each_run(curves: Curves) -> list[tuple[int, int]]:
+    return [(r, i) for r in range(len(curves.models)) for i in range(curves.runs[r])]
+
+
+def judge(
+    law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, slopes: np.ndarray, drawn: Solution | None
+) -> list[Caution]:
+    """Every reason for doubt about a fit.
+
+    Args:
+        law: the law that was fitted.
+        curves: what it was fitted to.
+        fitted: (R, M) fitted loss.
+        estimate: the fit, one draw.
+        slopes: (R,) slope of -log L against log X of each rung alone.
+        drawn: bootstrap draws; None without.
+    """
+    told = [
+        *_sizes(law, curves),
+        *_slopes(law, curves, slopes),
+        *_bounds(law, curves, estimate),
+        *(_unbounded(law, drawn) if drawn is not None else []),
+        *(_correlated(law, drawn) if drawn is not None else []),
+        *_ladder(law, curves, estimate),
+        *_residuals(curves, fitted),
+        *_baseline(law, curves, fitted),
+        *_axis(curves),
+    ]
+    return told
+
+
+def _sizes(law: Law, curves: Curves) -> list[Caution]:
+    n = len(np.unique(curves.params))
+    if not law.shared or n >= 5:
+        return []
+    text = f"only {n} sizes: {' and '.join(p.name for p in law.shared)} rest on few slopes; add sizes to the ladder"
+    return [Caution("few-sizes", text)]
+
+
+def _slopes(law: Law, curves: Curves, slopes: np.ndarray) -> list[Caution]:
+    if law.efficiency.__func__ is Law.efficiency or len(slopes) < 3:
+        return []
+    chance = rank_chance(curves.params, slopes)
+    if chance <= _RANK_CHANCE or bool(np.all(np.diff(slopes) > 0)):
+        return []
+    listed = ", ".join(f"{s:.3g}" for s in slopes)
+    text = (
+        f"the slopes of the sizes, fitted one by one, do not rise with size ({listed}; chance alone does as well in "
+        f"{chance:.0%} of orders): no size dependence can be told"
+    )
+    return [Caution("slopes-not-rising", text)]
+
+
+def rank_chance(size: np.ndarray, slope: np.ndarray) -> float:
+    """How often a random order of the slopes rises with size at least as well, by Kendall's count of rising pairs."""
+    n = len(slope)
+    pairs = [(i, j) for i, j in itertools.combinations(range(n), 2) if size[i] != size[j]]
+    rising = sum(bool((slope[j] - slope[i]) * (size[j] - size[i]) > 0) for i, j in pairs)
+    ways = np.ones(1)  # ways[q]: orders of n sizes with q falling pairs
+    for m in range(2, n + 1):
+        ways = np.convolve(ways, np.ones(m))
+    falling = len(pairs) - rising
+    return float(ways[: falling + 1].sum() / math.factorial(n))
+
+
+def _bounds(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
+    told = []
+    for p, bound in zip(law.parameters, estimate.bound, strict=True):
+        for side, word in ((-1, "lower"), (1, "upper")):
+            where = np.flatnonzero(bound[0] == side)
+            if not len(where):
+                continue
+            own = p in law.local
+            whose = f" of {', '.join(curves.models[i] for i in where)}" if own else ""
+            code = "rung-at-bound" if own else "at-bound"
+            text = f"{p.name}{whose} is at the {word} bound of its search: the data do not tell it"
+            told.append(Caution(code, text))
+    return told
+
+
+def _unbounded(law: Law, drawn: Solution) -> list[Caution]:
+    told = []
+    for p, bound in zip(law.shared, drawn.bound, strict=False):
+        for side, word in ((-1, "below"), (1, "above")):
+            share = float(np.mean(bound == side))
+            if share > 0.05:
+                text = f"{p.name} is unbounded {word}: {share:.0%} of the bootstrap draws put it at its bound"
+                told.append(Caution("unbounded", text))
+    return told
+
+
+def _correlated(law: Law, drawn: Solution) -> list[Caution]:
+    if len(law.shared) < 2 or len(drawn) < 20:
+        return []
+    values = [
+        np.log(np.maximum(t.ravel(), 1e-300)) if p.log else t.ravel()
+        for p, t in zip(law.shared, drawn.theta, strict=False)
+    ]
+    told = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(law.shared), 2):
+        if np.std(values[i]) == 0 or np.std(values[j]) == 0:
+            continue
+        r = float(np.corrcoef(values[i], values[j])[0, 1])
+        if abs(r) > 0.9:
+            text = (
+                f"{a.name} and {b.name} move together (correlation {r:.2f}): read k at a size, not either of them alone"
+            )
+            told.append(Caution("correlated-parameters", text))
+    return told
+
+
+def _ladder(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
+    names = [p.name for p in law.shared]
+    if "N_0" not in names:
+        return []
+    n0 = float(estimate.theta[names.index("N_0")].ravel()[0])
+    low, high = curves.params.min(), curves.params.max()
+    if low <= n0 <= high:
+        return []
+    ladder = f"{units.count(low)} to {units.count(high)}"
+    text = f"N_0 = {units.count(n0)} lies outside the ladder ({ladder}): the bend was not seen"
+    return [Caution("n0-outside-ladder", text)]
+
+
+def _residuals(curves: Curves, fitted: np.ndarray) -> list[Caution]:
+    trending = []
+    for r, model in enumerate(curves.models):
+        here = curves.present[r]
+        order = np.argsort(curves.at.x[0, r, here], kind="stable")
+        residual = (curves.loss[r, here] - fitted[r, here])[order]
+        spread = float(np.sum(residual**2))
+        if len(residual) >= 10 and spread > 0 and float(np.sum(residual[1:] * residual[:-1])) / spread > 0.5:
+            trending.append(model)
+    if not trending:
+        return []
+    text = f"residuals drift along the curve for {', '.join(trending)}: the law's shape is not theirs"
+    return [Caution("residual-trend", text)]
+
+
+def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> list[Caution]:
+    here = curves.present
+    mean = np.sum(curves.loss * here, axis=1, keepdims=True) / np.maximum(here.sum(axis=1, keepdims=True), 1)
+    left = float(np.sum(((curves.loss - fitted) * here) ** 2))
+    spread = float(np.sum(((curves.loss - mean) * here) ** 2))
+    if law.name in ("constant", "last-value") or left < 0.9 * spread:
+        return []
+    text = f"{law.name} leaves {left / spread:.0%} of what a constant per size leaves: it explains next to nothing"
+    return [Caution("worse-than-baseline", text)]
+
+
+def _axis(curves: Curves) -> list[Caution]:
+    falling = 0
+    for r, i in _each_run(curves):
+        x = curves.at.x[0, r, curves.run[r] == i]
+        falling += int(np.sum(np.diff(x) < 0))
+    if not falling:
+        return []
+    text = f"the axis falls from one step to the next at {falling} points: check how compute was counted"
+    return [Caution("non-monotone-compute", text)]
+
+
+def of_replicates(curves: Curves, copied: int, drew_runs: bool) -> list[Caution]:
+    """Cautions about what the intervals cannot know."""
+    told = []
+    if copied:
+        text = f"runs that repeat another to the last digit: {copied}; they are no new evidence and are left out"
+        told.append(Caution("copied-runs", text))
+    if not drew_runs:
+        alone = int(np.sum(curves.runs == 1))
+        text = (
+            f"{alone} of {len(curves.models)} sizes have one run: intervals come from blocks of residuals and leave "
+            "out how another seed would differ; run more seeds"
+        )
+        told.append(Caution("replicates-missing", text))
+    if curves.right is None:
+        text = (
+            "per-item answers are not in the data: intervals leave out the error that all evaluations share because "
+            "they ask the same problems"
+        )
+        told.append(Caution("items-missing", text))
+    return told

@@ -1,0 +1,507 @@
+"""Fit a law to a frame: parameters, intervals, and the reasons for doubt.
+
+fit = rlaw.fit("saturating", rlaw.load("qwen2.5-math-base"), axis="compute")
+print(fit)
+fit.k(70e9)                              # efficiency of a size, with its interval
+fit.predict("Qwen2.5-7B", [1e18, 1e19])  # fitted loss
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from rlaw import laws, units
+from rlaw.curves import Curves, Window, curves_of, find_rung, window_text
+from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies, judge, of_replicates
+from rlaw.errors import NotFound, NotIdentifiable, UsageError
+from rlaw.intervals import Interval, percentile
+from rlaw.intervals.bootstrap import Draws, bootstrap
+from rlaw.laws import Law, Points
+from rlaw.objectives import Noise, Space, evaluate, r_squared, rms, weights
+from rlaw.solver import Solution, levels, solve
+
+if TYPE_CHECKING:
+    from rlaw.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What a fit tells of one size: its parameters by name, and how well the law follows its curve."""
+
+    model: str
+    params: float
+    points: int
+    values: dict[str, Interval]
+    r2: float
+    rmse: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The size, its values with their intervals, R² and RMSE."""
+        told = {name: value.to_json() for name, value in self.values.items()}
+        head = {"model": self.model, "params": self.params, "points": self.points}
+        return head | told | {"r2": _number(self.r2), "rmse": _number(self.rmse)}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """How the law does on a size that was left out of the fit.
+
+    The slope is predicted; where the law leaves the level of a size free, the level is fitted on the curve that was
+    held out, as in the paper's inter-model protocol, so that this is not a blind forecast.
+    """
+
+    model: str
+    params: float
+    points: int
+    values: dict[str, Interval]
+    level: Literal["fitted on the held-out curve", "predicted"]
+    r2: float
+    rmse: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The size, its values with their intervals, R² and RMSE on its curve."""
+        head = {"model": self.model, "params": self.params, "points": self.points, "level": self.level}
+        told = {name: value.to_json() for name, value in self.values.items()}
+        return head | told | {"r2": _number(self.r2), "rmse": _number(self.rmse)}
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A law fitted to a frame.
+
+    Attributes:
+        law: the law.
+        axis: "compute", "data" or "step".
+        parameters: the shared parameters by name.
+        rungs: what it tells of each size, smallest first.
+        r2_pooled: over all points, sizes together: mostly the difference between sizes.
+        rmse: root mean square error of the loss over all points.
+        identified: False when the data do not tell the law's parameters.
+        warnings: every reason for doubt.
+        settings: window, space, noise, items, intervals, draws, level and seed, as used.
+        dropped: rows left out, by reason.
+        source: what the frame was read from.
+        digest: of the frame's rows.
+        curves: the measured curves that were fitted.
+        estimate: the fit itself (one draw), for `rlaw.solver`.
+        drawn: its bootstrap draws, or None.
+        held_out: how the law does on the size left out, or None.
+    """
+
+    law: Law
+    axis: str
+    parameters: dict[str, Interval]
+    rungs: tuple[Rung, ...]
+    r2_pooled: float
+    rmse: float
+    warnings: tuple[Caution, ...]
+    settings: dict[str, Any]
+    dropped: dict[str, int]
+    source: str
+    digest: str
+    curves: Curves = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+    estimate: Solution = field(repr=False)
+    drawn: Draws | None = field(repr=False, default=None)
+    held_out: HeldOut | None = None
+
+    @property
+    def identified(self) -> bool:
+        """False when the data do not tell the law's parameters."""
+        return not any(w.code in NOT_IDENTIFIED for w in self.warnings)
+
+    @property
+    def points(self) -> int:
+        """Points that were fitted."""
+        return int(self.curves.present.sum())
+
+    @property
+    def level(self) -> float:
+        """Level of the intervals."""
+        return self.settings["level"]
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """(R, M) fitted loss at the measured points of `curves`."""
+        return evaluate(self.law, self.estimate.theta, self.estimate.coefficients, self.curves)[0]
+
+    def rung(self, model: str) -> Rung:
+        """What the fit tells of one size, by its name.
+
+        Raises:
+            NotFound: the fit has no such size.
+        """
+        return self.rungs[self._index(model)]
+
+    def k(self, params: float, base_loss: float = float("nan")) -> Interval:
+        """Efficiency of a size, seen or not, with its interval.
+
+        Raises:
+            NotIdentifiable: the law does not tie the efficiency to the size.
+        """
+        drawn = None if self.drawn is None else self.k_draws(params, base_loss)
+        return percentile(float(self._k(self.estimate, params, base_loss)[0]), drawn, self.level)
+
+    def k_draws(self, params: float, base_loss: float = float("nan")) -> np.ndarray:
+        """(draws,) bootstrap draws of the efficiency of a size."""
+        return self._k(self._draws(), params, base_loss)
+
+    def predict(self, model: str, x: Any) -> np.ndarray:
+        """(points,) fitted loss of one size at axis values x > 0."""
+        return self._loss(self.estimate, model, x)[0]
+
+    def predict_draws(self, model: str, x: Any) -> np.ndarray:
+        """(draws, points) bootstrap draws of the fitted loss of one size."""
+        return self._loss(self._draws(), model, x)
+
+    def band(self, model: str, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Low and high ends, (points,) each, of the fitted loss of one size."""
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(self.predict_draws(model, x), [tail, 1 - tail], axis=0)
+        return low, high
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw fit --json`, schema 1."""
+        document = {
+            "schema": 1,
+            "law": self.law.name,
+            "axis": self.axis,
+            "log_base": 10,
+            "source": self.source,
+            "digest": self.digest,
+            **self.settings,
+            "points": self.points,
+            "dropped": self.dropped,
+            "parameters": {name: value.to_json() for name, value in self.parameters.items()},
+            "rungs": [rung.to_json() for rung in self.rungs],
+            "r2_pooled": _number(self.r2_pooled),
+            "rmse": _number(self.rmse),
+            "identified": self.identified,
+            "warnings": [w.to_json() for w in self.warnings],
+        }
+        if self.held_out is not None:
+            document["held_out"] = self.held_out.to_json()
+        return document
+
+    def __str__(self) -> str:
+        return _table(self)
+
+    def _index(self, model: str) -> int:
+        try:
+            return self.curves.models.index(model)
+        except ValueError:
+            known = ", ".join(self.curves.models)
+            raise NotFound(f"{model!r} is not a size of this fit\n  next: choose one of {known}") from None
+
+    def _draws(self) -> Solution:
+        if self.drawn is None:
+            raise UsageError("this fit has no bootstrap draws\n  next: fit with intervals='bootstrap'")
+        return self.drawn.solution
+
+    def _k(self, solution: Solution, params: float, base_loss: float) -> np.ndarray:
+        k = self.law.efficiency(solution.theta, np.full((1, 1, 1), params), np.full((1, 1, 1), base_loss))
+        if k is None:
+            raise NotIdentifiable(
+                f"{self.law.name} gives every size an efficiency of its own\n  next: a law of the ladder: saturating"
+            )
+        return np.broadcast_to(k, (len(solution), 1))[:, 0]
+
+    def _loss(self, solution: Solution, model: str, x: Any) -> np.ndarray:
+        r = self._index(model)
+        own = self.curves.at.rung(r)
+        at = Points.of(np.asarray(x, float)[None, None], own.x_ref, own.params, own.base_loss)
+        theta = tuple(t if t.shape[1] == 1 else t[:, r : r + 1] for t in solution.theta)
+        loss = self.law.loss(theta, solution.coefficients[:, r : r + 1], at)
+        return np.broadcast_to(loss, (len(solution), 1, at.x.shape[-1]))[:, 0]
+
+
+def fit(
+    law: str | Law,
+    frame: "Frame",
+    *,
+    axis: Literal["compute", "data", "step"] = "compute",
+    window: Window = "1:",
+    space: Space = "loss",
+    noise: Noise = "equal",
+    items: int | None = None,
+    intervals: Literal["bootstrap", "none"] = "bootstrap",
+    draws: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+    hold_out: str | float | None = None,
+) -> Fit:
+    """Fit a law by weighted least squares.
+
+    Args:
+        law: a name of `rlaw.laws.names()`, or a law of your own.
+        frame: the measurements; one variant, benchmark, tau and group size.
+        axis: what the loss is a function of.
+        window: steps of the fit, "FIRST:LAST", inclusive, either end may be empty; step 0 is always left out.
+        space: squared errors of the loss, or of its base-10 logarithm.
+        noise: "equal" gives every size the same total weight, as the paper does; "binomial" weighs by inverse variance.
+        items: problems of an evaluation, where the frame does not tell.
+        intervals: "bootstrap", or "none" for the fit alone.
+        draws: bootstrap draws.
+        level: of the intervals.
+        seed: of the bootstrap.
+        hold_out: a size to leave out of the fit and to judge it by: "largest", a model's name or a size such as "72B".
+
+    Raises:
+        NotIdentifiable: the frame cannot tell the law's parameters: too few sizes or points, or a constant loss.
+        NotFound: no such law, or no such size to hold out.
+        UsageError: an option that makes no sense, or a frame of several variants.
+    """
+    law = laws.get(law)
+    _check(space, noise, intervals, draws, level)
+    settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
+    apart = _set_apart(law, frame, *curves_of(frame, axis=axis, window=window, items=items), hold_out)
+    w, estimate = _estimate(law, apart.curves, space, noise, frame.source)
+    drawn = None
+    if intervals == "bootstrap":
+        drawn = bootstrap(law, apart.curves, w, space, estimate, draws=draws, level=level, seed=seed)
+    settings["intervals"] = _method(drawn, seed)
+    return _told(law, axis, frame, apart, w, estimate, drawn, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """The curves to fit, the one to judge the fit by, and what was left out."""
+
+    curves: Curves
+    held: Curves | None
+    dropped: dict[str, int]
+    cautions: tuple[Caution, ...]
+    copied: int
+
+
+def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> None:
+    for name, value, known in (
+        ("space", space, ("loss", "log")),
+        ("noise", noise, ("equal", "binomial")),
+        ("intervals", intervals, ("bootstrap", "none")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}")
+    if draws < 20 or not 0 < level < 1:
+        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+
+
+def _set_apart(
+    law: Law, frame: "Frame", curves: Curves, dropped: dict[str, int], hold_out: str | float | None
+) -> _Apart:
+    """Keep out broken-down runs, copies, curves too short and the held-out size; refuse what cannot be fitted."""
+    broken, cautions = collapsed(curves), []
+    if broken.any():
+        runs = len({(r, curves.run[r, m]) for r, m in zip(*np.nonzero(broken), strict=True)})
+        dropped = dropped | {"collapsed_run": int(broken.sum())}
+        cautions.append(Caution("collapsed", f"{runs} run(s) broke down: the loss ends above where it began; kept out"))
+    copied = copies(curves)
+    n_copied = len({(r, curves.run[r, m]) for r, m in zip(*np.nonzero(copied), strict=True)})
+    curves = curves.where(~broken & ~copied)
+    needed = len(law.local) + len(law.coefficients) + (1 if law.local else 0)
+    short = np.array(
+        [len(np.unique(curves.at.x[0, r, curves.present[r]])) < max(needed, 2) for r in range(len(curves.models))]
+    )
+    if short.any() and not short.all():
+        lost = int(curves.counts[short].sum())
+        dropped = dropped | ({"short_curve": lost} if lost else {})
+        names = ", ".join(curves.models[r] for r in np.flatnonzero(short))
+        cautions.append(Caution("short-curve", f"{names}: too few points for {law.name}; left out"))
+        curves = curves.rungs(np.flatnonzero(~short))
+    held = None
+    if hold_out is not None:
+        out = find_rung(curves, hold_out)
+        held = curves.rungs(np.array([out]))
+        curves = curves.rungs(np.array([r for r in range(len(curves.models)) if r != out]))
+    _refuse(law, curves, bool(short.all()), needed, frame.source)
+    return _Apart(curves, held, dropped, tuple(cautions), n_copied)
+
+
+def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> None:
+    """Raise NotIdentifiable when no fit could tell the law's parameters."""
+    sizes = len(np.unique(curves.params)) if curves.models else 0
+    where = f"  where: {source}, {int(curves.present.sum())} points of {sizes} size(s): {', '.join(curves.models)}\n"
+    if short:
+        raise NotIdentifiable(
+            f"{law.name} needs at least {max(needed, 2)} points of a size at different places of the axis\n{where}"
+            "  next: evaluate more often, widen the window, or import more of the run"
+        )
+    if sizes < law.needs_rungs:
+        raise NotIdentifiable(
+            f"{law.name} needs at least {law.needs_rungs} sizes to tell its parameters, and there are {sizes}\n{where}"
+            "  next: add sizes to the ladder, or fit each size alone with power"
+        )
+    if np.ptp(curves.loss[curves.present]) == 0:
+        value = float(curves.loss[curves.present][0])
+        raise NotIdentifiable(
+            f"every loss is {value:g}: nothing was learned that a law could follow\n{where}"
+            "  next: check that the evaluation reads the trained model, or train on easier problems"
+        )
+    if law.needs_base_loss and not np.isfinite(curves.at.base_loss).all():
+        missing = [m for m, b in zip(curves.models, curves.at.base_loss[0, :, 0], strict=True) if not np.isfinite(b)]
+        raise NotIdentifiable(
+            f"{law.name} needs the loss of the base at step 0, which is unknown for {', '.join(missing)}\n{where}"
+            "  next: evaluate before the first step, or choose a law without it"
+        )
+
+
+def _estimate(law: Law, curves: Curves, space: Space, noise: Noise, source: str) -> tuple[np.ndarray, Solution]:
+    """Weights and the fit; binomial weights need a fit with equal ones first."""
+    w = weights(curves, space, "equal")
+    estimate = solve(law, curves.at, curves.loss, w, space)
+    if noise == "equal":
+        return w, estimate
+    if not np.isfinite(curves.items[curves.present]).all():
+        raise UsageError(f"{source} does not tell how many problems were asked\n  next: --items 500, the true number")
+    w = weights(curves, space, noise, evaluate(law, estimate.theta, estimate.coefficients, curves)[0])
+    return w, solve(law, curves.at, curves.loss, w, space)
+
+
+def _method(drawn: Draws | None, seed: int) -> dict[str, Any]:
+    if drawn is None:
+        return {"method": "none"}
+    how = {"method": "bootstrap", "draws": len(drawn), "seed": seed, "noise": list(drawn.noise)}
+    return how | ({"block": drawn.block} if drawn.block else {"freedom": drawn.freedom})
+
+
+def _told(
+    law: Law,
+    axis: str,
+    frame: "Frame",
+    apart: _Apart,
+    w: np.ndarray,
+    estimate: Solution,
+    drawn: Draws | None,
+    settings: dict[str, Any],
+) -> Fit:
+    """Everything a fit tells, from its solution and draws."""
+    curves, level = apart.curves, settings["level"]
+    fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
+    alone = solve(laws.get("power"), curves.at, curves.loss, weights(curves, "log", "equal"), "log").theta[0][0, :, 0]
+    cautions = [*apart.cautions, *judge(law, curves, fitted, estimate, alone, drawn.solution if drawn else None)]
+    if drawn is not None:
+        cautions += of_replicates(curves, apart.copied, "runs" in drawn.noise)
+    return Fit(
+        law=law,
+        axis=axis,
+        parameters=_shared(law, estimate, drawn, level),
+        rungs=_rungs(law, curves, estimate, drawn, level, fitted),
+        r2_pooled=r_squared(curves.loss, fitted, curves.present),
+        rmse=rms(curves.loss - fitted, curves.present),
+        warnings=tuple(cautions),
+        settings=settings,
+        dropped=apart.dropped,
+        source=frame.source,
+        digest=frame.digest,
+        curves=curves,
+        weights=w,
+        estimate=estimate,
+        drawn=drawn,
+        held_out=None if apart.held is None else _judge_held_out(law, apart.held, estimate, drawn, settings),
+    )
+
+
+def _shared(law: Law, estimate: Solution, drawn: Draws | None, level: float) -> dict[str, Interval]:
+    told = {}
+    for i, p in enumerate(law.shared):
+        values = None
+        if drawn is not None:
+            bound = drawn.solution.bound[i].ravel()
+            values = np.where(bound == 1, np.inf, drawn.solution.theta[i].ravel())
+        told[p.name] = percentile(float(estimate.theta[i].ravel()[0]), values, level)
+    return told
+
+
+def _values(
+    law: Law, at: Points, estimate: Solution, drawn: Solution | None, level: float
+) -> dict[str, list[Interval]]:
+    """The values of every rung by name, from the fit and its draws."""
+    found = law.of_rung(estimate.theta, estimate.coefficients, at)
+    draws = law.of_rung(drawn.theta, drawn.coefficients, at) if drawn is not None else {}
+    return {
+        name: [percentile(v, draws[name][:, r] if draws else None, level) for r, v in enumerate(value[0])]
+        for name, value in found.items()
+    }
+
+
+def _rungs(
+    law: Law, curves: Curves, estimate: Solution, drawn: Draws | None, level: float, fitted: np.ndarray
+) -> tuple[Rung, ...]:
+    values = _values(law, curves.at, estimate, drawn.solution if drawn else None, level)
+    return tuple(
+        Rung(
+            model=model,
+            params=float(curves.params[r]),
+            points=int(curves.counts[r]),
+            values={name: value[r] for name, value in values.items()},
+            r2=r_squared(curves.loss[r], fitted[r], curves.present[r]),
+            rmse=rms(curves.loss[r] - fitted[r], curves.present[r]),
+        )
+        for r, model in enumerate(curves.models)
+    )
+
+
+def _judge_held_out(
+    law: Law, held: Curves, estimate: Solution, drawn: Draws | None, settings: dict[str, Any]
+) -> HeldOut | None:
+    """How the law does on the curve left out; None for a law that carries nothing from one size to another."""
+    if law.local or not law.shared:
+        return None
+    space = settings["space"]
+    w = weights(held, space, "equal")
+    solved = []
+    for s in (estimate, drawn.solution if drawn else None):
+        if s is not None:
+            free = levels(law, s.theta, held.at, held.loss, w, space)
+            solved.append(Solution(s.theta, np.broadcast_to(free, (len(s), *free.shape[1:])), s.objective, s.bound))
+    values = _values(law, held.at, solved[0], solved[1] if len(solved) > 1 else None, settings["level"])
+    fitted = evaluate(law, solved[0].theta, solved[0].coefficients, held)[0]
+    return HeldOut(
+        model=held.models[0],
+        params=float(held.params[0]),
+        points=int(held.present.sum()),
+        values={name: value[0] for name, value in values.items()},
+        level="fitted on the held-out curve" if law.coefficients else "predicted",
+        r2=r_squared(held.loss, fitted, held.present),
+        rmse=rms(held.loss - fitted, held.present),
+    )
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _table(fit: Fit) -> str:
+    """The fit as text: parameters, one line per size, cautions."""
+    head = f"{fit.law.name} over {fit.axis}: {fit.law.formula}"
+    dropped = "".join(f", {n} {reason} left out" for reason, n in fit.dropped.items())
+    lines = [head, f"{fit.points} points of {len(fit.rungs)} sizes from {fit.source}{dropped}", ""]
+    for p in fit.law.shared:
+        lines.append(f"  {p.name:<8}{_told_value(fit.parameters[p.name], p.unit == 'params'):<34}{p.text}")
+    names = list(fit.rungs[0].values)
+    rows = [["size", "params", "points", *names, "R²", "RMSE"]]
+    for rung in fit.rungs:
+        values = [_told_value(rung.values[name]) for name in names]
+        rows.append(
+            [rung.model, units.count(rung.params), str(rung.points), *values, f"{rung.r2:.3f}", f"{rung.rmse:.4f}"]
+        )
+    widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
+    lines += ["", *("  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip() for row in rows), ""]
+    lines.append(f"R² {fit.r2_pooled:.4f} over all points (sizes together), RMSE {fit.rmse:.4f}")
+    if fit.held_out is not None:
+        k = fit.held_out.values.get("k")
+        slope = f", k {_told_value(k)}" if k else ""
+        lines.append(f"held out {fit.held_out.model}: RMSE {fit.held_out.rmse:.4f}{slope} (level {fit.held_out.level})")
+    if not fit.identified:
+        lines.append(f"NOT IDENTIFIED: the data do not tell the parameters of {fit.law.name}")
+    lines += [f"caution ({w.code}): {w.text}" for w in fit.warnings]
+    return "\n".join(lines)
+
+
+def _told_value(value: Interval, count: bool = False) -> str:
+    tell = units.count if count else (lambda v: f"{v:.4g}")
+    if np.isnan(value.low):
+        return tell(value.value)
+    high = tell(value.high) if np.isfinite(value.high) else "∞"
+    return f"{tell(value.value)} [{tell(value.low)}, {high}]"

@@ -1,0 +1,40 @@
+"""A number with its interval."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the ends of its interval: nan without an interval, infinite where the data set no end."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+    def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:.4g}"
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """`value`, `low` and `high`; null where there is no number to tell."""
+        return {name: _finite(getattr(self, name)) for name in ("value", "low", "high")}
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def percentile(value: float, draws: np.ndarray | None, level: float) -> Interval:
+    """The percentile interval at `level` of (draws,) values; infinite draws make infinite ends."""
+    if draws is None or not len(draws):
+        return Interval(float(value))
+    tail = (1 - level) / 2
+    ordered = np.sort(draws)  # NaN last: a draw without a value must not pull the low end down
+    last = len(ordered) - 1
+    low, high = ordered[math.floor(tail * last)], ordered[math.ceil((1 - tail) * last)]
+    return Interval(float(value), float(low), float(high))

@@ -1,0 +1,194 @@
+"""Bootstrap draws of a fit: the fitted curves plus noise drawn from what varied in the study, fitted again.
+
+Three sources of noise, each declared in the fit:
+
+* runs: where at least three degrees of freedom of replicates are there, whole runs' deviations from the mean of their
+  size, scaled by the binomial standard deviation so that sizes can lend them to each other, with random sign;
+* blocks: otherwise, circular blocks of a run's residuals, long enough for their autocorrelation;
+* items: where per-item answers are there, the problems are drawn again, the same ones for every evaluation, so that the
+  error which all evaluations share is counted. Each item's accuracy enters as a straight line in the fitted loss: what
+  scatters about the line is the noise of one evaluation, which runs and blocks carry already.
+
+Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)); Politis and White 2004 (block length).
+
+Axes: B draws, R rungs, M points of a rung, I items.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from rlaw.curves import Curves
+from rlaw.laws import Law
+from rlaw.objectives import Space, evaluate
+from rlaw.solver import Solution, solve
+
+_LEAST_FREEDOM = 3
+_SMALLEST_LOSS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Bootstrap draws of a fit and how they were made.
+
+    Attributes:
+        solution: the law fitted to each draw.
+        noise: what was resampled: "runs" or "blocks", and "items" where they were known.
+        block: points of a block, the longest of any size; 0 when runs were resampled.
+        freedom: degrees of freedom of the replicates.
+    """
+
+    solution: Solution
+    noise: tuple[str, ...]
+    block: int
+    freedom: int
+
+    def __len__(self) -> int:
+        return len(self.solution)
+
+
+def bootstrap(
+    law: Law,
+    curves: Curves,
+    weights: np.ndarray,
+    space: Space,
+    estimate: Solution,
+    *,
+    draws: int,
+    level: float,
+    seed: int,
+) -> Draws:
+    """Draw fits of a law.
+
+    Args:
+        law: the law that was fitted.
+        curves: what it was fitted to, copies of a run removed.
+        weights: (R, M) weights of the fit.
+        space: loss or log, as in the fit.
+        estimate: the fit, one draw.
+        draws: how many fits to draw.
+        level: of the intervals to come; widens the noise of few replicates as Student's t does.
+        seed: of the random numbers.
+    """
+    rng = np.random.default_rng(seed)
+    fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
+    unit = binomial_unit(fitted)
+    freedom = int(np.maximum(_replicates(curves) - 1, 0).sum())
+    if freedom >= _LEAST_FREEDOM:
+        noise, block = _runs(rng, curves, unit, draws) * student_factor(freedom, level), 0
+    else:
+        noise, block = _blocks(rng, law, curves, (curves.loss - fitted) / unit, draws)
+    drawn = fitted + noise * unit
+    if curves.right is not None:
+        drawn = drawn + _items(rng, curves, curves.right, fitted, draws)
+    drawn = np.where(curves.present, np.clip(drawn, _SMALLEST_LOSS, None), 1.0)
+    kinds = ("blocks" if block else "runs",) + (("items",) if curves.right is not None else ())
+    return Draws(solve(law, curves.at, drawn, weights, space, start=estimate), kinds, block, freedom)
+
+
+def binomial_unit(loss: np.ndarray) -> np.ndarray:
+    """Standard deviation of one answer that is wrong with probability `loss`."""
+    likely = np.clip(loss, 0.005, 0.995)
+    return np.sqrt(likely * (1 - likely))
+
+
+def student_factor(freedom: int, level: float) -> float:
+    """Quantile of Student's t over that of the normal, so that few replicates give wide intervals.
+
+    Source: Cornish and Fisher's expansion, Abramowitz and Stegun 1964, 26.7.5.
+    """
+    z, n = NormalDist().inv_cdf((1 + level) / 2), freedom
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return (z + first / n + second / n**2 + third / n**3) / z
+
+
+def _replicates(curves: Curves) -> np.ndarray:
+    """(R,) runs of each rung that share steps with another run of it."""
+    return np.array([len(_deviations(curves, r, np.ones_like(curves.loss))) for r in range(len(curves.models))])
+
+
+def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
+    """Each run's deviations from the mean of its rung at the steps it shares with another run, in binomial units."""
+    step, run, loss = (a[r, curves.present[r]] for a in (curves.step, curves.run, curves.loss))
+    unit = unit[r, curves.present[r]]
+    _, which = np.unique(step, return_inverse=True)
+    n = np.bincount(which)[which]
+    mean = (np.bincount(which, loss) / np.bincount(which))[which]
+    scaled = (loss - mean) / unit * np.sqrt(n / np.maximum(n - 1, 1))
+    return [scaled[(run == i) & (n > 1)] for i in range(run.max() + 1) if np.any((run == i) & (n > 1))]
+
+
+def _runs(rng: np.random.Generator, curves: Curves, unit: np.ndarray, draws: int) -> np.ndarray:
+    """(B, R, M) deviations of whole runs, drawn from all rungs with random sign."""
+    pool = [d for r in range(len(curves.models)) for d in _deviations(curves, r, unit)]
+    noise = np.zeros((draws, *curves.loss.shape))
+    for r in range(len(curves.models)):
+        for i in range(curves.runs[r]):
+            here = np.flatnonzero(curves.run[r] == i)
+            if not len(here):
+                continue
+            stretched = np.stack([_stretch(d, len(here)) for d in pool])
+            sign = rng.choice((-1.0, 1.0), size=(draws, 1))
+            noise[:, r, here] = sign * stretched[rng.integers(len(pool), size=draws)]
+    return noise
+
+
+def _stretch(series: np.ndarray, length: int) -> np.ndarray:
+    """The series at `length` places from its start to its end."""
+    place = np.round(np.linspace(0, len(series) - 1, length)).astype(int)
+    return series[place]
+
+
+def _blocks(
+    rng: np.random.Generator, law: Law, curves: Curves, residual: np.ndarray, draws: int
+) -> tuple[np.ndarray, int]:
+    """(B, R, M) circular blocks of residuals, run by run, and the longest block."""
+    noise = np.zeros((draws, *residual.shape))
+    longest = 1
+    used = len(law.local) + len(law.coefficients) + len(law.shared) / len(curves.models)
+    for r in range(len(curves.models)):
+        n = int(curves.counts[r])
+        scale = math.sqrt(n / max(n - used, 1.0))  # a fit follows its noise; its residuals are that much smaller
+        for i in range(curves.runs[r]):
+            here = np.flatnonzero(curves.run[r] == i)
+            if not len(here):
+                continue
+            series = residual[r, here] - residual[r, here].mean() if len(here) > 2 else residual[r, here]
+            length = block_length(series)
+            longest = max(longest, length)
+            starts = rng.integers(len(here), size=(draws, math.ceil(len(here) / length)))
+            index = (starts[:, :, None] + np.arange(length)).reshape(draws, -1)[:, : len(here)] % len(here)
+            noise[:, r, here] = scale * series[index]
+    return noise, longest
+
+
+def block_length(series: np.ndarray) -> int:
+    """Points of a block, from the autocorrelation at lag one, at most a quarter of the series.
+
+    Source: Politis and White 2004, for an autoregressive series of order one: (√6 ρ / (1 - ρ²))^(2/3) n^(1/3).
+    """
+    n = len(series)
+    spread = float(np.sum(series**2))
+    rho = float(np.sum(series[1:] * series[:-1])) / spread if spread > 0 else 0.0
+    rho = min(max(rho, 0.0), 0.97)
+    best = (math.sqrt(6) * rho / (1 - rho**2)) ** (2 / 3) * n ** (1 / 3)
+    return int(min(max(math.ceil(best), 1), max(n // 4, 1)))
+
+
+def _items(rng: np.random.Generator, curves: Curves, right: np.ndarray, fitted: np.ndarray, draws: int) -> np.ndarray:
+    """(B, R, M) change of the loss when the items are drawn again, the same ones for every evaluation."""
+    items = right.shape[-1]
+    counts = rng.multinomial(items, np.full(items, 1 / items), size=draws) / items - 1 / items
+    noise = np.zeros((draws, *fitted.shape))
+    for r in range(len(curves.models)):
+        here = np.flatnonzero(curves.present[r])
+        line = np.stack([np.ones(len(here)), fitted[r, here] - fitted[r, here].mean()], axis=1)
+        if np.ptp(line[:, 1]) < 1e-9:
+            line = line[:, :1]
+        basis, _ = np.linalg.qr(line)
+        noise[:, r, here] = -(counts @ (right[r, here].T @ basis)) @ basis.T
+    return noise

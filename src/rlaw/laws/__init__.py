@@ -1,0 +1,48 @@
+"""The laws, one per file. To add one: write its file, name it below, run its family's suite (`rlaw.testing.laws`)."""
+
+from rlaw.errors import NotFound
+from rlaw.laws.base import Law, Parameter, Points, Theta
+from rlaw.laws.constant import ConstantLaw
+from rlaw.laws.exponential import ExponentialLaw
+from rlaw.laws.last_value import LastValueLaw
+from rlaw.laws.power import PowerLaw
+from rlaw.laws.saturating import SaturatingLaw
+from rlaw.laws.shifted_power import ShiftedPowerLaw
+from rlaw.laws.sigmoid import SigmoidLaw
+
+__all__ = ["BASELINES", "LAWS", "Law", "Parameter", "Points", "Theta", "get", "names"]
+
+LAWS: dict[str, Law] = {
+    law.name: law
+    for law in (
+        SaturatingLaw(),
+        PowerLaw(),
+        ShiftedPowerLaw(),
+        SigmoidLaw(),
+        ExponentialLaw(),
+        ConstantLaw(),
+        LastValueLaw(),
+    )
+}
+
+#: what a law must beat on held-out points to be believed
+BASELINES = ("constant", "last-value")
+
+
+def names() -> tuple[str, ...]:
+    """The names of the laws, the paper's first, baselines last."""
+    return tuple(LAWS)
+
+
+def get(law: str | Law) -> Law:
+    """The law of that name; a law passes through, so that a law of your own needs no registration.
+
+    Raises:
+        NotFound: no law has that name.
+    """
+    if isinstance(law, Law):
+        return law
+    try:
+        return LAWS[law.replace("_", "-")]
+    except KeyError:
+        raise NotFound(f"there is no law named {law!r}\n  next: choose one of {', '.join(LAWS)}") from None

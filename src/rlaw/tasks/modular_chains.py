@@ -1,0 +1,211 @@
+"""Chains of modular arithmetic: a start value, then instructions `+b` or `*b`, each applied to the running value.
+
+A problem reads `x0 instruction … no-op …`; its answer is the running value after every slot (a no-op copies it), and only
+the last value is graded. Two things are designed in, so that a tiny model meets what a large one meets in mathematics:
+operands are heavy-tailed (Zipf: most problems use few facts, the rest are rare), and the corpus is unreliable (each fact
+`x op b` is told wrongly with a chance of its own, so that a model that imitates the corpus perfectly is often wrong, and
+RL has something to sharpen).
+
+Axes: I problems, P prompt tokens, T completion tokens. Tokens, p the modulus: 0..p-1 residues, p + p·op + b instructions
+(op 0 adds b, op 1 multiplies by b), 3p the no-op.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, model_validator
+
+from rlaw.errors import SpecError
+from rlaw.tasks.base import Problems, Task
+
+BLOCK = 16384  # problems drawn at once
+MOST_BLOCKS = 64  # of a benchmark, before its problems are said to be too few
+STREAMS = {"facts": 0, "corpus": 1, "pool": 2, "held-out": 3, "uniform-operands": 4}  # independent random streams
+
+
+def _first_and_last(value: Any) -> Any:
+    """`1-4` -> (1, 4), 3 -> (3, 3)."""
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, str) and len(ends := value.split("-")) == 2 and all(end.strip().isdigit() for end in ends):
+        return tuple(int(end) for end in ends)
+    return value
+
+
+class ModularChains(Task):
+    """Apply a chain of additions and multiplications modulo p; reward 1 when the last value is right.
+
+    Numbers of operations are equally frequent unless `mix` weighs them. A tenth of all prompts, chosen by a hash, is
+    held out from corpus and pools. Benchmarks: `held-out` (operands as in training) and `uniform-operands` (a shift:
+    every operand as frequent as any other).
+    """
+
+    benchmarks: ClassVar[tuple[str, ...]] = ("held-out", "uniform-operands")
+
+    name: Literal["modular-chains"] = "modular-chains"
+    modulus: int = Field(31, ge=3, le=9973)
+    operations: Annotated[tuple[int, int], BeforeValidator(_first_and_last)] = Field(
+        (1, 4), description="fewest and most operations of a problem, as in 1-4"
+    )
+    mix: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        None, description="relative frequency of each number of operations; equal when left out"
+    )
+    zipf: float = Field(1.5, ge=0, description="operand of rank r is drawn in proportion to r^-zipf; 0: uniform")
+    reliability: tuple[float, float] = Field(
+        (0.2, 1.0), description="each fact is right in the corpus with a chance of its own, uniform between these"
+    )
+    systematic: float = Field(0.5, ge=0, le=1, description="share of wrong facts that are always wrong the same way")
+    held_out: float = Field(0.1, gt=0, le=0.5, description="share of prompts never trained on")
+    seed: int = Field(7, ge=0, description="of operand ranks, reliabilities, corpus and benchmarks: the same for all runs")
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ModularChains":
+        first, last = self.operations
+        if not 1 <= first <= last <= 64:
+            raise ValueError(f"operations {first}-{last}: write the fewest and the most, from 1 to 64, as in 1-4")
+        if self.mix is not None and (len(self.mix) != last - first + 1 or sum(self.mix) <= 0):
+            raise ValueError(f"mix: give {last - first + 1} weights, one per number of operations, not all 0")
+        if not 0 <= self.reliability[0] <= self.reliability[1] <= 1:
+            raise ValueError(f"reliability {list(self.reliability)}: give two rising chances between 0 and 1")
+        return self
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Residues, additions, multiplications, the no-op."""
+        residues = [str(value) for value in range(self.modulus)]
+        return (*residues, *(f"+{b}" for b in residues), *(f"*{b}" for b in residues), ".")
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The start value and one slot per operation."""
+        return 1 + self.operations[1]
+
+    @property
+    def completion_tokens(self) -> int:
+        """One running value per slot."""
+        return self.operations[1]
+
+    def corpus(self, documents: int) -> np.ndarray:
+        """(documents, P + T) int32: prompts with unreliable answers. A longer corpus begins with the shorter one."""
+        rng = self._rng("corpus", -1)
+        blocks, have = [], 0
+        for prompts_IP in self._draws("corpus", 0):
+            kept_IP = prompts_IP[~self.is_held_out(prompts_IP)]
+            blocks.append(np.concatenate([kept_IP, self._told(kept_IP, rng)], axis=1))
+            have += len(kept_IP)
+            if have >= documents:
+                break
+        return np.concatenate(blocks)[:documents]
+
+    def pool(self, size: int, seed: int) -> Problems:
+        """Training problems as they occur (repetitions included), none held out; the same for the same seed."""
+        blocks, have = [], 0
+        for prompts_IP in self._draws("pool", seed):
+            blocks.append(prompts_IP[~self.is_held_out(prompts_IP)])
+            have += len(blocks[-1])
+            if have >= size:
+                break
+        return self.problems(np.concatenate(blocks)[:size])
+
+    def benchmark(self, name: str, items: int) -> Problems:
+        """The first distinct held-out problems of a fixed stream of draws.
+
+        Raises:
+            SpecError: there are not as many distinct ones.
+        """
+        found_IP = np.empty((0, self.prompt_tokens), np.int32)
+        for _, prompts_IP in zip(range(MOST_BLOCKS), self._draws(name, 0), strict=False):
+            found_IP = np.concatenate([found_IP, prompts_IP[self.is_held_out(prompts_IP)]])
+            _, first = np.unique(found_IP, axis=0, return_index=True)
+            found_IP = found_IP[np.sort(first)]
+            if len(found_IP) >= items:
+                return self.problems(found_IP[:items])
+        raise SpecError(
+            f"benchmark {name} of {self.name} modulo {self.modulus} has {len(found_IP)} distinct held-out problems, "
+            f"evaluation.items asks for {items}\n  next: fewer items, a larger modulus or more operations"
+        )
+
+    def grade(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
+        """(items,) float32: 1 where the last value is right."""
+        return (completions_IT[:, -1] == problems.answers_IT[:, -1]).astype(np.float32)
+
+    def problems(self, prompts_IP: np.ndarray) -> Problems:
+        """The prompts with their right answers; the level is the number of operations."""
+        answers_IT = np.empty((len(prompts_IP), self.completion_tokens), np.int32)
+        value_I = prompts_IP[:, 0]
+        for slot in range(self.completion_tokens):
+            value_I = self._apply(value_I, prompts_IP[:, 1 + slot])
+            answers_IT[:, slot] = value_I
+        levels_I = (prompts_IP[:, 1:] != self._no_op).sum(axis=1, dtype=np.int32)
+        return Problems(prompts_IP, answers_IT, levels_I)
+
+    def is_held_out(self, prompts_IP: np.ndarray) -> np.ndarray:
+        """(items,) bool: a 61-bit hash, linear in the prompt's tokens, falls into the held-out share of its range."""
+        weights_P = np.random.default_rng(self.seed).integers(1 << 63, size=self.prompt_tokens, dtype=np.uint64)
+        hash_I = (prompts_IP.astype(np.uint64) @ (2 * weights_P + np.uint64(1))) >> np.uint64(3)  # wraps at 64 bits
+        return hash_I < np.uint64(round(self.held_out * (1 << 61)))
+
+    @property
+    def _no_op(self) -> int:
+        return 3 * self.modulus
+
+    @cached_property
+    def _facts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of every fact (value, instruction): its reliability, and the wrong value it is told with when told wrongly."""
+        rng, p = self._rng("facts", 1), self.modulus
+        reliability_XF = rng.uniform(*self.reliability, size=(p, 2 * p))
+        values_X, instructions_F = np.arange(p)[:, None], p + np.arange(2 * p)[None, :]
+        wrong_XF = (self._apply(values_X, instructions_F) + rng.integers(1, p, size=(p, 2 * p))) % p
+        return reliability_XF, wrong_XF.astype(np.int32)
+
+    @cached_property
+    def _operands(self) -> np.ndarray:
+        """Operands 1..p-1 by rank, the most frequent one first."""
+        return 1 + self._rng("facts", 0).permutation(self.modulus - 1)
+
+    def _rng(self, stream: str, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, STREAMS[stream], *(k + 1 for k in key)])
+
+    def _draws(self, stream: str, seed: int) -> Iterator[np.ndarray]:
+        """Blocks of (BLOCK, P) prompts as they occur, held out or not, without end; a block depends on its key alone."""
+        block = 0
+        while True:
+            yield self._draw(self._rng(stream, seed, block), 0.0 if stream == "uniform-operands" else self.zipf)
+            block += 1
+
+    def _draw(self, rng: np.random.Generator, zipf: float) -> np.ndarray:
+        first, last = self.operations
+        p, weights = self.modulus, np.asarray(self.mix or [1.0] * (last - first + 1))
+        operations_I = rng.choice(np.arange(first, last + 1), size=(BLOCK, 1), p=weights / weights.sum())
+        frequency = np.arange(1, p) ** -zipf
+        rank_IT = np.searchsorted(np.cumsum(frequency / frequency.sum()), rng.random((BLOCK, last)))
+        operand_IT = self._operands[np.minimum(rank_IT, p - 2)]
+        instruction_IT = p + p * rng.integers(2, size=(BLOCK, last)) + operand_IT
+        instruction_IT[np.arange(last) >= operations_I] = self._no_op
+        return np.concatenate([rng.integers(p, size=(BLOCK, 1)), instruction_IT], axis=1, dtype=np.int32)
+
+    def _apply(self, value_I: np.ndarray, instruction_I: np.ndarray) -> np.ndarray:
+        p = self.modulus
+        operation_I, operand_I = np.divmod(instruction_I - p, p)
+        result_I = np.where(operation_I == 0, value_I + operand_I, value_I * operand_I) % p
+        return np.where(instruction_I == self._no_op, value_I, result_I).astype(np.int32)
+
+    def _told(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(items, T) answers as the corpus tells them: a step may be wrong, and later steps go on from it."""
+        reliability_XF, wrong_XF = self._facts
+        p, items = self.modulus, len(prompts_IP)
+        told_IT = np.empty((items, self.completion_tokens), np.int32)
+        value_I = prompts_IP[:, 0]
+        for slot in range(self.completion_tokens):
+            instruction_I = prompts_IP[:, 1 + slot]
+            fact_I = np.minimum(instruction_I - p, 2 * p - 1)  # of a no-op: any, it is not used
+            error_I = np.where(
+                rng.random(items) < self.systematic, wrong_XF[value_I, fact_I], rng.integers(p, size=items)
+            )
+            right_I = rng.random(items) < reliability_XF[value_I, fact_I]
+            right_I |= instruction_I == self._no_op
+            value_I = np.where(right_I, self._apply(value_I, instruction_I), error_I).astype(np.int32)
+            told_IT[:, slot] = value_I
+        return told_IT

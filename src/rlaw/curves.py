@@ -1,21 +1,13 @@
-"""The measured curves that a law is fitted to: one row of points per rung, made from the rows of a frame.
+"""The measured curves that a law is fitted to: one row of points per rung.
 
 Axes: R rungs, M points of a rung, padded with points that are not `present`; I items.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlaw import units
-from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
 from rlaw.laws import Points
-
-if TYPE_CHECKING:
-    from rlaw.frame import Frame
-
-Window = str | tuple[int | None, int | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,127 +145,3 @@ def _run_numbers(rung: np.ndarray, seed: np.ndarray) -> np.ndarray:
     new_run = new_rung | np.r_[True, seed[1:] != seed[:-1]]
     number = np.cumsum(new_run) - 1
     return number - number[np.flatnonzero(new_rung)][rung]
-
-
-def curves_of(
-    frame: "Frame", *, axis: str, window: Window = "1:", items: int | None = None
-) -> tuple[Curves, dict[str, int]]:
-    """The curves of a frame on one axis, and the rows left out by reason (the frame's own reasons included).
-
-    Args:
-        frame: the measurements; one variant, benchmark, tau and group size.
-        axis: "compute", "data" or "step".
-        window: steps kept, "FIRST:LAST" inclusive, either end may be empty. Rows whose axis value is not positive, such
-            as step 0, have no place on a logarithmic axis and are left out.
-        items: problems of an evaluation, where the frame does not tell.
-
-    Raises:
-        NotIdentifiable: no row is left.
-        UsageError: a window that makes no sense, or a frame of several variants.
-    """
-    frame = frame.one_law()
-    first, last = window_of(window)
-    rows, column = frame.rows, frame.x(axis)
-    x, step = _numbers(rows[column]), _numbers(rows["step"])
-    reasons = {
-        "no_axis_value": ~np.isfinite(x),
-        "no_params": ~np.isfinite(_numbers(rows["params"])),
-        "axis_not_positive": ~(x > 0),
-        "outside_window": (step < first) | (step > last),
-        "zero_loss": ~(_numbers(rows["test_loss"]) > 0),
-    }
-    keep, dropped = np.ones(len(x), bool), dict(frame.dropped)
-    for reason, bad in reasons.items():
-        if (n := int(np.sum(keep & bad))) > 0:
-            dropped[reason] = dropped.get(reason, 0) + n
-        keep &= ~bad
-    if not keep.any():
-        told = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
-        raise NotIdentifiable(
-            f"no point to fit: every row of {frame.source} was left out ({told})\n"
-            f"  next: check column {column} and the window {window_text(window)}"
-        )
-    return _curves(rows, keep, x, step, items), dropped
-
-
-def _curves(rows: Any, keep: np.ndarray, x: np.ndarray, step: np.ndarray, items: int | None) -> Curves:
-    asked = _numbers(rows["items"])
-    asked = np.where(np.isfinite(asked), asked, np.nan if items is None else items)
-    return Curves.of(
-        rows["model"].to_numpy()[keep],
-        _numbers(rows["params"])[keep],
-        x[keep],
-        _numbers(rows["test_loss"])[keep],
-        step=step[keep].astype(int),
-        seed=_run_codes(rows)[keep],
-        items=asked[keep],
-        base_loss=_numbers(rows["base_loss"])[keep],
-        right=_right(rows, keep),
-    )
-
-
-def _numbers(column: Any) -> np.ndarray:
-    """A column as float64, null as nan."""
-    return column.cast(float).fill_null(float("nan")).to_numpy()
-
-
-def _run_codes(rows: Any) -> np.ndarray:
-    """A number per run: runs differ in seed, or in name where a seed was run twice."""
-    return (rows["seed"].rank("dense").cast(int) * 1_000_000 + rows["run"].rank("dense").cast(int)).to_numpy()
-
-
-def _right(rows: Any, keep: np.ndarray) -> np.ndarray | None:
-    """(rows, items) share of right answers to each item; None unless all rows tell it of equally many items."""
-    lists = [c for c, kept in zip(rows["correct"].to_list(), keep, strict=True) if kept]
-    if any(c is None for c in lists) or len({len(c) for c in lists}) != 1:
-        return None
-    samples = _numbers(rows["samples"])[keep]
-    return np.array(lists, float) / np.where(np.isfinite(samples), samples, 1.0)[:, None]
-
-
-def window_of(window: Window) -> tuple[float, float]:
-    """First and last step of a window, inclusive.
-
-    Raises:
-        UsageError: not FIRST:LAST.
-    """
-    try:
-        parts = window if isinstance(window, tuple) else (window or ":").split(":")
-        first, last = (None if p in ("", None) else int(p) for p in parts)
-    except ValueError:
-        raise UsageError(f"window {window!r} is not FIRST:LAST: write it like 5:, :100 or 5:100 (steps)") from None
-    low, high = 1.0 if first is None else float(first), np.inf if last is None else float(last)
-    if low > high:
-        raise UsageError(f"window {window!r} ends before it begins")
-    return low, high
-
-
-def window_text(window: Window) -> str:
-    """The window as it is written on the command line."""
-    if isinstance(window, tuple):
-        return ":".join("" if end is None else str(end) for end in window)
-    return window or ":"
-
-
-def find_rung(curves: Curves, which: str | float) -> int:
-    """The rung that "largest", a model's name or a size such as "72B" names.
-
-    Raises:
-        NotFound: there is no such rung.
-    """
-    if which == "largest":
-        return len(curves.models) - 1
-    if which in curves.models:
-        return curves.models.index(str(which))
-    matches = [r for r, params in enumerate(curves.params) if _is_size(which, params)]
-    if len(matches) == 1:
-        return matches[0]
-    listed = ", ".join(f"{m} ({units.count(p)})" for m, p in zip(curves.models, curves.params, strict=True))
-    raise NotFound(f"no size of this ladder is {which!r}\n  next: choose one of {listed}")
-
-
-def _is_size(which: str | float, params: float) -> bool:
-    try:
-        return abs(units.parse(which, "count") / params - 1) < 0.01
-    except RlawError:
-        return False

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rlaw import laws, units
-from rlaw.curves import Curves, Window, curves_of, find_rung, window_text
+from rlaw.curves import Curves
 from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies, judge, of_replicates
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.intervals import Interval, percentile
 from rlaw.intervals.bootstrap import Draws, bootstrap
 from rlaw.laws import Law, Points
 from rlaw.objectives import Noise, Space, evaluate, r_squared, rms, weights
+from rlaw.selection import Window, curves_of, find_rung, window_text
 from rlaw.solver import Solution, levels, solve
 
 if TYPE_CHECKING:

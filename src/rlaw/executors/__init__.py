@@ -1,0 +1,1 @@
+"""Executors: where attempts at runs are made. One file each."""

@@ -1,0 +1,73 @@
+"""What every executor is: it makes attempts at runs somewhere else, and tells what happens there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rlaw.plan import Run
+
+#: the process ended without a word: killed, out of memory, a crash below Python
+LOST = "lost"
+#: the store could not be read or written, so that not even the failure could be recorded
+REFUSED = "refused"
+#: kinds of events after which nothing more comes from a run
+ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
+#: from the wish to stop to the hard end of a worker; the engine saves within it
+GRACE_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to make: the run, the store that keeps it, and the command it is made for."""
+
+    run: Run
+    store: Path
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened in a run.
+
+    Attributes:
+        label: of the run.
+        kind: of the record that was kept just now, or LOST or REFUSED.
+        step: RL steps done.
+        test_loss: of an evaluation.
+        benchmark: of an evaluation.
+        text: of a failure, what and why.
+    """
+
+    label: str
+    kind: str
+    step: int = 0
+    test_loss: float | None = None
+    benchmark: str = ""
+    text: str = ""
+
+
+class Executor(Protocol):
+    """Runs attempts side by side. It neither chooses nor retries; a run is started at most once at a time."""
+
+    workers: int
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Labels of the runs whose workers live."""
+        ...
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin an attempt on a free worker; returns at once."""
+        ...
+
+    def poll(self, timeout_seconds: float) -> list[Event]:
+        """What happened since the last call; waits that long when nothing did."""
+        ...
+
+    def stop(self) -> None:
+        """Ask every worker to save and end, which it does within GRACE_SECONDS; returns at once."""
+        ...
+
+    def kill(self) -> None:
+        """End every worker now; what was acknowledged is kept all the same."""
+        ...

@@ -1,0 +1,139 @@
+"""The process that makes one attempt at one run: `python -m rlaw.executors.worker`, started by an executor.
+
+The request is one line of JSON on standard input, which then stays open: when it closes, the parent wants an end, or is
+dead. Events go to standard output, one line of JSON each; whatever else is printed goes to standard error.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import cast
+
+from rlaw import engines
+from rlaw.engines.base import Engine, Workspace
+from rlaw.errors import EngineError, StoreError
+from rlaw.executors.base import GRACE_SECONDS, REFUSED, Event
+from rlaw.plan import Run
+from rlaw.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted
+from rlaw.store import RunLog, Store, spec
+from rlaw.store.provenance import now
+
+Tell = Callable[[Event], None]
+
+
+def attempt(
+    run: Run, store: Store, engine: Engine, stop: threading.Event, tell: Tell, argv: Sequence[str] = ()
+) -> None:
+    """Train a run and keep every record; when `stop` is set, save and end. An engine's failure becomes a record.
+
+    Never raises for what an engine or a disk does: it is told, as REFUSED when it could not even be recorded.
+    """
+    patience = GRACE_SECONDS + 1  # a worker whose parent was killed may still be saving
+    try:
+        with store.writer(run, argv=argv, patience_seconds=patience) as log:
+            end = _train(engine, log, store.path / "cache", stop, tell)
+        if isinstance(end, RunFinished):
+            store.compact(run.label)
+        tell(_event(run.label, end))
+    except StoreError as error:
+        tell(Event(label=run.label, kind=REFUSED, text=str(error)))
+
+
+def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell: Tell) -> Record:
+    """How the attempt ended; that record is kept, too."""
+    step = 0
+    try:
+        # An iterator that can be closed: engines promise it, and write generators.
+        stream = cast(Generator[Record], engine.train(log.run, Workspace(log.folder, cache, log.attempt)))
+        for record in stream:
+            _keep(record, log, stream)
+            if isinstance(record, RunFinished | RunFailed):
+                return record
+            tell(_event(log.run.label, record))
+            step = _step_of(record, step)
+            if stop.is_set():
+                stream.close()
+                end: Record = RunInterrupted(run=log.run.id, attempt=log.attempt, step=step, time=now())
+                log.append(end)
+                return end
+        raise EngineError(f"engine {engine.name} stopped after step {step} without a last record")
+    except StoreError:
+        raise
+    except Exception as error:  # whatever an engine may raise is this run's failure, and the study goes on
+        traceback.print_exc()
+        end = RunFailed(
+            run=log.run.id, attempt=log.attempt, step=step, cause=type(error).__name__, text=str(error), time=now()
+        )
+        log.append(end)
+        return end
+
+
+def _keep(record: Record, log: RunLog, stream: Generator[Record]) -> None:
+    try:
+        log.append(record)
+    except StoreError as error:
+        stream.throw(error)  # not close(): the engine must not save a checkpoint past a record that is lost
+        raise
+
+
+def _step_of(record: Record, step: int) -> int:
+    return record.resumed_at if isinstance(record, RunStarted) else getattr(record, "step", step)
+
+
+def _event(label: str, record: Record) -> Event:
+    event = Event(label=label, kind=record.kind, step=_step_of(record, 0))
+    if isinstance(record, Evaluated):
+        return replace(event, test_loss=record.test_loss, benchmark=record.benchmark)
+    if isinstance(record, RunFailed):
+        return replace(event, text=f"{record.cause}: {record.text}")
+    return replace(event, text="diverged") if isinstance(record, RunFinished) and record.diverged else event
+
+
+def main() -> None:
+    """Read the request, work, end."""
+    tell = _channel()
+    request = json.loads(sys.stdin.buffer.readline())
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
+    run = spec.run_of(request["run"])
+    attempt(run, Store.open(request["store"]), engines.get(run.engine.name), stop, tell, request["argv"])
+
+
+def _channel() -> Tell:
+    """Keeps standard output for events alone: whatever a library prints goes to standard error."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+
+    def tell(event: Event) -> None:
+        try:
+            os.write(pipe, json.dumps(asdict(event)).encode() + b"\n")
+        except BrokenPipeError:  # the parent is gone; closing of standard input says so, too
+            return
+
+    return tell
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    while os.read(0, 1):  # not sys.stdin: its lock would be held when the interpreter ends
+        continue
+    stop.set()
+
+
+def _end_in_time(stop: threading.Event) -> None:
+    """A worker never outlives the wish to stop by more than the grace, whatever its engine is doing."""
+    stop.wait()
+    threading.Event().wait(GRACE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

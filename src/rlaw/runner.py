@@ -1,0 +1,219 @@
+"""Runs a plan: which run next, on how many workers, until all is done, the budget is spent, or somebody says stop.
+
+Largest runs start first, so that the last minutes are not one worker's alone (a plan is told smallest first). Runs that
+start from the same base wait for whichever is making it, while others go ahead.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from rlaw import engines, units
+from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
+from rlaw.executors.base import ENDS, GRACE_SECONDS, Attempt, Event, Executor
+from rlaw.plan import Plan, Run, base_key
+from rlaw.store import DONE, Store
+
+_POLL_SECONDS = 0.1
+_MARGIN_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan's runs, by label.
+
+    Attributes:
+        done: finished (or diverged) by now, `skipped` among them.
+        skipped: were done before.
+        failed: what ended otherwise, with its reason.
+        left: failed earlier and were not tried again.
+    """
+
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+    failed: dict[str, str]
+    left: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run is done."""
+        return not self.failed and not self.left
+
+
+@dataclass
+class _Progress:
+    """What is still to do and what has happened so far."""
+
+    queue: list[Run]
+    started: dict[str, Run] = field(default_factory=dict)
+    making_base: set[str] = field(default_factory=set)
+    ends: dict[str, Event] = field(default_factory=dict)
+
+    def next_run(self) -> Run | None:
+        """The first run in the queue whose base nobody else is making."""
+        busy = {base_key(self.started[label]) for label in self.making_base}
+        run = next((run for run in self.queue if base_key(run) not in busy), None)
+        if run is not None:
+            self.queue.remove(run)
+            self.started[run.label] = run
+            self.making_base.add(run.label)
+        return run
+
+    def note(self, event: Event) -> None:
+        if event.kind != "run_started":
+            self.making_base.discard(event.label)
+        if event.kind in ENDS:
+            self.ends[event.label] = event
+
+
+@dataclass
+class _Signals:
+    """Signals that came while a plan was running."""
+
+    received: list[int] = field(default_factory=list)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+
+
+def estimate(plan: Plan) -> dict[str, float]:
+    """Wall seconds of every run on one worker, by label, from the engines' measured throughput."""
+    return {run.label: engines.get(run.engine.name).estimate_seconds(run) for run in plan}
+
+
+def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> list[Run]:
+    """The runs still to do, longest first: neither done nor, unless they shall be tried again, failed."""
+    over = (*DONE,) if retry_failed else (*DONE, "failed")
+    states = {status.label: status.state for status in store.runs()}
+    seconds = estimate(plan)
+    todo = [run for run in plan if states[run.label] not in over]
+    return sorted(todo, key=lambda run: (-seconds[run.label], -run.base_flops - run.rl_flops("8N"), run.label))
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    executor: Executor,
+    *,
+    retry_failed: bool = False,
+    argv: Sequence[str] = (),
+    on_event: Callable[[Event], Any] = lambda event: None,
+) -> Outcome:
+    """Run all that is left of a plan. Giving the same call again goes on where this one ended.
+
+    Args:
+        plan: what to run.
+        store: keeps the records; made by `Store.create` with the same plan.
+        executor: where the runs are made.
+        retry_failed: try runs again that failed earlier.
+        argv: the command, for the record.
+        on_event: is called with everything that happens, in this thread.
+
+    Raises:
+        BudgetExceeded: the plan costs more than the study allows (nothing was run), or the wall time is used up.
+        EngineError: an engine lacks something (nothing was run).
+        Interrupted: SIGINT or SIGTERM; running runs were saved.
+        StoreError: another process runs this store's study.
+    """
+    plan.check_budget()
+    with store.lock(), _catching_signals() as signals:
+        queue = pending(plan, store, retry_failed=retry_failed)
+        for choice in {run.engine.name: run for run in queue}.values():
+            engines.get(choice.engine.name).check(choice)
+        progress = _Progress(queue)
+        try:
+            complete = _work(progress, store, executor, signals, _deadline(plan), tuple(argv), on_event)
+        finally:
+            executor.kill()
+            with suppress(StoreError):  # only a cache; what could not be written is told by the runs themselves
+                store.write_index()
+        outcome = _outcome(plan, store, progress)
+    if not complete:
+        raise _stopped(outcome, plan, signals.received)
+    return outcome
+
+
+def _work(
+    progress: _Progress,
+    store: Store,
+    executor: Executor,
+    signals: _Signals,
+    deadline: float,
+    argv: tuple[str, ...],
+    on_event: Callable[[Event], Any],
+) -> bool:
+    """Keep the workers busy until all is done; False when a signal or the end of the wall time came first."""
+    while progress.queue or executor.running:
+        if signals.received or time.monotonic() > deadline:
+            _wind_down(progress, executor, signals, on_event)
+            return False
+        while len(executor.running) < executor.workers and (run := progress.next_run()):
+            executor.start(Attempt(run, store.path.absolute(), argv))
+        _listen(progress, executor, on_event)
+    return True
+
+
+def _listen(progress: _Progress, executor: Executor, on_event: Callable[[Event], Any]) -> None:
+    for event in executor.poll(_POLL_SECONDS):
+        progress.note(event)
+        on_event(event)
+
+
+def _wind_down(progress: _Progress, executor: Executor, signals: _Signals, on_event: Callable[[Event], Any]) -> None:
+    """Let the workers save; a second signal, or the end of the grace, ends them at once."""
+    executor.stop()
+    end = time.monotonic() + GRACE_SECONDS + _MARGIN_SECONDS
+    before = len(signals.received)
+    while executor.running and time.monotonic() < end and len(signals.received) <= max(before, 1):
+        _listen(progress, executor, on_event)
+
+
+def _deadline(plan: Plan) -> float:
+    wall = plan.study.budget.wall
+    return time.monotonic() + (wall if wall is not None else float("inf"))
+
+
+def _outcome(plan: Plan, store: Store, progress: _Progress) -> Outcome:
+    states = {status.label: status.state for status in store.runs()}
+    labels = [run.label for run in plan]
+    ended = {label: event for label, event in progress.ends.items() if event.kind != "run_finished"}
+    return Outcome(
+        done=tuple(label for label in labels if states[label] in DONE),
+        skipped=tuple(label for label in labels if states[label] in DONE and label not in progress.started),
+        failed={label: event.text or "interrupted" for label, event in ended.items()},
+        left=tuple(label for label in labels if states[label] == "failed" and label not in progress.started),
+    )
+
+
+def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int]) -> RlawError:
+    so_far = f"{len(outcome.done)} of {len(plan)} runs are done, and what was measured of the others is saved"
+    if not received:
+        wall = units.duration(plan.study.budget.wall or 0)
+        return BudgetExceeded(
+            f"budget.wall, {wall}, is used up: {so_far}\n  next: the same command goes on for as long"
+        )
+    name = signal.Signals(received[0]).name
+    error = Interrupted(f"stopped by {name}: {so_far}\n  next: the same command goes on from there")
+    error.exit_code = 128 + received[0]  # as shells tell it: 130 for Ctrl-C, 143 for SIGTERM
+    return error
+
+
+@contextmanager
+def _catching_signals() -> Iterator[_Signals]:
+    """Notes SIGINT and SIGTERM while the block runs. In a thread other than the main one it changes nothing."""
+    signals = _Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signals) for number in numbers}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

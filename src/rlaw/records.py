@@ -81,7 +81,7 @@ class Step(Record):
     reward_std: float
     zero_variance_share: float
     loss: float
-    kl: float
+    kl: float | None  # to the reference; None: not measured, beta is 0
     entropy: float
     clip_share: float
     grad_norm: float

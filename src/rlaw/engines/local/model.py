@@ -1,0 +1,129 @@
+"""A Qwen2 decoder in JAX: RMSNorm, rotary positions, grouped-query attention with biased q, k, v, SwiGLU, tied embeddings.
+
+Axes: S sequences, N new tokens of each, C positions of the key-value cache, D hidden, V vocabulary, F intermediate,
+H query heads, K key-value heads, R = H / K, E size of a head, W = (H + 2 K) E the joined q, k and v.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rlaw.compute import Architecture
+
+ROPE_THETA = 1000.0  # the base of the rotary embedding: these models read tens of tokens, not thousands
+RMS_EPSILON = 1e-6
+INIT_STD = 0.02  # of all matrices; Qwen2's `initializer_range`
+
+Params = dict[str, Any]
+Cache = list[tuple[jax.Array, jax.Array]]
+
+
+def init(arch: Architecture, rng: np.random.Generator) -> Params:
+    """Fresh weights, float32: matrices normal, norms one, biases zero."""
+
+    def normal(*shape: int) -> jax.Array:
+        return jnp.asarray(rng.standard_normal(shape, np.float32) * INIT_STD)
+
+    heads_HE, joined_W = arch.heads * arch.head_dim, (arch.heads + 2 * arch.kv_heads) * arch.head_dim
+
+    def layer() -> Params:
+        return {
+            "attention_norm": jnp.ones(arch.hidden),
+            "qkv": normal(arch.hidden, joined_W),
+            "qkv_bias": jnp.zeros(joined_W),
+            "out": normal(heads_HE, arch.hidden),
+            "mlp_norm": jnp.ones(arch.hidden),
+            "gate_up": normal(arch.hidden, 2 * arch.intermediate),
+            "down": normal(arch.intermediate, arch.hidden),
+        }
+
+    embedding = normal(arch.vocab, arch.hidden)
+    return {"embedding": embedding, "layers": [layer() for _ in range(arch.layers)], "norm": jnp.ones(arch.hidden)}
+
+
+def empty_cache(arch: Architecture, sequences: int, positions: int) -> Cache:
+    """Keys and values of every layer, zeros: (S, C, K, E)."""
+    zeros_SCKE = jnp.zeros((sequences, positions, arch.kv_heads, arch.head_dim))
+    return [(zeros_SCKE, zeros_SCKE)] * arch.layers
+
+
+def forward(
+    arch: Architecture, params: Params, tokens_SN: jax.Array, cache: Cache, start: Any, last: int
+) -> tuple[jax.Array, Cache]:
+    """Read N more tokens of every sequence, the first of them at position `start`.
+
+    Args:
+        arch: the shape of the model.
+        params: its weights.
+        tokens_SN: token ids.
+        cache: keys and values of the positions before `start`.
+        start: a position; may be traced.
+        last: how many positions, counted from the end, get logits. The top layer is computed for these alone.
+
+    Returns:
+        (S, last, V) logits, and the cache with the new tokens written into it.
+    """
+    x_SND = params["embedding"][tokens_SN]
+    written = []
+    for depth, (layer, layer_cache) in enumerate(zip(params["layers"], cache, strict=True), start=1):
+        keep = last if depth == arch.layers else tokens_SN.shape[1]
+        x_SND, layer_cache = _block(arch, layer, x_SND, layer_cache, start, keep)
+        written.append(layer_cache)
+    return _rms_norm(x_SND[:, -last:], params["norm"]) @ params["embedding"].T, written
+
+
+def completion_logits(arch: Architecture, params: Params, sequences_SN: jax.Array, completion_tokens: int) -> jax.Array:
+    """(S, T, V) logits that predict the last T tokens of whole sequences."""
+    read_SN = sequences_SN[:, :-1]
+    cache = empty_cache(arch, *read_SN.shape)
+    return forward(arch, params, read_SN, cache, 0, completion_tokens)[0]
+
+
+def _block(
+    arch: Architecture, layer: Params, x_SND: jax.Array, cache: tuple[jax.Array, jax.Array], start: Any, keep: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """One decoder layer; returns the last `keep` positions, and the cache."""
+    q_SNHE, k_SNKE, v_SNKE = _queries_keys_values(arch, layer, x_SND, start)
+    k_SCKE = jax.lax.dynamic_update_slice_in_dim(cache[0], k_SNKE, start, axis=1)
+    v_SCKE = jax.lax.dynamic_update_slice_in_dim(cache[1], v_SNKE, start, axis=1)
+    position_N = start + jnp.arange(x_SND.shape[1])
+    seen_NC = jnp.arange(k_SCKE.shape[1]) <= position_N[:, None]
+    x_SND = x_SND[:, -keep:]
+    x_SND = x_SND + _attend(q_SNHE[:, -keep:], k_SCKE, v_SCKE, seen_NC[-keep:]) @ layer["out"]
+    gate_SNF, up_SNF = jnp.split(_rms_norm(x_SND, layer["mlp_norm"]) @ layer["gate_up"], 2, axis=-1)
+    return x_SND + (jax.nn.silu(gate_SNF) * up_SNF) @ layer["down"], (k_SCKE, v_SCKE)
+
+
+def _queries_keys_values(arch: Architecture, layer: Params, x_SND: jax.Array, start: Any) -> tuple[jax.Array, ...]:
+    joined_SNW = _rms_norm(x_SND, layer["attention_norm"]) @ layer["qkv"] + layer["qkv_bias"]
+    heads_SNAE = joined_SNW.reshape(*joined_SNW.shape[:2], -1, arch.head_dim)
+    q_SNHE, k_SNKE, v_SNKE = jnp.split(heads_SNAE, (arch.heads, arch.heads + arch.kv_heads), axis=2)
+    cos_N1E, sin_N1E = _rotation(arch.head_dim, start, x_SND.shape[1])
+    return _rotate(q_SNHE, cos_N1E, sin_N1E), _rotate(k_SNKE, cos_N1E, sin_N1E), v_SNKE
+
+
+def _attend(q_SNHE: jax.Array, k_SCKE: jax.Array, v_SCKE: jax.Array, seen_NC: jax.Array) -> jax.Array:
+    """(S, N, H E): what every query reads from the keys it may see; R query heads share a key-value head."""
+    sequences, new, heads, size = q_SNHE.shape
+    q_SNKRE = q_SNHE.reshape(sequences, new, k_SCKE.shape[2], -1, size)
+    scores_SKRNC = jnp.einsum("snkre,scke->skrnc", q_SNKRE, k_SCKE) / np.sqrt(size).astype(np.float32)
+    weights_SKRNC = jax.nn.softmax(jnp.where(seen_NC, scores_SKRNC, -jnp.inf), axis=-1)
+    return jnp.einsum("skrnc,scke->snkre", weights_SKRNC, v_SCKE).reshape(sequences, new, heads * size)
+
+
+def _rms_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
+    return scale * (x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + RMS_EPSILON))
+
+
+def _rotation(size: int, start: Any, new: int) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine of every new position's angles: (N, 1, E), halves repeated as Qwen2 does."""
+    frequency = ROPE_THETA ** -(np.arange(0, size, 2, dtype=np.float32) / size)
+    angle = (start + jnp.arange(new, dtype=jnp.float32))[:, None, None] * np.tile(frequency, 2)
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def _rotate(x_SNHE: jax.Array, cos_N1E: jax.Array, sin_N1E: jax.Array) -> jax.Array:
+    first, second = jnp.split(x_SNHE, 2, axis=-1)
+    return x_SNHE * cos_N1E + jnp.concatenate([-second, first], axis=-1) * sin_N1E

@@ -1,0 +1,53 @@
+"""AdamW with a clipped gradient, and learning rates by step."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from rlaw.engines.local.model import Params
+from rlaw.study import Base, Optimizer
+
+COSINE_END = 0.1  # pretraining ends at this share of the peak rate
+
+
+class Policy(NamedTuple):
+    """A model in training: its weights and the optimizer's moments."""
+
+    params: Params
+    moments: Any
+
+
+def start(params: Params, settings: Optimizer) -> Policy:
+    """The policy before its first optimizer step."""
+    return Policy(params, _adamw(settings).init(params))
+
+
+def step(policy: Policy, gradient: Params, learning_rate: jax.Array, settings: Optimizer) -> Policy:
+    """One AdamW step; the gradient is clipped to `max_grad_norm` first."""
+    direction, moments = _adamw(settings).update(gradient, policy.moments, policy.params)
+    params = jax.tree.map(lambda weight, towards: weight - learning_rate * towards, policy.params, direction)
+    return Policy(params, moments)
+
+
+def constant_rate(settings: Optimizer, hidden: int, step: int) -> float:
+    """The learning rate of a step, counted from 1: linear warm-up, then constant."""
+    return settings.peak_rate(hidden) * min(1.0, step / max(1, settings.warmup_steps))
+
+
+def cosine_rates(base: Base, hidden: int) -> np.ndarray:
+    """(steps,) float32 learning rates of pretraining: linear warm-up, then half a cosine down to a tenth."""
+    step = np.arange(1, base.steps + 1)
+    warmup = np.minimum(1.0, step / max(1, base.warmup_steps))
+    past = np.clip((step - base.warmup_steps) / max(1, base.steps - base.warmup_steps), 0, 1)
+    cosine = COSINE_END + (1 - COSINE_END) * (1 + np.cos(np.pi * past)) / 2
+    return (base.peak_rate(hidden) * warmup * cosine).astype(np.float32)
+
+
+def _adamw(settings: Optimizer) -> optax.GradientTransformation:
+    return optax.chain(
+        optax.clip_by_global_norm(settings.max_grad_norm),
+        optax.scale_by_adam(settings.adam_beta1, settings.adam_beta2, settings.adam_epsilon),
+        optax.add_decayed_weights(settings.weight_decay),
+    )

@@ -1,0 +1,126 @@
+"""The base: the checkpoint that RL starts from, pretrained once for all runs that share it, kept under its digest.
+
+Axes: B documents of a batch, N tokens of a document, T completion tokens.
+"""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rlaw.compute import Architecture
+from rlaw.engines.local import checkpoint, hugging_face, model, optimizer
+from rlaw.engines.local.draws import generator
+from rlaw.engines.local.model import Params
+from rlaw.engines.local.optimizer import Policy
+from rlaw.engines.local.update import completion_logprobs
+from rlaw.errors import StoreError
+from rlaw.plan import Run, base_key
+from rlaw.study import Base
+
+FACTS = "base.json"
+STEPS_PER_CALL = 100  # between two chances to interrupt
+CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """What is told of a base. `cross_entropy` is in nats per completion token."""
+
+    digest: str
+    steps: int
+    tokens: int
+    compute_flops: int
+    cross_entropy: float
+    seconds: dict[str, float]
+
+
+def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
+    """The base of a run: from the cache when a good one is there, else pretrained and put there."""
+    digest = base_key(run)
+    folder = cache / "bases" / digest
+    with _one_process_at_a_time(folder):
+        try:
+            checkpoint.verify(folder)
+        except StoreError:
+            _make(run, folder, digest)
+        facts = BaseFacts(**json.loads((folder / FACTS).read_text()))
+        return hugging_face.load(folder, run.architecture), facts
+
+
+def _make(run: Run, folder: Path, digest: str) -> None:
+    began = time.perf_counter()
+    params, losses = pretrain(run)
+    last = max(1, round(CROSS_ENTROPY_SHARE * len(losses)))
+    facts = BaseFacts(
+        digest=digest,
+        steps=run.base.steps,
+        tokens=run.base.steps * run.base.batch_size * run.sequence_tokens,
+        compute_flops=int(run.base_flops),
+        cross_entropy=float(losses[-last:].mean(dtype=np.float64)),
+        seconds={"pretrain": time.perf_counter() - began},
+    )
+
+    def fill(aside: Path) -> None:
+        hugging_face.save(aside, run, params)
+        (aside / FACTS).write_text(json.dumps(asdict(facts)) + "\n")
+
+    checkpoint.write(folder, fill)
+
+
+def pretrain(run: Run) -> tuple[Params, np.ndarray]:
+    """Train on the task's corpus, one pass, batches in its order; returns weights and the loss of every step."""
+    arch, settings = run.architecture, run.base
+    policy = optimizer.start(model.init(arch, generator(run.seed, "init")), settings)
+    documents = run.task.corpus(settings.steps * settings.batch_size)
+    batches = documents.reshape(settings.steps, settings.batch_size, -1)
+    rates = optimizer.cosine_rates(settings, arch.hidden)
+    losses = np.empty(settings.steps, np.float32)
+    for first in range(0, settings.steps, STEPS_PER_CALL):
+        last = min(first + STEPS_PER_CALL, settings.steps)
+        chosen = np.minimum(np.arange(first, first + STEPS_PER_CALL), settings.steps - 1)
+        policy, told = _steps(
+            arch, settings, run.task.completion_tokens, policy, batches[chosen], rates[chosen], last - first
+        )
+        losses[first:last] = told[: last - first]
+    return policy.params, losses
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _steps(
+    arch: Architecture,
+    settings: Base,
+    tokens: int,
+    policy: Policy,
+    batches: jax.Array,
+    rates: jax.Array,
+    count: int,
+) -> tuple[Policy, jax.Array]:
+    """The first `count` of the batches given, one optimizer step each; returns their losses too."""
+
+    def cross_entropy(params: Params, documents_BN: jax.Array) -> jax.Array:
+        return -completion_logprobs(arch, params, documents_BN, tokens, 1.0).mean()
+
+    def one(index, carry):  # noqa: ANN001
+        policy, losses = carry
+        loss, gradient = jax.value_and_grad(cross_entropy)(policy.params, batches[index])
+        return optimizer.step(policy, gradient, rates[index], settings), losses.at[index].set(loss)
+
+    return jax.lax.fori_loop(0, count, one, (policy, jnp.zeros(len(batches))))
+
+
+@contextmanager
+def _one_process_at_a_time(folder: Path) -> Iterator[None]:
+    """Two processes that need the same base make it once; the lock goes with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

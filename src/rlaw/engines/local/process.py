@@ -1,0 +1,48 @@
+"""How a process that trains is set up, and what it runs on.
+
+One thread per process: two threads of one model on two busy cores are slower than one (measured), and one thread makes
+sums come out the same every time.
+"""
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+#: read by XLA when jax is first imported, hence set before
+ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ONE_THREAD_XLA = "--xla_cpu_multi_thread_eigen=false"
+
+
+def prepare(cache: Path) -> None:
+    """Hold this process to one thread (before jax is first imported) and keep compiled programs under `cache`."""
+    if "jax" not in sys.modules:
+        os.environ.update(ONE_THREAD)
+        if ONE_THREAD_XLA not in os.environ.get("XLA_FLAGS", ""):
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_THREAD_XLA}".strip()
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(cache / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def threads() -> int:
+    """How many threads a program of this process may use."""
+    one = os.environ.get("NPROC") == "1" and ONE_THREAD_XLA in os.environ.get("XLA_FLAGS", "")
+    return 1 if one else len(os.sched_getaffinity(0))
+
+
+def versions() -> dict[str, str]:
+    """What a number may depend on."""
+    packages = {name: version(name) for name in ("rlaw", "jax", "jaxlib", "optax", "numpy")}
+    return {"python": platform.python_version(), **packages}
+
+
+def hardware() -> dict[str, str]:
+    """The device that jax uses, and the machine."""
+    import jax
+
+    device = jax.devices()[0]
+    return {"platform": device.platform, "device": device.device_kind, "machine": platform.machine()}

@@ -106,8 +106,7 @@ class Store:
         """What differs between the kept study and another one, logistics left out, as `key: here -> there`."""
         here, there = _flat(self.document["study"]), _flat(study.model_dump(mode="json"))
         keys = [key for key in {**here, **there} if key.split(".")[0] not in LOGISTICS]
-        absent = "(absent)"
-        pairs = [(key, here.get(key, absent), there.get(key, absent)) for key in keys]
+        pairs = [(key, here.get(key, "none"), there.get(key, "none")) for key in keys]
         return [f"{key}: {a} -> {b}" for key, a, b in pairs if a != b]
 
     @property
@@ -251,7 +250,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _flat(data: Any, at: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted keys."""
+    """Nested mappings as dotted keys; what is None is left out."""
     if not isinstance(data, dict):
-        return {at: data}
+        return {} if data is None else {at: data}
     return {key: leaf for name, value in data.items() for key, leaf in _flat(value, f"{at}.{name}".strip(".")).items()}

@@ -1,0 +1,99 @@
+"""`rlaw plan`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from rlaw.cli.listing import table
+from rlaw.cli.terminal import Json, show
+
+if TYPE_CHECKING:
+    from rlaw.plan import Plan
+
+StudyFile = Annotated[Path, Argument(metavar="STUDY", help="a study file; `rlaw init` writes one")]
+Workers = Annotated[int | None, Option(min=1, help="runs side by side, one thread each; one per core when left out")]
+
+
+def plan(
+    study: StudyFile,
+    store: Annotated[Path | None, Option(help="a store: tell what it has done already")] = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Tell every run of STUDY and what it costs. Nothing is spent and nothing is written.
+
+    Example: rlaw plan study.yaml
+    """
+    from rlaw.plan import plan as lay_out
+    from rlaw.study import Study
+
+    told = costs(lay_out(Study.load(study)), store, workers)
+    show(told, text(told), as_json=json)
+
+
+def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:
+    """What the plan's runs cost, each and together: FLOPs, and seconds as the engines estimate them."""
+    from rlaw.executors.local import cores
+    from rlaw.runner import estimate
+    from rlaw.store import DONE
+
+    states, seconds = _states(store), estimate(plan)
+    workers = workers or cores()
+    runs = [
+        {
+            "id": run.id,
+            "label": run.label,
+            "model": run.rung.name,
+            "params": run.params,
+            "params_total": run.architecture.params_total,
+            "steps": run.rl.steps,
+            "rl_flops": run.rl_flops(plan.study.fit.accounting),
+            "base_flops": run.base_flops,
+            "evaluation_flops": run.evaluation_flops,
+            "estimated_seconds": seconds[run.label],
+            "state": states.get(run.label, "planned"),
+        }
+        for run in plan
+    ]
+    left = [run["estimated_seconds"] for run in runs if run["state"] not in DONE]
+    totals = {
+        "runs": len(runs),
+        "done": sum(run["state"] in DONE for run in runs),
+        "flops": plan.total_flops,
+        "rl_flops": plan.rl_flops,
+        "base_flops": plan.base_flops,
+        "estimated_seconds": sum(left),
+        "wall_seconds": max(sum(left) / workers, max(left, default=0.0)),
+    }
+    about = {"study": plan.study.name, "digest": plan.study.digest, "accounting": plan.study.fit.accounting}
+    return {**about, "workers": workers, "runs": runs, "totals": totals}
+
+
+def text(told: dict[str, Any]) -> str:
+    """The costs as people read them."""
+    from rlaw import units
+
+    totals = told["totals"]
+    rows = [
+        (run["label"], units.count(run["params"]), units.count(run["params_total"]), run["steps"],
+         units.flops(run["rl_flops"]), units.flops(run["base_flops"]), units.duration(run["estimated_seconds"]),
+         run["state"])
+        for run in told["runs"]
+    ]  # fmt: skip
+    headings = ("run", ">params", ">total", ">steps", ">RL", ">base", ">time", "state")
+    done = f", {totals['done']} done already" if totals["done"] else ""
+    summary = (
+        f"{totals['runs']} runs{done}, {units.flops(totals['flops'])} "
+        f"(RL {units.flops(totals['rl_flops'])} by {told['accounting']}, bases {units.flops(totals['base_flops'])}), "
+        f"about {units.duration(totals['wall_seconds'])} on {told['workers']} workers; nothing spent yet"
+    )
+    return f"{table(headings, rows)}\n{summary}"
+
+
+def _states(store: Path | None) -> dict[str, str]:
+    from rlaw.store import Store
+
+    if store is None or not (store / "study.json").is_file():
+        return {}
+    return {status.label: status.state for status in Store.open(store).runs()}

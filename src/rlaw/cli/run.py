@@ -1,0 +1,74 @@
+"""`rlaw run`."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Exit, Option
+
+from rlaw.cli import plan as planning
+from rlaw.cli import terminal
+from rlaw.cli.plan import StudyFile, Workers
+from rlaw.cli.terminal import Json
+
+if TYPE_CHECKING:
+    from rlaw.runner import Outcome
+    from rlaw.store import Store
+
+
+def run(
+    study: StudyFile,
+    store: Annotated[Path | None, Option(help="where records are kept; runs/NAME when left out")] = None,
+    workers: Workers = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="tell what would be run, and stop")] = False,
+    extend: Annotated[bool, Option("--extend", help="let a store that keeps another study take this one, too")] = False,
+    retry_failed: Annotated[bool, Option("--retry-failed", help="try runs again that failed earlier")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="no progress")] = False,
+    json: Json = False,
+) -> None:
+    """Run all runs of STUDY that are not done yet, and keep every record.
+
+    The same command goes on where it was interrupted: finished runs are skipped, others continue from their last
+    checkpoint. Failed runs are left as they are, unless --retry-failed. Ctrl-C saves and ends; twice ends at once.
+
+    Example: rlaw run study.yaml --store runs/micro
+    """
+    from rlaw.plan import plan as lay_out
+    from rlaw.study import Study
+
+    plan = lay_out(Study.load(study))
+    path = store or Path("runs") / plan.study.name
+    if dry_run:
+        told = planning.costs(plan, path, workers)
+        terminal.show({**told, "store": str(path)}, planning.text(told), as_json=json)
+        return
+    from rlaw import runner
+    from rlaw.cli.progress import watching
+    from rlaw.executors.local import LocalExecutor
+    from rlaw.store import Store
+
+    plan.check_budget()
+    kept = Store.create(path, plan, extend=extend)
+    executor = LocalExecutor(workers)
+    with watching(plan, kept, executor.workers, quiet) as on_event:
+        outcome = runner.run(plan, kept, executor, retry_failed=retry_failed, argv=sys.argv, on_event=on_event)
+    terminal.show(_document(kept, outcome), _text(kept, outcome), as_json=json)
+    if not outcome.complete:
+        raise Exit(1)
+
+
+def _document(store: "Store", outcome: "Outcome") -> dict[str, Any]:
+    about = {"store": str(store.path), "study": store.study.name, "digest": store.digest}
+    return {**about, **asdict(outcome), "runs": [asdict(status) for status in store.runs()]}
+
+
+def _text(store: "Store", outcome: "Outcome") -> str:
+    skipped = f" ({len(outcome.skipped)} of them before)" if outcome.skipped else ""
+    lines = [f"{store.path}: {len(outcome.done)} of {len(store.planned)} runs done{skipped}"]
+    lines += [f"  {label}: {text}" for label, text in outcome.failed.items()]
+    if outcome.left:
+        lines.append(f"  failed earlier and left: {', '.join(outcome.left)}")
+    if not outcome.complete:
+        lines.append(f"  next: rlaw show {store.path} RUN tells more; --retry-failed tries failed runs again")
+    return "\n".join(lines)

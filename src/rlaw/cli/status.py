@@ -1,0 +1,29 @@
+"""`rlaw status`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument
+
+from rlaw.cli.listing import table
+from rlaw.cli.terminal import Json, show
+
+StorePath = Annotated[Path, Argument(metavar="STORE", help="the folder that `rlaw run --store` wrote")]
+
+
+def status(store: StorePath, json: Json = False) -> None:
+    """Tell how far each run of a store is. Changes nothing; can be asked while the runs go on.
+
+    Example: rlaw status runs/micro
+    """
+    from rlaw.store import Store
+
+    kept = Store.open(store)
+    runs = kept.runs()
+    counts = {state: sum(run.state == state for run in runs) for state in dict.fromkeys(run.state for run in runs)}
+    rows = [(run.label, run.state, run.attempt, f"{run.step}/{run.steps}", run.test_loss, run.cause) for run in runs]
+    text = table(("run", "state", ">attempt", ">step", ">test loss", "cause"), rows)
+    summary = f"{kept.path}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
+    document = {"store": str(kept.path), "study": kept.document["study"]["name"], "digest": kept.digest}
+    show({**document, "counts": counts, "runs": [asdict(run) for run in runs]}, f"{text}\n{summary}", as_json=json)

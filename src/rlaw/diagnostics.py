@@ -11,6 +11,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.curves import Curves
+from rlaw.intervals.items import ASSUMED_DIFFICULTY
 from rlaw.laws import Law
 from rlaw.solver import Solution
 
@@ -226,23 +227,29 @@ def _axis(curves: Curves) -> list[Caution]:
     return [Caution("non-monotone-compute", text)]
 
 
-def of_replicates(curves: Curves, copied: int, drew_runs: bool) -> list[Caution]:
-    """Cautions about what the intervals cannot know."""
+def of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Caution]:
+    """Cautions about what the intervals rest on, for `copied` runs left out and the kinds of noise drawn."""
     told = []
     if copied:
         text = f"runs that repeat another to the last digit: {copied}; they are no new evidence and are left out"
         told.append(Caution("copied-runs", text))
-    if not drew_runs:
+    if "runs" not in noise:
         alone = int(np.sum(curves.runs == 1))
         text = (
             f"{alone} of {len(curves.models)} sizes have one run: intervals come from blocks of residuals and leave "
             "out how another seed would differ; run more seeds"
         )
         told.append(Caution("replicates-missing", text))
-    if curves.right is None:
+    if "items assumed" in noise:
         text = (
-            "per-item answers are not in the data: intervals leave out the error that all evaluations share because "
-            "they ask the same problems"
+            "per-item answers are not in the data: the error that all evaluations share is that of problems whose "
+            f"difficulty spreads by {ASSUMED_DIFFICULTY:g} logits, an assumption"
+        )
+        told.append(Caution("items-assumed", text))
+    elif "items" not in noise:
+        text = (
+            "neither per-item answers nor the number of problems are in the data: intervals leave out the error that "
+            "all evaluations share; tell the number with --items"
         )
         told.append(Caution("items-missing", text))
     return told

@@ -13,7 +13,7 @@ import numpy as np
 
 from rlaw import laws, units
 from rlaw.curves import Curves
-from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies, judge, of_replicates
+from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies, judge, of_draws
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.intervals import Interval, percentile
 from rlaw.intervals.bootstrap import Draws, bootstrap
@@ -382,7 +382,7 @@ def _told(
     alone = solve(laws.get("power"), curves.at, curves.loss, weights(curves, "log", "equal"), "log").theta[0][0, :, 0]
     cautions = [*apart.cautions, *judge(law, curves, fitted, estimate, alone, drawn.solution if drawn else None)]
     if drawn is not None:
-        cautions += of_replicates(curves, apart.copied, "runs" in drawn.noise)
+        cautions += of_draws(curves, apart.copied, drawn.noise)
     return Fit(
         law=law,
         axis=axis,

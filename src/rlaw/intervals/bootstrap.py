@@ -5,13 +5,12 @@ Three sources of noise, each declared in the fit:
 * runs: where at least three degrees of freedom of replicates are there, whole runs' deviations from the mean of their
   size, scaled by the binomial standard deviation so that sizes can lend them to each other, with random sign;
 * blocks: otherwise, circular blocks of a run's residuals, long enough for their autocorrelation;
-* items: where per-item answers are there, the problems are drawn again, the same ones for every evaluation, so that the
-  error which all evaluations share is counted. Each item's accuracy enters as a straight line in the fitted loss: what
-  scatters about the line is the noise of one evaluation, which runs and blocks carry already.
+* items: the problems are drawn again, the same ones for every evaluation, so that the error which all evaluations share
+  is counted; from per-item answers where they are there, else ("items assumed") for problems of assumed difficulty.
 
 Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)); Politis and White 2004 (block length).
 
-Axes: B draws, R rungs, M points of a rung, I items.
+Axes: B draws, R rungs, M points of a rung.
 """
 
 import math
@@ -21,6 +20,8 @@ from statistics import NormalDist
 import numpy as np
 
 from rlaw.curves import Curves
+from rlaw.intervals.blocks import circular_blocks, memory
+from rlaw.intervals.items import assumed, resampled
 from rlaw.laws import Law
 from rlaw.objectives import Space, evaluate
 from rlaw.solver import Solution, solve
@@ -35,8 +36,8 @@ class Draws:
 
     Attributes:
         solution: the law fitted to each draw.
-        noise: what was resampled: "runs" or "blocks", and "items" where they were known.
-        block: points of a block, the longest of any size; 0 when runs were resampled.
+        noise: what was resampled: "runs" or "blocks", then "items", "items assumed" or nothing.
+        block: points of a block; 0 when runs were resampled.
         freedom: degrees of freedom of the replicates.
     """
 
@@ -81,11 +82,22 @@ def bootstrap(
     else:
         noise, block = _blocks(rng, law, curves, (curves.loss - fitted) / unit, draws)
     drawn = fitted + noise * unit
-    if curves.right is not None:
-        drawn = drawn + _items(rng, curves, curves.right, fitted, draws)
-    drawn = np.where(curves.present, np.clip(drawn, _SMALLEST_LOSS, None), 1.0)
-    kinds = ("blocks" if block else "runs",) + (("items",) if curves.right is not None else ())
+    shared, kind = _shared_by_evaluations(rng, curves, fitted, draws)
+    drawn = np.where(curves.present, np.clip(drawn + shared, _SMALLEST_LOSS, None), 1.0)
+    kinds = ("blocks" if block else "runs", *kind)
     return Draws(solve(law, curves.at, drawn, weights, space, start=estimate), kinds, block, freedom)
+
+
+def _shared_by_evaluations(
+    rng: np.random.Generator, curves: Curves, fitted: np.ndarray, draws: int
+) -> tuple[np.ndarray | float, tuple[str, ...]]:
+    """(B, R, M) error of asking these problems and not others, as far as the data tell, and what it rests on."""
+    if curves.right is not None:
+        return resampled(rng, curves.right, fitted, curves.present, draws), ("items",)
+    asked = curves.items[curves.present]
+    if np.isfinite(asked).all() and asked.max() == asked.min():
+        return assumed(rng, int(asked[0]), fitted, draws), ("items assumed",)
+    return 0.0, ()
 
 
 def binomial_unit(loss: np.ndarray) -> np.ndarray:
@@ -146,49 +158,18 @@ def _stretch(series: np.ndarray, length: int) -> np.ndarray:
 def _blocks(
     rng: np.random.Generator, law: Law, curves: Curves, residual: np.ndarray, draws: int
 ) -> tuple[np.ndarray, int]:
-    """(B, R, M) circular blocks of residuals, run by run, and the longest block."""
+    """(B, R, M) circular blocks of residuals, run by run, and the length of a block."""
     noise = np.zeros((draws, *residual.shape))
-    longest = 1
     used = len(law.local) + len(law.coefficients) + len(law.shared) / len(curves.models)
-    for r in range(len(curves.models)):
-        n = int(curves.counts[r])
-        scale = math.sqrt(n / max(n - used, 1.0))  # a fit follows its noise; its residuals are that much smaller
-        for i in range(curves.runs[r]):
-            here = np.flatnonzero(curves.run[r] == i)
-            if not len(here):
-                continue
-            series = residual[r, here] - residual[r, here].mean() if len(here) > 2 else residual[r, here]
-            length = block_length(series)
-            longest = max(longest, length)
-            starts = rng.integers(len(here), size=(draws, math.ceil(len(here) / length)))
-            index = (starts[:, :, None] + np.arange(length)).reshape(draws, -1)[:, : len(here)] % len(here)
-            noise[:, r, here] = scale * series[index]
-    return noise, longest
-
-
-def block_length(series: np.ndarray) -> int:
-    """Points of a block, from the autocorrelation at lag one, at most a quarter of the series.
-
-    Source: Politis and White 2004, for an autoregressive series of order one: (√6 ρ / (1 - ρ²))^(2/3) n^(1/3).
-    """
-    n = len(series)
-    spread = float(np.sum(series**2))
-    rho = float(np.sum(series[1:] * series[:-1])) / spread if spread > 0 else 0.0
-    rho = min(max(rho, 0.0), 0.97)
-    best = (math.sqrt(6) * rho / (1 - rho**2)) ** (2 / 3) * n ** (1 / 3)
-    return int(min(max(math.ceil(best), 1), max(n // 4, 1)))
-
-
-def _items(rng: np.random.Generator, curves: Curves, right: np.ndarray, fitted: np.ndarray, draws: int) -> np.ndarray:
-    """(B, R, M) change of the loss when the items are drawn again, the same ones for every evaluation."""
-    items = right.shape[-1]
-    counts = rng.multinomial(items, np.full(items, 1 / items), size=draws) / items - 1 / items
-    noise = np.zeros((draws, *fitted.shape))
-    for r in range(len(curves.models)):
-        here = np.flatnonzero(curves.present[r])
-        line = np.stack([np.ones(len(here)), fitted[r, here] - fitted[r, here].mean()], axis=1)
-        if np.ptp(line[:, 1]) < 1e-9:
-            line = line[:, :1]
-        basis, _ = np.linalg.qr(line)
-        noise[:, r, here] = -(counts @ (right[r, here].T @ basis)) @ basis.T
-    return noise
+    places = [
+        (r, np.flatnonzero(curves.run[r] == i))
+        for r in range(len(curves.models))
+        for i in np.unique(curves.run[r, curves.present[r]])
+    ]
+    runs = [residual[r, here] - (residual[r, here].mean() if len(here) > 2 else 0.0) for r, here in places]
+    hangs = memory(runs)
+    for (r, here), series in zip(places, runs, strict=True):
+        effective = hangs.effective * curves.counts[r]
+        scale = math.sqrt(effective / max(effective - used, 1.0))  # a fit follows its noise: residuals are smaller
+        noise[:, r, here] = scale * circular_blocks(rng, series, hangs.block, draws)
+    return noise, hangs.block

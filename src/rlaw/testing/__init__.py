@@ -1,0 +1,1 @@
+"""Suites that every law, engine and importer passes, also those of your own."""

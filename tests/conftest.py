@@ -1,0 +1,64 @@
+"""Small studies of the synthetic engine, which trains nothing: everything that keeps, runs and tells can be real."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlaw.plan import Plan, plan
+from rlaw.records import timeless, to_row
+from rlaw.store import Store
+from rlaw.study import Study
+
+
+def synthetic_study(**changes: Any) -> dict[str, Any]:
+    """A study file's content: three sizes, one seed, six steps, eight held-out problems; `changes` replace sections."""
+    ladder = [{"hidden": hidden, "layers": 2} for hidden in (16, 32, 64)]
+    return {
+        "name": "tiny",
+        "model": {"ladder": ladder},
+        "task": {"name": "modular-chains"},
+        "rl": {"steps": 6, "prompts": 8, "num_generations": 4},
+        "evaluation": {"items": 8, "samples": 2, "at": {"every": 2}},
+        "engine": "synthetic",
+        **changes,
+    }
+
+
+@pytest.fixture
+def tiny_plan() -> Plan:
+    """Three runs of six steps."""
+    return plan(Study.model_validate(synthetic_study()))
+
+
+@pytest.fixture
+def make_plan() -> Callable[..., Plan]:
+    """Makes the plan of a synthetic study with sections replaced."""
+    return lambda **changes: plan(Study.model_validate(synthetic_study(**changes)))
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the file of a synthetic study with sections replaced."""
+
+    def write(name: str = "study.yaml", **changes: Any) -> Path:
+        from ruamel.yaml import YAML
+
+        path = tmp_path / name
+        with path.open("w") as file:
+            YAML(typ="safe", pure=True).dump(synthetic_study(**changes), file)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def timeless_rows() -> Callable[..., list[dict[str, Any]]]:
+    """A run's rows without what may differ between an undisturbed run and one that was resumed."""
+
+    def read(store: Store, label: str) -> list[dict[str, Any]]:
+        rows = [timeless(to_row(record)) for record in store.records(label)]
+        return [{key: value for key, value in row.items() if key not in ("attempt", "resumed_at")} for row in rows]
+
+    return read

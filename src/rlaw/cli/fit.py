@@ -38,6 +38,6 @@ def fit(
         law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
         intervals=intervals, draws=draws, level=level, seed=seed,
     )  # fmt: skip
-    show(result.to_json(), str(result), as_json=json, warnings=[] if json else [w.text for w in result.warnings])
+    show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:
         raise NotIdentifiable(f"{law} is not identified by {frame.source} (--strict)")

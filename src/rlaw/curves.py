@@ -65,6 +65,25 @@ class Curves:
             right=self.right,
         )
 
+    def compact(self) -> "Curves":
+        """The same points with the pads at the end, no more of them than the longest rung needs."""
+        order = np.argsort(~self.present, axis=1, kind="stable")[:, : max(int(self.counts.max()), 1)]
+
+        def of(a: np.ndarray) -> np.ndarray:
+            return np.take_along_axis(a, order, axis=1)
+
+        x = of(self.at.x[0])
+        return Curves(
+            models=self.models,
+            at=Points.of(x[None], self.at.x_ref, self.at.params, self.at.base_loss),
+            loss=of(self.loss),
+            present=of(self.present),
+            step=of(self.step),
+            run=of(self.run),
+            items=of(self.items),
+            right=None if self.right is None else np.take_along_axis(self.right, order[:, :, None], axis=1),
+        )
+
     def rungs(self, index: np.ndarray) -> "Curves":
         """The curves of some rungs."""
         at = self.at

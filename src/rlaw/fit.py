@@ -299,7 +299,7 @@ def _set_apart(
         cautions.append(Caution("collapsed", f"{runs} run(s) broke down: the loss ends above where it began; kept out"))
     copied = copies(curves)
     n_copied = len({(r, curves.run[r, m]) for r, m in zip(*np.nonzero(copied), strict=True)})
-    curves = curves.where(~broken & ~copied)
+    curves = curves.where(~broken & ~copied).compact()
     needed = len(law.local) + len(law.coefficients) + (1 if law.local else 0)
     short = np.array(
         [len(np.unique(curves.at.x[0, r, curves.present[r]])) < max(needed, 2) for r in range(len(curves.models))]

@@ -19,7 +19,8 @@ from rlaw.laws import Law, Parameter, Points, Theta
 from rlaw.objectives import Space, slope_of_target, target
 
 _ITERATIONS = 100
-_STARTS = 3  # of the grid, the best ones are followed to the end
+_STARTS = 2  # of the grid, the best ones are followed to the end
+_SETTLING = 3
 _GAIN = 1e-13  # a step that improves the objective by a smaller share ends the search
 _SMALLEST_LOSS = 1e-12  # keeps logarithms of fitted losses finite
 _CHUNK = 4_000_000  # numbers in the largest array of a batch
@@ -217,7 +218,19 @@ def _search(task: _Task) -> np.ndarray:
     many = task.take(draws) if B > 1 else task
     followed, values = _descend(many, u[draws, best.ravel()])
     winner = values.reshape(B, -1).argmin(axis=1)
-    return followed.reshape(B, -1, u.shape[-1])[np.arange(B), winner]
+    return _settle(task, followed.reshape(B, -1, u.shape[-1])[np.arange(B), winner])
+
+
+def _settle(task: _Task, u: np.ndarray) -> np.ndarray:
+    """A few full steps past the point where the objective can tell, so that the last digits hold in any unit."""
+    value = _objective(task, u)
+    for _ in range(_SETTLING):
+        A, g = _normal_equations(task, u)
+        step = _damped_step(A, g, u, task, np.zeros(len(u)))
+        trial = np.clip(u + step, task.low, task.high)
+        calm = (np.abs(step).max(axis=1) < 1e-3) & (_objective(task, trial) <= value * (1 + 1e-10))
+        u = np.where(calm[:, None], trial, u)
+    return u
 
 
 def _descend(task: _Task, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

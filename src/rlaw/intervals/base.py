@@ -36,5 +36,6 @@ def percentile(value: float, draws: np.ndarray | None, level: float) -> Interval
     tail = (1 - level) / 2
     ordered = np.sort(draws)  # NaN last: a draw without a value must not pull the low end down
     last = len(ordered) - 1
-    low, high = ordered[math.floor(tail * last)], ordered[math.ceil((1 - tail) * last)]
+    cut = math.floor(tail * last + 1e-9)
+    low, high = ordered[cut], ordered[last - cut]
     return Interval(float(value), float(low), float(high))

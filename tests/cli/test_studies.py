@@ -244,3 +244,14 @@ def test_progress_shows_how_runs_ended():
     progress.note(Event(label="d", kind="lost"))
     assert [run.state for run in runs.values()] == ["running", "diverged", "failed", "lost"]
     assert progress.summary() == "1 of 4 runs done, 1 running, 2 failed"
+
+
+def test_a_torn_line_is_one_warning_in_plain_words(finished, capsys):
+    label = Store.open(finished).labels()[0]
+    with (finished / "runs" / label / "records.jsonl").open("ab") as file:
+        file.write(b'{"kind":"st')
+    done = subprocess.run(command("status", finished), capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == [
+        f"warning: {finished}/runs/{label}/records.jsonl: last line cut short, 11 bytes left out"
+    ]
+    assert "3 finished" in done.stdout

@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or invalid study, 3 not found, 4 a gate fai
 """
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -58,7 +59,9 @@ def main(args: list[str] | None = None) -> int:
     given = sys.argv[1:] if args is None else args
     as_json = "--json" in given
     try:
-        return app(given, prog_name="rlaw", standalone_mode=False) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_where: terminal.note(f"warning: {message}")
+            return app(given, prog_name="rlaw", standalone_mode=False) or 0
     except RlawError as error:
         return terminal.fail(error, as_json)
     except TyperException as error:

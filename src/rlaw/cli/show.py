@@ -74,7 +74,7 @@ def _text(document: dict[str, Any]) -> str:
     lines = [
         status["label"],
         f"  {status['state']}{why}, step {status['step']} of {status['steps']}",
-        f"  {status['model']} {status['variant']}, {status['params']:,} non-embedding parameters, seed {status['seed']}",
+        f"  {status['variant']}, {status['params']:,} parameters (no embeddings), seed {status['seed']}",
     ]
     for attempt in document["attempts"]:
         made_with = f"rlaw {attempt['packages']['rlaw']}, Python {attempt['python']}"

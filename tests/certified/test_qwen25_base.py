@@ -1,4 +1,4 @@
-"""Published parameters of Tan et al. 2025, arXiv:2509.25300: Table 6 (sizes to 32B) and their repository (all sizes)."""
+"""The published fit: Tan et al. 2025, arXiv:2509.25300: Table 6 (sizes to 32B) and their repository (all sizes)."""
 
 import numpy as np
 import pytest

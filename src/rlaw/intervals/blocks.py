@@ -34,7 +34,7 @@ def memory(runs: list[np.ndarray]) -> Memory:
     if n < 8:
         return Memory(1, 1.0)
     lags = np.arange(n // 2 + 1)
-    covariance = np.array([sum(float(np.dot(s[: len(s) - k], s[k:])) for s in runs) / total for k in lags])
+    covariance = np.array([sum(float(np.dot(s[:-k or None], s[k:])) for s in runs if len(s) > k) / total for k in lags])
     if covariance[0] == 0:
         return Memory(1, 1.0)
     cut = min(2 * _last_telling_lag(covariance / covariance[0], total), n // 2)

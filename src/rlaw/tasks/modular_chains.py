@@ -1,13 +1,13 @@
 """Chains of modular arithmetic: a start value, then instructions `+b` or `*b`, each applied to the running value.
 
-A problem reads `x0 instruction … no-op …`; its answer is the running value after every slot (a no-op copies it), and only
-the last value is graded. Two things are designed in, so that a tiny model meets what a large one meets in mathematics:
-operands are heavy-tailed (Zipf: most problems use few facts, the rest are rare), and the corpus is unreliable (each fact
-`x op b` is told wrongly with a chance of its own, so that a model that imitates the corpus perfectly is often wrong, and
-RL has something to sharpen).
+A problem reads `x0 instruction … no-op …`; its answer is the running value after every slot (a no-op copies it), and
+only the last value is graded. Two things are designed in, so that a tiny model meets what a large one meets in
+mathematics: operands are heavy-tailed (Zipf: most problems use few facts, the rest are rare), and the corpus is
+unreliable (each fact `x op b` is told wrongly with a chance of its own, so that a model that imitates the corpus
+perfectly is often wrong, and RL has something to sharpen).
 
-Axes: I problems, P prompt tokens, T completion tokens. Tokens, p the modulus: 0..p-1 residues, p + p·op + b instructions
-(op 0 adds b, op 1 multiplies by b), 3p the no-op.
+Axes: I problems, P prompt tokens, T completion tokens, X running values, F instructions. Tokens, with p the modulus:
+0..p-1 residues, p + p·op + b instructions (op 0 adds b, op 1 multiplies by b), 3p the no-op.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,9 @@ class ModularChains(Task):
     )
     systematic: float = Field(0.5, ge=0, le=1, description="share of wrong facts that are always wrong the same way")
     held_out: float = Field(0.1, gt=0, le=0.5, description="share of prompts never trained on")
-    seed: int = Field(7, ge=0, description="of operand ranks, reliabilities, corpus and benchmarks: the same for all runs")
+    seed: int = Field(
+        7, ge=0, description="of operand ranks, reliabilities, corpus and benchmarks: the same for all runs"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> "ModularChains":
@@ -153,7 +155,7 @@ class ModularChains(Task):
 
     @cached_property
     def _facts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of every fact (value, instruction): its reliability, and the wrong value it is told with when told wrongly."""
+        """Of every fact (value, instruction): its reliability, and the value it has when told wrongly on principle."""
         rng, p = self._rng("facts", 1), self.modulus
         reliability_XF = rng.uniform(*self.reliability, size=(p, 2 * p))
         values_X, instructions_F = np.arange(p)[:, None], p + np.arange(2 * p)[None, :]
@@ -169,7 +171,7 @@ class ModularChains(Task):
         return np.random.default_rng([self.seed, STREAMS[stream], *(k + 1 for k in key)])
 
     def _draws(self, stream: str, seed: int) -> Iterator[np.ndarray]:
-        """Blocks of (BLOCK, P) prompts as they occur, held out or not, without end; a block depends on its key alone."""
+        """Endless blocks of (BLOCK, P) prompts as they occur, held out or not; each depends on its key alone."""
         block = 0
         while True:
             yield self._draw(self._rng(stream, seed, block), 0.0 if stream == "uniform-operands" else self.zipf)

@@ -34,6 +34,6 @@ class LocalEngine:
         from rlaw.engines.local import process
 
         process.prepare(workspace.cache)
-        from rlaw.engines.local import grpo
+        from rlaw.engines.local import attempt
 
-        yield from grpo.train(run, workspace)
+        yield from attempt.train(run, workspace)

@@ -1,11 +1,11 @@
 """The GRPO objective: group-normalised advantages, the clipped ratio, and the weight of every token.
 
 Axes: P prompts, G answers per prompt, T completion tokens, B sequences of a micro-batch.
-Source: Shao et al. 2024 (DeepSeekMath), arXiv:2402.03300, Eq. 3-4; Yu et al. 2025 (DAPO), arXiv:2503.14476, Eq. 8, for the
-mean over tokens; Schulman 2020, "Approximating KL divergence", for the low-variance estimator k3.
+Source: Shao et al. 2024 (DeepSeekMath), arXiv:2402.03300, Eq. 3-4; for the mean over tokens Yu et al. 2025 (DAPO),
+arXiv:2503.14476, Eq. 8; for the low-variance estimator k3 Schulman 2020, "Approximating KL divergence".
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,15 @@ ADVANTAGE_EPSILON = 1e-4  # keeps an advantage finite; TRL's value
 
 
 class Told(NamedTuple):
-    """What a loss tells besides its gradient: sums over the tokens of a batch, weighted as the loss weighs them."""
+    """What an optimizer step tells: sums over the tokens of its batch, weighted as the loss weighs them.
 
-    loss: jax.Array
-    kl: jax.Array
-    clip_share: jax.Array
+    `grad_norm` is of the whole batch's gradient, before it is clipped; a micro-batch has none to tell.
+    """
+
+    loss: Any
+    kl: Any
+    clip_share: Any
+    grad_norm: Any = 0.0
 
 
 def advantages(rewards_PG: np.ndarray, scale: str) -> np.ndarray:
@@ -71,4 +75,4 @@ def grpo_loss(
         gap_BT = reference_BT - logprobs_BT
         kl = (weights_BT * (jnp.exp(gap_BT) - gap_BT - 1)).sum()
         loss += rl.beta * kl
-    return loss, Told(loss, kl, (weights_BT * clipped_BT).sum())
+    return loss, Told(loss, kl, (weights_BT * clipped_BT).sum(), jnp.zeros(()))

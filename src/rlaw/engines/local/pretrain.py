@@ -109,7 +109,7 @@ def _steps(
     def cross_entropy(params: Params, documents_BN: jax.Array) -> jax.Array:
         return -completion_logprobs(arch, params, documents_BN, tokens, 1.0).mean()
 
-    def one(index, carry):  # noqa: ANN001
+    def one(index, carry):
         policy, losses = carry
         loss, gradient = jax.value_and_grad(cross_entropy)(policy.params, batches[index])
         return optimizer.step(policy, gradient, rates[index], settings), losses.at[index].set(loss)

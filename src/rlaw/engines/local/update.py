@@ -4,7 +4,7 @@ Axes: P prompts, G answers per prompt, T completion tokens, N tokens of a sequen
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +20,16 @@ from rlaw.study import RL
 
 
 class Samples(NamedTuple):
-    """Answers with everything the loss needs to know of them; the leading axes are (P, G), (B,) or (M, B)."""
+    """Answers with everything the loss needs to know of them: arrays, here or traced.
 
-    sequences_N: np.ndarray
-    old_logprobs_T: np.ndarray
-    reference_T: np.ndarray | None
-    advantages: np.ndarray
-    weights_T: np.ndarray
+    The axes before those in the names are (P, G), then (M, B), then (B,).
+    """
+
+    sequences_N: Any
+    old_logprobs_T: Any
+    reference_T: Any
+    advantages: Any
+    weights_T: Any
 
 
 def micro_batches(samples: Samples, size: int, skip: bool) -> tuple[Samples, int]:
@@ -48,18 +51,19 @@ def micro_batches(samples: Samples, size: int, skip: bool) -> tuple[Samples, int
 
 @partial(jax.jit, static_argnums=(0, 1))
 def update(
-    arch: Architecture, rl: RL, policy: Policy, samples_MB: Samples, used: int, learning_rate: float
-) -> tuple[Policy, Told, jax.Array]:
-    """Gradients of the first `used` micro-batches summed, one AdamW step; also what the loss tells and the gradient's norm."""
+    arch: Architecture, rl: RL, policy: Policy, samples_MB: Samples, used: int, learning_rate: Any
+) -> tuple[Policy, Told]:
+    """Sum the gradients of the first `used` micro-batches and make one AdamW step; also what the loss told."""
 
-    def add(index, total):  # noqa: ANN001
+    def add(index, total):
         samples_B = jax.tree.map(lambda x: x[index], samples_MB)
         gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, policy.params, samples_B)
         return jax.tree.map(jnp.add, total, (gradient, told))
 
-    nothing = (jax.tree.map(jnp.zeros_like, policy.params), Told(*(jnp.zeros(()),) * 3))
+    nothing = (jax.tree.map(jnp.zeros_like, policy.params), Told(*(jnp.zeros(()),) * len(Told._fields)))
     gradient, told = jax.lax.fori_loop(0, used, add, nothing)
-    return optimizer.step(policy, gradient, learning_rate, rl), told, optax.global_norm(gradient)
+    told = told._replace(grad_norm=optax.global_norm(gradient))
+    return optimizer.step(policy, gradient, learning_rate, rl), told
 
 
 def _loss(arch: Architecture, rl: RL, params: Params, samples_B: Samples) -> tuple[jax.Array, Told]:

@@ -1,0 +1,91 @@
+"""One attempt at one run: from the newest checkpoint, or the base, to the last step."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rlaw.engines.base import Workspace
+from rlaw.engines.local import checkpoint, optimizer, position, pretrain, process
+from rlaw.engines.local.evaluation import Evaluations
+from rlaw.engines.local.grpo import GRPO
+from rlaw.engines.local.position import Position
+from rlaw.plan import Run
+from rlaw.records import BaseTrained, Record, RunFinished, RunStarted
+from rlaw.store.provenance import now, versions
+
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+def train(run: Run, workspace: Workspace) -> Iterator[Record]:
+    """The records of one attempt.
+
+    A resumed attempt tells the checkpoint's step and its evaluation again: whatever became of the last record of the
+    attempt before, nothing is lost. Closing the iterator, or Ctrl-C, keeps the last finished step.
+    """
+    checkpoints = workspace.folder / "checkpoints"
+    found = checkpoint.newest(checkpoints)
+    yield _started(run, workspace.attempt, position.step_of(found) if found else 0)
+    base, facts = pretrain.base(run, workspace.cache)
+    yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
+    recipe, evaluations = GRPO(run, base, workspace.attempt), Evaluations(run, workspace.attempt)
+    at = position.load(found, run) if found else Position(0, optimizer.start(base, run.rl))
+    saved_at = time.monotonic()
+    try:
+        yield from _tell(at, workspace.attempt, evaluations)
+        while at.step < run.rl.steps and not at.diverged:
+            at = recipe.step(at)
+            yield from _tell(at, workspace.attempt, evaluations)
+            if time.monotonic() - saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+                position.save(at, run, checkpoints)
+                saved_at = time.monotonic()
+    except (GeneratorExit, KeyboardInterrupt):
+        position.save(at, run, checkpoints)
+        raise
+    yield _finished(run, workspace.attempt, at, position.save(at, run, checkpoints))
+
+
+def _tell(at: Position, attempt: int, evaluations: Evaluations) -> Iterator[Record]:
+    """The record of the position's step, and its evaluations when the schedule has some."""
+    if at.record is not None:
+        yield replace(at.record, attempt=attempt)
+    if not at.diverged:
+        yield from evaluations.of(at)
+
+
+def _started(run: Run, attempt: int, resumed_at: int) -> RunStarted:
+    return RunStarted(
+        run=run.id,
+        attempt=attempt,
+        study=run.study,
+        arm=run.arm,
+        family=run.family,
+        model=run.rung.name,
+        variant=run.variant,
+        params=run.params,
+        params_total=run.architecture.params_total,
+        seed=run.seed,
+        tau=float(run.data.reuse),
+        group_size=run.rl.num_generations,
+        task=run.task.name,
+        order=run.data.order,
+        prompts=run.rl.prompts,
+        steps=run.rl.steps,
+        resumed_at=resumed_at,
+        engine=run.engine.name,
+        threads=process.threads(),
+        versions=versions(),
+        hardware=process.hardware(),
+        time=now(),
+    )
+
+
+def _finished(run: Run, attempt: int, at: Position, weights: str) -> RunFinished:
+    return RunFinished(
+        run=run.id,
+        attempt=attempt,
+        step=at.step,
+        checkpoint=f"checkpoints/{at.name}",
+        weights=weights,
+        diverged=at.diverged,
+        time=now(),
+    )

@@ -35,8 +35,8 @@ def main() -> None:
     lines = [
         "# CPU seconds of a fit",
         "",
-        f"`python benchmarks/fit.py`: {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__},",
-        f"cma {cma.__version__}, one thread; Qwen2.5 base curves, 732 points of 7 sizes, saturating law, loss space.",
+        f"`python benchmarks/fit.py`: {platform.machine()}, Python {platform.python_version()},",
+        f"numpy {np.__version__}, cma {cma.__version__}, one thread; Qwen2.5 base curves, saturating law, loss space.",
         "",
         "| axis | method | CPU seconds | objective (mean square) | K_max | N_0 |",
         "|---|---|---|---|---|---|",
@@ -80,7 +80,7 @@ def by_projection(curves: Curves) -> tuple[float, float, float]:
 
 
 def by_evolution(curves: Curves, seed: int) -> tuple[float, float, float]:
-    """The law's nine numbers as the paper writes them, K_max, N_0 (its logarithm) and E of each size, searched together."""
+    """The law's nine numbers as the paper writes them, searched together (N_0 as its logarithm)."""
     w, at = weights(curves, "loss", "equal"), curves.at
     log_x, params = np.log10(at.x[0]), at.params[0]
 

@@ -1,0 +1,37 @@
+import numpy as np
+
+from rlaw.laws.base import Law, Parameter, Points, Theta
+
+
+class CommonPointLaw(Law):
+    """Lines through one point: L = (S / X)^k(N), k(N) = K_max / (1 + N_0 / N); every size has loss 1 at X = S.
+
+    Source: a family in the code of Tan et al. 2025, arXiv:2509.25300 (paper.md section 4).
+    """
+
+    name = "common-point"
+    title = "power laws through a common point"
+    formula = "L = (S / X)^k(N), k(N) = K_max / (1 + N_0 / N)"
+    source = "a family in the code of Tan et al. 2025, arXiv:2509.25300"
+    shared = (
+        Parameter("K_max", 0, 5, (0.1, 0.4), "efficiency of an infinitely large model"),
+        Parameter("N_0", 1e-3, 1e3, (0.1, 1, 10), "size with half of that efficiency, parameters", "params", log=True),
+        Parameter("S", 1e-9, 1, (1e-4, 1e-2), "where every size has loss 1, unit of the axis", "x", log=True),
+    )
+    needs_rungs = 3
+    example = (0.2, 7e9, 1e16)
+
+    def parts(self, theta: Theta, at: Points) -> tuple[np.ndarray, ...]:
+        return ()
+
+    def fixed(self, theta: Theta, at: Points) -> np.ndarray:
+        K_max, N_0, S = theta
+        return (S / at.x) ** (K_max / (1 + N_0 / at.params))
+
+    def efficiency(self, theta: Theta, params: np.ndarray, base_loss: np.ndarray) -> np.ndarray:
+        K_max, N_0, _ = theta
+        return (K_max / (1 + N_0 / params))[..., 0]
+
+    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+        k = self.efficiency(theta, at.params, at.base_loss)
+        return {"k": k, "E": k * np.log10(theta[2][..., 0])}

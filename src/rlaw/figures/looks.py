@@ -1,0 +1,205 @@
+"""How sizes, axes and labels look, the same in every figure: colour and marker by size, ticks that people read."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from rlaw import units
+from rlaw.evidence import Evidence
+
+WIDTH_INCHES = 7.4
+_MARKERS = "osD^vph<>*"
+_NAME_LENGTH = 22
+_LADDERS = (
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
+    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0),
+    tuple(i / 20 for i in range(20, 200)),
+    tuple(i / 100 for i in range(100, 1000)),
+    tuple(i / 1000 for i in range(1000, 10000)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one size is drawn."""
+
+    color: Any
+    marker: str
+    name: str
+
+
+def looks(seen: Evidence) -> dict[str, Look]:
+    """Size by size, from light (small) to dark (large), a marker each: legible without colour."""
+    from matplotlib import colormaps
+
+    models = [rung.model for rung in seen.rungs]
+    shades = np.linspace(0.82, 0.08, len(models)) if len(models) > 1 else [0.3]
+    names = short_names(models)
+    return {
+        model: Look(colormaps["viridis"](float(shade)), _MARKERS[i % len(_MARKERS)], names[i])
+        for i, (model, shade) in enumerate(zip(models, shades, strict=True))
+    }
+
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """Names without what all of them begin with, up to a dash or a slash: Qwen2.5-7B, Qwen2.5-14B -> 7B, 14B."""
+    shortest = min(models, key=len)
+    same = next((i for i, c in enumerate(shortest) if any(m[i] != c for m in models)), len(shortest))
+    cut = max((shortest[:same].rfind(mark) for mark in "-/_ "), default=-1) + 1
+    kept = [m[cut:] if len(models) > 1 else m for m in models]
+    return [plain(name) for name in (kept if all(kept) else models)]
+
+
+def plain(text: str) -> str:
+    """The text as the figure's font can draw it, cut to a label's length."""
+    drawable = _drawable()
+    kept = "".join(c if ord(c) in drawable else "?" for c in " ".join(text.split()))
+    return kept if len(kept) <= _NAME_LENGTH else kept[: _NAME_LENGTH - 1] + "…"
+
+
+@cache
+def _drawable() -> frozenset[int]:
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(code for code in FT2Font(findfont("DejaVu Sans")).get_charmap() if code >= 32)
+
+
+def axis_title(seen: Evidence, axis: str) -> str:
+    """The axis with its unit; compute with its accounting model."""
+    if axis == "compute":
+        return f"RL compute C (FLOPs, {accounting(seen)})"
+    return {"data": "data D (prompts consumed)", "step": "RL step"}[axis]
+
+
+def accounting(seen: Evidence) -> str:
+    """How compute was counted, in words."""
+    how = seen.main.accounting
+    return how if how == "as given" else f"{how} accounting"
+
+
+def round_number(value: float) -> str:
+    """A round number as short as it goes: 3e+19 -> '3e19'."""
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def loss_axis(axes: Any, low: float, high: float, *, name: str = "test loss L") -> None:
+    """A logarithmic loss axis from low to high with a margin, and a handful of round ticks."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    margin = max((high / low) ** 0.06, 1.005)
+    low, high = low / margin, high * margin
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(FixedLocator(round_ticks(low, high)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.set_ylabel(name)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from low to high: at least five, none closer than a fourteenth of the axis to the one below."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for mantissas in _LADDERS:
+        every = sorted({m * 10.0**d for d in decades for m in mantissas if low <= m * 10.0**d <= high})
+        ticks = _apart(every, (high / low) ** (1 / 14))
+        if len(ticks) >= 5:
+            break
+    return ticks
+
+
+def _apart(values: list[float], ratio: float) -> list[float]:
+    kept: list[float] = []
+    for value in values:
+        if not kept or value >= kept[-1] * ratio:
+            kept.append(value)
+    return kept
+
+
+def size_axis(axes: Any, params: Sequence[float]) -> None:
+    """A logarithmic axis of model sizes, told as 10k, 1M, 7B."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    low, high = min(params) / 1.5, max(params) * 1.5
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    axes.xaxis.set_major_locator(FixedLocator([m * 10.0**d for d in decades for m in (1, 3)]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.count(value)))
+    axes.set_xlabel("model size N (parameters)")
+
+
+def log_axis(axes: Any, low: float, high: float, title: str) -> None:
+    """A logarithmic x axis in powers of ten; round numbers where it spans less than a decade and a half."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogFormatterMathtext, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xlabel(title)
+    if high < 1e6:
+        axes.xaxis.set_major_locator(FixedLocator(_apart(round_ticks(low, high), (high / low) ** (1 / 8))))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=9))
+        axes.xaxis.set_major_formatter(LogFormatterMathtext())
+        axes.xaxis.set_minor_locator(LogLocator(10, subs=tuple(range(2, 10)), numticks=9))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def end_labels(
+    axes: Any, ends: Sequence[tuple[float, float, Look]], *, gap_points: float = 9.5, offset_points: float = 5
+) -> None:
+    """Write each size's name right of where its curve ends, moved apart vertically where names would overlap.
+
+    Args:
+        axes: with scale, limits and size settled.
+        ends: x, y and look of each curve's end.
+        gap_points: least distance of two names that stand above each other.
+        offset_points: how far right of the end a name begins.
+    """
+    figure = axes.figure
+    figure.draw_without_rendering()
+    places = [axes.transData.transform((x, y)) * 72 / figure.dpi for x, y, _ in ends]
+    widths = [6 + 5.2 * len(look.name) for _, _, look in ends]
+    heights = _spread([(p[0], p[0] + w, p[1]) for p, w in zip(places, widths, strict=True)], gap_points)
+    for (x, y, look), place, height in zip(ends, places, heights, strict=True):
+        axes.annotate(
+            look.name,
+            (x, y),
+            xytext=(offset_points, height - place[1]),
+            textcoords="offset points",
+            color=look.color,
+            fontsize=8,
+            fontweight="bold",
+            va="center",
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+def _spread(boxes: Sequence[tuple[float, float, float]], gap: float) -> list[float]:
+    """Heights of labels (left, right, height), pushed apart in pairs that overlap until none does."""
+    heights = [b[2] for b in boxes]
+    for _ in range(200):
+        moved = False
+        order = sorted(range(len(boxes)), key=lambda i: (heights[i], i))
+        for a, b in pairwise(order):
+            overlap = boxes[a][0] < boxes[b][1] and boxes[b][0] < boxes[a][1]
+            lack = gap - (heights[b] - heights[a])
+            if overlap and lack > 0.01:
+                heights[a] -= lack / 2
+                heights[b] += lack / 2
+                moved = True
+        if not moved:
+            break
+    return heights

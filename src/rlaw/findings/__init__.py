@@ -1,0 +1,35 @@
+"""The findings of the paper, and our own question, judged on a study's measurements by rules fixed beforehand.
+
+To add one: write its claim and its judge in the file of its kind, name it below, and test that it can be seen, not seen
+and not told.
+"""
+
+from rlaw.evidence import Evidence
+from rlaw.findings import behaviour, law, recipe, size
+from rlaw.findings.base import Finding, Judge, Verdict
+
+__all__ = ["FINDINGS", "Finding", "Judge", "Verdict", "judge_all"]
+
+#: in the order of a report
+FINDINGS: tuple[Judge, ...] = (
+    law.law_holds,
+    law.same_law_for_data,
+    size.larger_at_equal_compute,
+    size.trade_off,
+    size.larger_at_equal_data,
+    size.efficiency_rises,
+    size.efficiency_saturates,
+    law.base_quality,
+    size.final_loss_falls,
+    size.no_power_law_in_size,
+    recipe.reuse,
+    recipe.group_size,
+    behaviour.instruct,
+    behaviour.transfer,
+    behaviour.length_grows,
+)
+
+
+def judge_all(seen: Evidence) -> tuple[Finding, ...]:
+    """Every finding with its verdict."""
+    return tuple(judge(seen) for judge in FINDINGS)

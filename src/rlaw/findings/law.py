@@ -1,0 +1,96 @@
+"""Whether the paper's law holds, and the question behind it: is it size, or the quality of the base?"""
+
+from rlaw.base_quality import explain
+from rlaw.evidence import Evidence
+from rlaw.findings.base import PAPER, Claim, Finding
+from rlaw.intervals import Interval
+from rlaw.laws import BASELINES
+
+LAW_HOLDS = Claim(
+    "law-holds",
+    "A power law with saturating efficiency describes the loss along every curve",
+    f"{PAPER}, Eq. 1, 2, 6 and 8",
+    "mean absolute error on points the law had not seen, over that of the best baseline",
+    "seen: below every baseline and at most 1.1 times the best law's error; not seen: a baseline forecasts better; "
+    "else cannot tell",
+)
+SAME_LAW_FOR_DATA = Claim(
+    "same-law-for-data",
+    "The same form of law holds over compute and over data",
+    f"{PAPER}, finding 2",
+    "smallest R² within a size, over compute and over data",
+    "seen: 0.9 or more on both axes; not seen: 0.9 or more on one axis and less than 0.5 on the other; else cannot "
+    "tell",
+)
+BASE_QUALITY = Claim(
+    "efficiency-follows-base",
+    "The loss of the base L₀ describes k better than model size does",
+    "rlaw's own question: does the ladder show size, or base quality?",
+    "R² of ln k on L₀ minus R² of ln k on ln N",
+    "seen: L₀ explains more in 95 % of the bootstrap draws or more; not seen: in 5 % or fewer; else cannot tell",
+)
+
+
+def law_holds(seen: Evidence) -> Finding:
+    """The ladder law against baselines and other laws, on held-out points."""
+    told = seen.comparison
+    ladder = next((fit.law.name for fit in seen.fits.values()), None)
+    if told is None or ladder is None or all(score.law != ladder for score in told.laws):
+        reasons = (
+            seen.refused.get(key) for key in ("held-out comparison", f"{ladder or 'saturating'} over {seen.axis}")
+        )
+        why = next((reason for reason in reasons if reason), "the law could not be fitted to a part of the curves")
+        return LAW_HOLDS.cannot_tell(why.splitlines()[0])
+    own = told.score(ladder)
+    baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
+    best = min((s for s in told.laws if s.law not in BASELINES), key=lambda s: s.mae)
+    ratio = own.mae / baseline.mae if baseline.mae > 0 else float("inf")
+    verdict = "not seen" if ratio >= 1 else "seen" if own.mae <= 1.1 * best.mae else "cannot tell"
+    protocol = told.protocol.replace("->", "→")
+    evidence = f"{protocol}: mean absolute error {ladder} {own.mae:.4f}, {baseline.law} {baseline.mae:.4f}"
+    if best.law != ladder:
+        evidence += f"; {best.law} does better, {best.mae:.4f}"
+    return LAW_HOLDS.found(verdict, evidence, Interval(ratio))
+
+
+def same_law_for_data(seen: Evidence) -> Finding:
+    """Finding 2: one form for both axes."""
+    claim = SAME_LAW_FOR_DATA
+    if not {"compute", "data"} <= set(seen.fits):
+        return claim.cannot_tell("the law could not be fitted over both compute and data")
+    worst = {axis: min(seen.fits[axis].rungs, key=lambda rung: rung.r2) for axis in ("compute", "data")}
+    shares = [rung.r2 for rung in worst.values()]
+    verdict = (
+        "seen" if min(shares) >= 0.9 else "not seen" if max(shares) >= 0.9 and min(shares) < 0.5 else "cannot tell"
+    )
+    evidence = "; ".join(f"over {axis}: R² {rung.r2:.3f} at worst ({rung.model})" for axis, rung in worst.items())
+    if _tokens_are_constant(seen):
+        evidence += ". Every step costs the same here, so the two axes are one up to a factor"
+    return claim.found(verdict, evidence, Interval(min(shares)))
+
+
+def _tokens_are_constant(seen: Evidence) -> bool:
+    """Whether compute is proportional to data within every size, to a part in a thousand."""
+    rows = seen.main.rows.filter(seen.main.rows["data_size"] > 0)
+    per_prompt = rows.select("model", each=rows["compute_flops"] / rows["data_size"])
+    spans = per_prompt.group_by("model").agg(low=per_prompt["each"].min(), high=per_prompt["each"].max())
+    return bool((spans["high"] <= spans["low"] * 1.001).all())
+
+
+def base_quality(seen: Evidence) -> Finding:
+    """Does k follow L0 more closely than N?"""
+    claim, told = BASE_QUALITY, explain(seen)
+    if told is None:
+        return claim.cannot_tell("it takes four sizes with a positive slope each")
+    at = "" if seen.base_is_step_0 else " Step 0 was not measured: L₀ is the first evaluation, after RL had begun."
+    out = f" Left out, without a positive slope: {', '.join(told.left_out)}." if told.left_out else ""
+    evidence = (
+        f"R² of ln k over {told.sizes} sizes: on L₀ {_range(told.by_base)}, on ln N {_range(told.by_size)}, on both "
+        f"{_range(told.by_both)}; L₀ is ahead in {told.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
+        "cannot tell which is the cause: that takes sizes with bases of equal loss"
+    )
+    return claim.by_probability(told.base_ahead, evidence, Interval(told.by_base.value - told.by_size.value))
+
+
+def _range(value: Interval) -> str:
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"

@@ -1,0 +1,116 @@
+"""A study's report: one self-contained HTML file, its figures, and a summary in ten lines."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlaw.errors import StoreError, UsageError
+from rlaw.evidence import Evidence, gather
+from rlaw.figures import draw_all
+from rlaw.findings import Finding, judge_all
+from rlaw.report import told
+from rlaw.report.cost import Cost, cost_of
+from rlaw.report.page import render
+
+__all__ = ["Report", "write"]
+_LINES = 10
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report.
+
+    Attributes:
+        path: of the page.
+        figures: paths of the saved figures, three formats each.
+        summary: the answer, in lines.
+        findings: every finding with its verdict.
+        evidence: what it all stands on.
+        left_out: figures that could not be drawn, and why.
+    """
+
+    path: Path
+    figures: tuple[Path, ...]
+    summary: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+    left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw report --json`."""
+        seen = self.evidence
+        return {
+            "report": str(self.path),
+            "figures": [str(path) for path in self.figures],
+            "left_out": self.left_out,
+            "summary": list(self.summary),
+            "findings": [finding.to_json() for finding in self.findings],
+            "fits": {axis: fit.to_json() for axis, fit in seen.fits.items()},
+            "comparison": seen.comparison.to_json() if seen.comparison else None,
+            "refused": seen.refused,
+        }
+
+    def __str__(self) -> str:
+        return "\n".join((*self.summary, f"report: {self.path}"))
+
+
+def write(source: str | Path, output: str | Path | None = None, *, draws: int = 1000, seed: int = 0) -> Report:
+    """Fit, judge and draw everything that a store (or a table) can speak of, into one HTML file.
+
+    Args:
+        source: a store's folder; or a CSV, Parquet or JSONL file or a dataset's name, which need an `output`.
+        output: the HTML file, STORE/report.html when None; the figures go to a folder `figures` beside it.
+        draws: bootstrap draws.
+        seed: of the bootstrap.
+
+    Raises:
+        NotFound, DataError: there is nothing to report.
+        UsageError: a table without an output.
+        StoreError: the output cannot be written.
+    """
+    path = _target(source, output)
+    seen = gather(source, draws=draws, seed=seed)
+    cost = cost_of(seen.store)
+    figures, left_out = draw_all(seen)
+    findings = judge_all(seen)
+    page = render(seen, cost, figures, findings, left_out, draws=draws, seed=seed)
+    _save(path, page)
+    saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures"))
+    return Report(path, saved, _summary(seen, cost, findings), findings, seen, left_out)
+
+
+def _target(source: str | Path, output: str | Path | None) -> Path:
+    if output is not None:
+        return Path(output)
+    if not Path(source).is_dir():
+        raise UsageError(f"{source} is not a store, so the report has no place of its own\n  next: -o report.html")
+    return Path(source) / "report.html"
+
+
+def _save(path: Path, page: str) -> None:
+    """Write the page under a temporary name, then rename it: a reader never finds half of one."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}\n  next: make the folder writable, or -o ELSEWHERE/report.html"
+        ) from error
+
+
+def _summary(seen: Evidence, cost: Cost, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """At most nine lines; the path of the report is the tenth."""
+    lines = [
+        told.what(seen, cost),
+        told.the_law(seen),
+        told.held_out(seen),
+        told.best_sizes(seen),
+        told.size_or_base(seen),
+    ]
+    lines += told.verdicts(findings)
+    if cost.runs:
+        lines.append(told.spent(cost, seen.main.accounting))
+    return tuple(lines[: _LINES - 1])

@@ -168,8 +168,8 @@ def test_a_second_signal_ends_at_once(tmp_path, longer_plan, monkeypatch):
 
     def interrupt(event: Event) -> None:
         if event.kind == "evaluated" and not sent:
-            sent.append(time.monotonic())
-            for seconds in (0.0, 0.3):
+            sent.append(time.monotonic() + 0.3)
+            for seconds in (0.3, 0.6):  # the next step has begun by then
                 threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     with pytest.raises(Exception, match="stopped by SIGINT"):
@@ -181,16 +181,18 @@ def test_a_second_signal_ends_at_once(tmp_path, longer_plan, monkeypatch):
 def test_an_engine_that_does_not_stop_is_ended_with_the_grace(tmp_path, longer_plan, monkeypatch):
     store = Store.create(tmp_path / "store", longer_plan)
     monkeypatch.setenv(DELAY_VARIABLE, "30")
-    sent = []
+    sent, ends = [], []
 
     def interrupt(event: Event) -> None:
+        ends[:] = [event] if event.label else ends
         if event.kind == "evaluated" and not sent:
-            sent.append(time.monotonic())
-            os.kill(os.getpid(), signal.SIGTERM)
+            sent.append(time.monotonic() + 0.3)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()  # the next step has begun by then
 
     with pytest.raises(Exception, match="stopped by SIGTERM"):
         run(longer_plan, store, LocalExecutor(1), on_event=interrupt)
     assert time.monotonic() - sent[0] < 5
+    assert (ends[0].kind, "could save" in ends[0].text) == ("run_interrupted", True)
     assert writers(store) == []
     assert store.runs()[-1].state == "interrupted"
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from rlaw import engines, units
 from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
-from rlaw.executors.base import ENDS, GRACE_SECONDS, Attempt, Event, Executor
+from rlaw.executors.base import ENDS, GRACE_SECONDS, STOPPING, Attempt, Event, Executor
 from rlaw.plan import Plan, Run, base_key
 from rlaw.store import DONE, Store
 
 _POLL_SECONDS = 0.1
-_MARGIN_SECONDS = 0.5
+_MARGIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,7 @@ def _listen(progress: _Progress, executor: Executor, on_event: Callable[[Event],
 def _wind_down(progress: _Progress, executor: Executor, signals: _Signals, on_event: Callable[[Event], Any]) -> None:
     """Let the workers save; a second signal, or the end of the grace, ends them at once."""
     executor.stop()
+    on_event(Event(label="", kind=STOPPING))
     end = time.monotonic() + GRACE_SECONDS + _MARGIN_SECONDS
     before = len(signals.received)
     while executor.running and time.monotonic() < end and len(signals.received) <= max(before, 1):

@@ -1,5 +1,8 @@
 """One attempt at one run: every record kept before it is told, every ending told and kept."""
 
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +15,7 @@ from rlaw.executors.base import REFUSED, Event
 from rlaw.executors.worker import attempt
 from rlaw.plan import Run
 from rlaw.records import Record, RunFailed, RunFinished, RunInterrupted, RunStarted, Step
-from rlaw.store import Store
+from rlaw.store import Store, spec
 
 
 @pytest.fixture
@@ -114,3 +117,35 @@ def test_attempts_are_numbered_and_the_newest_is_the_default_view(store, run):
     assert [r.attempt for r in view if isinstance(r, RunStarted)] == [2]
     assert [r.step for r in view if isinstance(r, Step)] == [1, 2, 3, 4, 5, 6]
     assert isinstance(view[-1], RunFinished)
+
+
+LOUD = """
+import os
+from rlaw import engines
+from rlaw.engines.synthetic import SyntheticEngine
+from rlaw.executors import worker
+
+class LoudEngine(SyntheticEngine):
+    def train(self, run, workspace):
+        print("a library's greeting", flush=True)
+        os.system("echo greeting of a program")
+        yield from super().train(run, workspace)
+
+engines.get = lambda name: LoudEngine()
+worker.main()
+"""
+
+
+def test_what_an_engine_prints_is_not_taken_for_events(store, run):
+    request = json.dumps({"run": spec.document(run), "store": str(store.path), "argv": []})
+    command = [sys.executable, "-c", LOUD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(request.encode() + b"\n")
+        process.stdin.flush()
+        events = [Event(**json.loads(line)) for line in process.stdout]
+        said = process.stderr.read().decode()
+    assert events[-1].kind == "run_finished"
+    assert said.splitlines() == ["a library's greeting", "greeting of a program"]

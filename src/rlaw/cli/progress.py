@@ -40,6 +40,11 @@ class RunView:
         """How much of it is done."""
         return 1.0 if self.state in ("finished", "diverged", "failed", "lost", "refused") else self.step / self.steps
 
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the estimate."""
+        return (1 - self.share) * self.seconds
+
 
 @dataclass
 class Progress:
@@ -48,15 +53,19 @@ class Progress:
     runs: dict[str, RunView]
     workers: int
     clock: Callable[[], float] = time.monotonic
+    stopping: bool = False
     _began: float = field(init=False)
-    _share_before: float = field(init=False)
+    _done_before: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
-        self._share_before = self._done_seconds()
+        self._done_before = self._done_seconds()
 
     def note(self, event: "Event") -> None:
         """Bring one run up to date."""
+        if event.kind == "stopping":
+            self.stopping = True
+            return
         run = self.runs[event.label]
         run.step = max(run.step, event.step) if event.kind != "run_started" else event.step
         run.test_loss = event.test_loss if event.test_loss is not None else run.test_loss
@@ -67,19 +76,20 @@ class Progress:
             run.state = event.text if event.text == "diverged" else ended
 
     def _done_seconds(self) -> float:
-        return sum(run.share * run.seconds for run in self.runs.values())
+        return sum(run.seconds - run.seconds_left for run in self.runs.values())
 
     @property
-    def seconds_left(self) -> float | None:
-        """Wall seconds to the end, by the engines' estimates, scaled by the pace so far once there is one."""
-        left = [(1 - run.share) * run.seconds for run in self.runs.values()]
-        total = sum(run.seconds for run in self.runs.values())
-        if not total:
-            return None
-        done = self._done_seconds() - self._share_before
-        elapsed = self.clock() - self._began
-        pace = elapsed * self.workers / done if done > _ENOUGH_SHARE * total else 1.0
-        return pace * max(sum(left) / self.workers, *left)
+    def pace(self) -> float:
+        """Seconds that pass for each second of the engines' estimates; 1 until enough is done to tell."""
+        done = self._done_seconds() - self._done_before
+        enough = done > _ENOUGH_SHARE * sum(run.seconds for run in self.runs.values())
+        return (self.clock() - self._began) * self.workers / done if enough else 1.0
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall seconds to the end of all runs; 0 when the engines do not tell."""
+        left = [run.seconds_left for run in self.runs.values()]
+        return self.pace * max(sum(left) / self.workers, *left)
 
     def summary(self) -> str:
         """One line: how many are done, how many run, when it ends."""
@@ -93,7 +103,9 @@ class Progress:
         parts = [f"{counts['done']} of {len(states)} runs done"]
         parts += [f"{counts[name]} {name}" for name in ("running", "failed") if counts[name]]
         left = self.seconds_left
-        return ", ".join(parts) + (f", about {units.duration(left)} left" if left else "")
+        if self.stopping:
+            parts.append("saving; Ctrl-C ends at once")
+        return ", ".join(parts) + (f", about {units.duration(left)} left" if left and not self.stopping else "")
 
 
 @contextmanager
@@ -132,6 +144,9 @@ class _Lines:
 
     def __call__(self, event: "Event") -> None:
         self.progress.note(event)
+        if event.kind == "stopping":
+            terminal.note(self.progress.summary())
+            return
         run = self.progress.runs[event.label]
         now = self.progress.clock()
         if event.kind in ("step", "evaluated", "base_trained"):
@@ -160,12 +175,13 @@ def _table(progress: Progress) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, caption=progress.summary(), caption_justify="left", pad_edge=False)
-    for heading in ("run", "state", "", "step", "test loss"):
+    for heading in ("run", "state", "", "step", "test loss", "left"):
         table.add_column(heading, no_wrap=True)
     views = list(progress.runs.values())
     ended = [run for run in views if run.share == 1.0][-_ENDED_SHOWN:]
     for run in (*ended, *(run for run in views if run.state in ("running", "pretraining"))):
         bar = ProgressBar(total=run.steps, completed=run.step, width=20)
         loss = f"{run.test_loss:.4f}" if run.test_loss is not None else ""
-        table.add_row(terminal.clean(run.label), run.state, bar, f"{run.step}/{run.steps}", loss)
+        left = units.duration(progress.pace * run.seconds_left) if run.seconds_left else ""
+        table.add_row(terminal.clean(run.label), run.state, bar, f"{run.step}/{run.steps}", loss, left)
     return table

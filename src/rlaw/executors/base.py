@@ -10,10 +10,14 @@ from rlaw.plan import Run
 LOST = "lost"
 #: the store could not be read or written, so that not even the failure could be recorded
 REFUSED = "refused"
+#: the runner asked all workers to save and end; told of no run in particular
+STOPPING = "stopping"
 #: kinds of events after which nothing more comes from a run
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
 #: from the wish to stop to the hard end of a worker; the engine saves within it
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 3.5
+#: exit code of a worker whose engine was not done within the grace
+OUT_OF_TIME = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,9 @@ class Event:
     """Something happened in a run.
 
     Attributes:
-        label: of the run.
-        kind: of the record that was kept just now, or LOST or REFUSED.
+        label: of the run; empty for STOPPING.
+        kind: of the record that was kept just now, or LOST, REFUSED or STOPPING; also `run_interrupted`, without a
+            record, when the engine was not done within the grace.
         step: RL steps done.
         test_loss: of an evaluation.
         benchmark: of an evaluation.

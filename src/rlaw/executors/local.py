@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from rlaw.errors import UsageError
-from rlaw.executors.base import ENDS, LOST, Attempt, Event
+from rlaw.executors.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event
 from rlaw.store import spec
 from rlaw.store.files import make_folder
 
@@ -55,9 +55,16 @@ class _Worker:
 
     def lost(self) -> Event:
         code = self.process.returncode
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-        return Event(label=self.label, kind=LOST, text=f"its process {how}{hint}; it said: {self.output}")
+        if code == OUT_OF_TIME:
+            text = "ended before its engine could save; it goes on from its last checkpoint"
+            return Event(label=self.label, kind="run_interrupted", text=text)
+        if code < 0:
+            hint = " (out of memory?)" if code == -signal.SIGKILL else ""
+            text = f"its process was ended by {signal.Signals(-code).name}{hint}"
+        else:
+            said = self.output.read_text(errors="replace").strip().rpartition("\n")[2]
+            text = f"its process ended with code {code}, saying {said!r}; all it said: {self.output}"
+        return Event(label=self.label, kind=LOST, text=text)
 
 
 class LocalExecutor:

@@ -18,7 +18,7 @@ from typing import cast
 from rlaw import engines
 from rlaw.engines.base import Engine, Workspace
 from rlaw.errors import EngineError, StoreError
-from rlaw.executors.base import GRACE_SECONDS, REFUSED, Event
+from rlaw.executors.base import GRACE_SECONDS, OUT_OF_TIME, REFUSED, Event
 from rlaw.plan import Run
 from rlaw.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted
 from rlaw.store import RunLog, Store, spec
@@ -132,7 +132,7 @@ def _end_in_time(stop: threading.Event) -> None:
     """A worker never outlives the wish to stop by more than the grace, whatever its engine is doing."""
     stop.wait()
     threading.Event().wait(GRACE_SECONDS)
-    os._exit(1)
+    os._exit(OUT_OF_TIME)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Small studies of the synthetic engine, which trains nothing: everything that keeps, runs and tells can be real."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rlaw.engines.synthetic import SyntheticEngine
+from rlaw.executors.worker import attempt
 from rlaw.plan import Plan, plan
 from rlaw.records import timeless, to_row
 from rlaw.store import Store
@@ -36,6 +39,19 @@ def tiny_plan() -> Plan:
 def make_plan() -> Callable[..., Plan]:
     """Makes the plan of a synthetic study with sections replaced."""
     return lambda **changes: plan(Study.model_validate(synthetic_study(**changes)))
+
+
+@pytest.fixture
+def train_here() -> Callable[[Path, Plan], Store]:
+    """Makes every run of a plan in this process, undisturbed, and keeps it in a new store."""
+
+    def train(path: Path, laid_out: Plan) -> Store:
+        store = Store.create(path, laid_out)
+        for run in laid_out:
+            attempt(run, store, SyntheticEngine(), threading.Event(), lambda event: None)
+        return store
+
+    return train
 
 
 @pytest.fixture

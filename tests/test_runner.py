@@ -63,12 +63,6 @@ def writers(store: Store) -> list[int]:
     return [owner.pid for owner in owners if owner is not None]
 
 
-def undisturbed(path: Path, plan: Plan) -> Store:
-    store = Store.create(path, plan)
-    assert run(plan, store, LocalExecutor(2)).complete
-    return store
-
-
 def check_ledger(store: Store, ledger: Path) -> int:
     """Every step and evaluation that was acknowledged stands in the default view exactly once; gives how many."""
     acknowledged = {tuple(json.loads(line)) for line in ledger.read_text().splitlines()}
@@ -89,16 +83,16 @@ def longer_plan(make_plan) -> Plan:
     return make_plan(rl=LONGER)
 
 
-def test_any_number_of_workers_gives_the_same_records(tmp_path, tiny_plan, timeless_rows):
-    one, two = Store.create(tmp_path / "one", tiny_plan), undisturbed(tmp_path / "two", tiny_plan)
-    run(tiny_plan, one, LocalExecutor(1))
-    for label in one.labels():
-        assert timeless_rows(one, label) == timeless_rows(two, label)
-        assert one.records(label)[-1].kind == "run_finished"
+def test_any_number_of_workers_gives_the_same_records(tmp_path, tiny_plan, train_here, timeless_rows):
+    truth = train_here(tmp_path / "truth", tiny_plan)
+    for workers in (1, 2):
+        store = Store.create(tmp_path / str(workers), tiny_plan)
+        assert run(tiny_plan, store, LocalExecutor(workers)).complete
+        assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
 
 
-def test_workers_killed_at_random_moments_lose_nothing(tmp_path, longer_plan, timeless_rows):
-    truth = undisturbed(tmp_path / "truth", longer_plan)
+def test_workers_killed_at_random_moments_lose_nothing(tmp_path, longer_plan, train_here, timeless_rows):
+    truth = train_here(tmp_path / "truth", longer_plan)
     store, ledger = Store.create(tmp_path / "store", longer_plan), tmp_path / "ledger"
     draws, killed = np.random.default_rng(0), 0
     for _ in range(20):
@@ -117,8 +111,10 @@ def test_workers_killed_at_random_moments_lose_nothing(tmp_path, longer_plan, ti
     assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
 
 
-def test_parents_killed_at_random_moments_leave_no_orphans_and_lose_nothing(tmp_path, longer_plan, timeless_rows):
-    truth = undisturbed(tmp_path / "truth", longer_plan)
+def test_parents_killed_at_random_moments_leave_no_orphans_and_lose_nothing(
+    tmp_path, longer_plan, train_here, timeless_rows
+):
+    truth = train_here(tmp_path / "truth", longer_plan)
     store, ledger = Store.create(tmp_path / "store", longer_plan), tmp_path / "ledger"
     draws = np.random.default_rng(1)
     for _ in range(6):
@@ -137,7 +133,7 @@ def test_parents_killed_at_random_moments_leave_no_orphans_and_lose_nothing(tmp_
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_within_five_seconds_and_the_same_call_goes_on(
-    tmp_path, longer_plan, timeless_rows, number, code, monkeypatch
+    tmp_path, longer_plan, train_here, timeless_rows, number, code, monkeypatch
 ):
     store = Store.create(tmp_path / "store", longer_plan)
     monkeypatch.setenv(DELAY_VARIABLE, "0.05")
@@ -157,7 +153,7 @@ def test_a_signal_saves_within_five_seconds_and_the_same_call_goes_on(
     assert isinstance(store.records(longer_plan.runs[-1].label)[-1], RunInterrupted)
     monkeypatch.delenv(DELAY_VARIABLE)
     assert run(longer_plan, store, LocalExecutor(2)).complete
-    truth = undisturbed(tmp_path / "truth", longer_plan)
+    truth = train_here(tmp_path / "truth", longer_plan)
     assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
 
 
@@ -258,8 +254,8 @@ def test_a_second_command_on_the_same_store_is_refused(tmp_path, tiny_plan):
     assert [s.state for s in store.runs()] == ["planned"] * 3
 
 
-def test_finished_runs_are_skipped(tmp_path, tiny_plan):
-    store = undisturbed(tmp_path / "store", tiny_plan)
+def test_finished_runs_are_skipped(tmp_path, tiny_plan, train_here):
+    store = train_here(tmp_path / "store", tiny_plan)
     began: list[Event] = []
     outcome = run(tiny_plan, store, LocalExecutor(2), on_event=began.append)
     assert began == []

@@ -29,12 +29,9 @@ def told(capsys) -> dict:
 
 
 @pytest.fixture
-def finished(tmp_path, write_study, capsys) -> Path:
-    """A store whose runs are all done."""
-    store = tmp_path / "store"
-    assert main(["run", str(write_study()), "--store", str(store), "--quiet"]) == 0
-    capsys.readouterr()
-    return store
+def finished(tmp_path, tiny_plan, train_here) -> Path:
+    """A store of the tiny study whose runs are all done."""
+    return train_here(tmp_path / "store", tiny_plan).path
 
 
 def test_init_writes_a_study_that_plans_and_never_overwrites(tmp_path, capsys):

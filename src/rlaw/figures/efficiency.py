@@ -63,10 +63,11 @@ def _saturating_curve(axes: Any, law: Fit, params: Sequence[float]) -> None:
     low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=1)
     axes.fill_between(inside, low, high, color="#5a636b", alpha=0.16, linewidth=0, zorder=1)
     axes.plot(inside, [law.k(n).value for n in inside], color="#33383d", linewidth=1.2, zorder=2)
+    if not law.identified:
+        axes.text(0.04, 0.96, "K_max and N₀ are not identified", transform=axes.transAxes, va="top", fontsize=8)
+        return
     K_max, N_0 = law.parameters["K_max"], law.parameters["N_0"]
     text = f"$K_{{\\max}}$ {_told(K_max)}\n$N_0$ {_told(N_0, count=True)}"
-    if not law.identified:
-        text += "\nnot identified"
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.5)
 
 
@@ -85,7 +86,7 @@ def _against_base(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[s
             how[model].name, (base[model], value.value), xytext=(-6, 6), textcoords="offset points", fontsize=7.5,
             color=how[model].color, ha="right", va="center", parse_math=False,
         )  # fmt: skip
-    axes.margins(x=0.14)
+    axes.margins(x=0.2)
 
 
 def _shares(by_size: Any, by_base: Any, seen: Evidence, explained: Explained) -> None:

@@ -25,7 +25,7 @@ def draw(seen: Evidence) -> Figure:
     final = np.array([r.final_loss for r in rungs])
     errors = np.array([seen.noise.error(r.final_loss, r.runs) for r in rungs])
     singles = [loss for r in rungs for loss in r.run_losses if loss > 0]
-    loss_axis(axes, min([*singles, *np.maximum(final - errors, final / 2)]), base.max())
+    loss_axis(axes, min([*singles, *np.maximum(final - errors, final / 2)]), base.max(), headroom=0.1)
     size_axis(axes, params.tolist())
     axes.plot(params, base, color="#8a9299", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     axes.plot(params, final, color="#33383d", linewidth=1.1, zorder=2)

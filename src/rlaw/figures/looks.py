@@ -15,14 +15,9 @@ from rlaw.evidence import Evidence
 WIDTH_INCHES = 7.4
 _MARKERS = "osD^vph<>*"
 _NAME_LENGTH = 22
-_LADDERS = (
-    (1.0, 2.0, 5.0),
-    (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
-    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0),
-    tuple(i / 20 for i in range(20, 200)),
-    tuple(i / 100 for i in range(100, 1000)),
-    tuple(i / 1000 for i in range(1000, 10000)),
-)
+_MANTISSAS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0))  # of logarithmic ticks, few or more
+_LINEAR_UP_TO = 3.5  # an axis that spans a smaller factor has evenly spaced ticks
+_MOST_TICKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +85,31 @@ def round_number(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def loss_axis(axes: Any, low: float, high: float, *, name: str = "test loss L") -> None:
-    """A logarithmic loss axis from low to high with a margin, and a handful of round ticks."""
+def loss_axis(axes: Any, low: float, high: float, *, headroom: float = 0.06) -> None:
+    """A logarithmic loss axis from low to high with a margin (above: `headroom` of its length), and round ticks."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    margin = max((high / low) ** 0.06, 1.005)
-    low, high = low / margin, high * margin
+    span = max(high / low, 1.05)
+    low, high = low / span**0.06, high * span**headroom
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(FixedLocator(round_ticks(low, high)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
-    axes.set_ylabel(name)
+    axes.set_ylabel("test loss L")
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """Round numbers from low to high: at least five, none closer than a fourteenth of the axis to the one below."""
+    """At most eight round numbers from low to high: evenly spaced over a short axis, by decades over a long one."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    if high / low < _LINEAR_UP_TO:
+        steps = [m * 10.0**d for d in range(decades.start - 4, decades.stop) for m in (1, 2, 5)]
+        step = next(s for s in steps if math.floor(high / s) - math.ceil(low / s) < _MOST_TICKS)
+        return [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
     ticks: list[float] = []
-    for mantissas in _LADDERS:
-        every = sorted({m * 10.0**d for d in decades for m in mantissas if low <= m * 10.0**d <= high})
-        ticks = _apart(every, (high / low) ** (1 / 14))
-        if len(ticks) >= 5:
+    for mantissas in _MANTISSAS:
+        ticks = [m * 10.0**d for d in decades for m in mantissas if low <= m * 10.0**d <= high]
+        if len(ticks) >= _MOST_TICKS // 2:
             break
     return ticks
 

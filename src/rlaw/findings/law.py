@@ -11,8 +11,8 @@ LAW_HOLDS = Claim(
     "A power law with saturating efficiency describes the loss along every curve",
     f"{PAPER}, Eq. 1, 2, 6 and 8",
     "mean absolute error on points the law had not seen, over that of the best baseline",
-    "seen: below every baseline and at most 1.1 times the best law's error; not seen: a baseline forecasts better; "
-    "else cannot tell",
+    "seen: below every baseline, at most 1.1 times the best law's error, and its parameters are identified; not seen: "
+    "a baseline forecasts better; else cannot tell",
 )
 SAME_LAW_FOR_DATA = Claim(
     "same-law-for-data",
@@ -44,12 +44,15 @@ def law_holds(seen: Evidence) -> Finding:
     own = told.score(ladder)
     baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
     best = min((s for s in told.laws if s.law not in BASELINES), key=lambda s: s.mae)
+    identified = seen.law is not None and seen.law.identified
     ratio = own.mae / baseline.mae if baseline.mae > 0 else float("inf")
-    verdict = "not seen" if ratio >= 1 else "seen" if own.mae <= 1.1 * best.mae else "cannot tell"
+    verdict = "not seen" if ratio >= 1 else "seen" if own.mae <= 1.1 * best.mae and identified else "cannot tell"
     protocol = told.protocol.replace("->", "→")
     evidence = f"{protocol}: mean absolute error {ladder} {own.mae:.4f}, {baseline.law} {baseline.mae:.4f}"
     if best.law != ladder:
         evidence += f"; {best.law} does better, {best.mae:.4f}"
+    if not identified:
+        evidence += "; its parameters are not identified"
     return LAW_HOLDS.found(verdict, evidence, Interval(ratio))
 
 

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from rlaw import units
 from rlaw.base_quality import explain
+from rlaw.diagnostics import NOT_IDENTIFIED
 from rlaw.evidence import Evidence
 from rlaw.figures.looks import round_number, short_names
 from rlaw.findings import Finding
@@ -41,12 +42,15 @@ def the_law(seen: Evidence) -> str:
     if fit is None:
         reason = next((text for name, text in seen.refused.items() if name.endswith(f"over {seen.axis}")), "")
         return f"no ladder law over {seen.axis}: {reason.splitlines()[0] if reason else 'none was asked for'}"
-    told = ", ".join(f"{name} {parameter(fit, name)}" for name in fit.parameters)
     largest = fit.rungs[-1]
-    if "k" in largest.values:
-        told += f", k({short_names([r.model for r in fit.rungs])[-1]}) {interval(largest.values['k'])}"
-    doubt = "" if fit.identified else "; NOT IDENTIFIED: read no number off it"
-    return f"the {fit.law.name} law over {seen.axis}: {told} ({fit.level:.0%} intervals){doubt}"
+    name = short_names([rung.model for rung in fit.rungs])[-1]
+    k = f"k({name}) {interval(largest.values['k'])}" if "k" in largest.values else ""
+    if not fit.identified:
+        why = "; ".join(caution.text for caution in fit.warnings if caution.code in NOT_IDENTIFIED)
+        doubt = f"these data do not tell the parameters of the {fit.law.name} law over {seen.axis}: {why}"
+        return f"{doubt}; {k}" if k else doubt
+    parts = [f"{name} {parameter(fit, name)}" for name in fit.parameters]
+    return f"the {fit.law.name} law over {seen.axis}: {', '.join([*parts, k])} ({fit.level:.0%} intervals)"
 
 
 def parameter(fit: Fit, name: str) -> str:

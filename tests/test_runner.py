@@ -118,11 +118,11 @@ def test_parents_killed_at_random_moments_leave_no_orphans_and_lose_nothing(
     store, ledger = Store.create(tmp_path / "store", longer_plan), tmp_path / "ledger"
     draws = np.random.default_rng(1)
     for _ in range(6):
-        with parent(store, ledger, delay_seconds=0.02) as process:
+        with parent(store, ledger, delay_seconds=0.1) as process:
             time.sleep(draws.uniform(0.3, 0.9))
             process.kill()
             orphans = writers(store)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 1.5  # left alone they would take 3 s
         while set(orphans) & set(writers(store)) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not set(orphans) & set(writers(store))
@@ -299,8 +299,10 @@ class InstantExecutor:
 
 
 def test_the_longest_runs_start_first_and_no_base_is_made_twice(tmp_path, make_plan):
-    arms = [{"name": f"reuse-{tau}", "rungs": ["29.9k"], "data": {"reuse": tau}} for tau in (2, 3, 6)]
+    largest_rung = make_plan().runs[-1].rung.name
+    arms = [{"name": f"reuse-{tau}", "rungs": [largest_rung], "data": {"reuse": tau}} for tau in (2, 3, 6)]
     plan = make_plan(arms=arms, seeds=[0, 1])
+    assert len(plan) == 3 * 2 + 3 * 2
     executor = InstantExecutor()
     run(plan, Store.create(tmp_path / "store", plan), executor)
     assert sorted(executor.order) == sorted(r.label for r in plan)

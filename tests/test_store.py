@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -146,9 +145,9 @@ def test_a_later_attempt_supersedes_the_steps_after_its_checkpoint_and_no_others
     evaluated = [r for r in whole if isinstance(r, Evaluated)]
     interrupted = RunInterrupted(run=run.id, attempt=1, step=4)
     second = replace(started, attempt=2, resumed_at=2)
-    step_3, step_4 = (replace(r, attempt=2) for r in steps[2:4])
-    rows = [started, whole[1], evaluated[0], *steps[:2], evaluated[1], *steps[2:4], interrupted, second, step_3, step_4]
-    assert last_lineage(rows) == [second, whole[1], evaluated[0], *steps[:2], evaluated[1], step_3, step_4]
+    step_3 = replace(steps[2], attempt=2)
+    rows = [started, whole[1], evaluated[0], *steps[:2], evaluated[1], *steps[2:4], interrupted, second, step_3]
+    assert last_lineage(rows) == [second, whole[1], evaluated[0], *steps[:2], evaluated[1], step_3]
     from_the_start = replace(second, resumed_at=0)
     assert last_lineage([*rows, from_the_start]) == [from_the_start]
 
@@ -285,18 +284,7 @@ def test_a_store_moved_elsewhere_is_the_same_store(store, run, tmp_path):
     assert Store.open(moved).runs()[0].state == "finished"
 
 
-@contextmanager
-def files_at_most(n_bytes: int) -> Iterator[None]:
-    """A disk that takes no file beyond a size, as this process sees it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(store, run):
+def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(store, run, no_file_beyond):
     engine = SyntheticEngine()
     acknowledged: list[Record] = []
     with store.writer(run) as log:
@@ -307,7 +295,10 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(store, run)
                 log.append(record)
                 acknowledged.append(record)
 
-        with files_at_most(3000), pytest.raises(StoreError, match=r"records\.jsonl \(\d+ bytes\).*\n  next: make room"):
+        with (
+            no_file_beyond(3000),
+            pytest.raises(StoreError, match=r"records\.jsonl \(\d+ bytes\).*\n  next: make room"),
+        ):
             keep_all()
     assert len(acknowledged) > 3
     assert store.records(run.label) == acknowledged
@@ -316,11 +307,11 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(store, run)
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_document_is_never_half_written(store, run):
+def test_a_document_is_never_half_written(store, run, no_file_beyond):
     keep(store, run, at_most=2)
     path = store.folder(run.label) / "run.json"
     before = path.read_bytes()
-    with files_at_most(200), pytest.raises(StoreError, match=r"run\.json"), store.writer(run):
+    with no_file_beyond(200), pytest.raises(StoreError, match=r"run\.json"), store.writer(run):
         pass
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir() if p.name.startswith(".")] == []

@@ -10,7 +10,7 @@ import pytest
 
 from rlaw.engines.base import Workspace
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.errors import EngineError
+from rlaw.errors import EngineError, StoreError
 from rlaw.executors.base import REFUSED, Event
 from rlaw.executors.worker import attempt
 from rlaw.plan import Run
@@ -106,6 +106,25 @@ def test_a_run_that_another_process_writes_is_refused(store, run, monkeypatch):
         (event,) = make_attempt(run, store)
     assert event.kind == REFUSED
     assert "is being written by process" in event.text
+
+
+def test_a_record_that_could_not_be_kept_is_taken_back_and_the_engine_is_told(store, run, no_file_beyond):
+    endings = []
+
+    class NotingEngine(SyntheticEngine):
+        def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
+            try:
+                yield from super().train(run, workspace)
+            except BaseException as error:
+                endings.append(type(error))
+                raise
+
+    with no_file_beyond(3000):
+        events = make_attempt(run, store, NotingEngine())
+    assert events[-1].kind == REFUSED
+    assert "records.jsonl" in events[-1].text
+    assert endings == [StoreError]  # and not GeneratorExit, at which engines save what was told last
+    assert [e.kind for e in events[:-1]] == [r.kind for r in store.records(run.label)]
 
 
 def test_attempts_are_numbered_and_the_newest_is_the_default_view(store, run):

@@ -25,7 +25,7 @@ def _quantity(kind: str) -> BeforeValidator:
         except RlawError as error:
             raise ValueError(str(error)) from error
 
-    return BeforeValidator(read)
+    return BeforeValidator(read, json_schema_input_type=float | str)
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
@@ -33,7 +33,11 @@ Compute = Annotated[float, _quantity("FLOPs")]
 GpuHours = Annotated[float, _quantity("GPU-h")]
 Seconds = Annotated[float, _quantity("duration")]
 Count = Annotated[
-    int, BeforeValidator(lambda v: round(units.parse(v, "count")) if isinstance(v, str) else v), Field(gt=0)
+    int,
+    BeforeValidator(
+        lambda v: round(units.parse(v, "count")) if isinstance(v, str) else v, json_schema_input_type=int | str
+    ),
+    Field(gt=0),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -288,7 +292,7 @@ class Study(Settings):
     engine: EngineChoice = EngineChoice()
     fit: FitChoice = FitChoice()
 
-    @field_validator("engine", mode="before")
+    @field_validator("engine", mode="before", json_schema_input_type=str | EngineChoice)
     @classmethod
     def _engine_by_name(cls, raw: Any) -> Any:
         return {"name": raw} if isinstance(raw, str) else raw

@@ -52,6 +52,9 @@ def test_the_schema_names_every_section_and_the_settings_of_every_task(capsys):
     assert set(schema["properties"]) == set(Study.model_fields)
     assert "modulus" in schema["$defs"]["modular-chains"]["properties"]
     assert schema["additionalProperties"] is False
+    wall = schema["$defs"]["Budget"]["properties"]["wall"]["anyOf"]
+    assert {"type": "string"} in wall  # an editor must not mark `15 min` as wrong
+    assert {"type": "string"} in schema["properties"]["engine"]["anyOf"]
 
 
 def test_plan_tells_every_run_and_writes_nothing(tmp_path, write_study, capsys):

@@ -46,9 +46,9 @@ class ModularChains(Task):
 
     name: Literal["modular-chains"] = "modular-chains"
     modulus: int = Field(31, ge=3, le=9973)
-    operations: Annotated[tuple[int, int], BeforeValidator(_first_and_last)] = Field(
-        (1, 4), description="fewest and most operations of a problem, as in 1-4"
-    )
+    operations: Annotated[
+        tuple[int, int], BeforeValidator(_first_and_last, json_schema_input_type=int | str | tuple[int, int])
+    ] = Field((1, 4), description="fewest and most operations of a problem, as in 1-4")
     mix: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
         None, description="relative frequency of each number of operations; equal when left out"
     )

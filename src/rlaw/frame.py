@@ -265,6 +265,8 @@ def _usable(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
 
 
 def _hint(dropped: Mapping[str, int]) -> str:
+    if not dropped:
+        return "\n  next: a row per evaluation is needed, below the header"
     if dropped.get("loss_above_one"):
         return "\n  next: test_loss is a share between 0 and 1; divide percent by 100"
     return "\n  next: test_loss must be a number between 0 and 1"

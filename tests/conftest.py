@@ -31,7 +31,7 @@ def synthetic_study(**changes: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_plan() -> Plan:
     """Three runs of six steps."""
     return plan(Study.model_validate(synthetic_study()))

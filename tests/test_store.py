@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlaw.engines.base import Workspace
 from rlaw.engines.synthetic import SyntheticEngine
@@ -150,6 +152,35 @@ def test_a_later_attempt_supersedes_the_steps_after_its_checkpoint_and_no_others
     assert last_lineage(rows) == [second, whole[1], evaluated[0], *steps[:2], evaluated[1], step_3]
     from_the_start = replace(second, resumed_at=0)
     assert last_lineage([*rows, from_the_start]) == [from_the_start]
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunStarted, Step]:
+    """A record of each kind, to make others of."""
+    workspace = Workspace(tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("cache"))
+    records = list(SyntheticEngine().train(tiny_plan.runs[0], workspace))
+    step = next(r for r in records if isinstance(r, Step))
+    assert isinstance(records[0], RunStarted)
+    return records[0], step
+
+
+@given(spans=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=6))
+def test_each_step_stands_once_from_the_newest_attempt_that_led_to_the_present(examples, spans):
+    started, step = examples
+    rows: list[Record] = []
+    for attempt, (resumed_at, more) in enumerate(spans, start=1):
+        rows.append(replace(started, attempt=attempt, resumed_at=resumed_at))
+        rows += [replace(step, attempt=attempt, step=resumed_at + i) for i in range(1, more + 1)]
+    truth = {}
+    for number in range(1, 17):
+        came_by = [i for i, (resumed_at, more) in enumerate(spans) if resumed_at < number <= resumed_at + more]
+        undone_by = [i for i, (resumed_at, _) in enumerate(spans) if resumed_at < number]
+        if came_by and came_by[-1] == undone_by[-1]:
+            truth[number] = came_by[-1] + 1
+    view = last_lineage(rows)
+    assert [type(r) for r in view].count(RunStarted) == 1
+    assert {r.step: r.attempt for r in view if isinstance(r, Step)} == truth
+    assert len(view) == 1 + len(truth)
 
 
 def test_an_evaluation_told_again_at_the_step_of_the_checkpoint_counts_once(store, run):

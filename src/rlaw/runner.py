@@ -16,8 +16,9 @@ from typing import Any
 from rlaw import engines, units
 from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
 from rlaw.executors.base import ENDS, GRACE_SECONDS, STOPPING, Attempt, Event, Executor
+from rlaw.executors.local import LocalExecutor
 from rlaw.plan import Plan, Run, base_key
-from rlaw.store import DONE, Store
+from rlaw.store import DONE, State, Store
 
 _POLL_SECONDS = 0.1
 _MARGIN_SECONDS = 1.0
@@ -89,7 +90,7 @@ def estimate(plan: Plan) -> dict[str, float]:
 def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> list[Run]:
     """The runs still to do, longest first: neither done nor, unless they shall be tried again, failed."""
     over = (*DONE,) if retry_failed else (*DONE, "failed")
-    states = {status.label: status.state for status in store.runs()}
+    states = _states(plan, store)
     seconds = estimate(plan)
     todo = [run for run in plan if states[run.label] not in over]
     return sorted(todo, key=lambda run: (-seconds[run.label], -run.base_flops - run.rl_flops("8N"), run.label))
@@ -98,7 +99,7 @@ def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> list[Run
 def run(
     plan: Plan,
     store: Store,
-    executor: Executor,
+    executor: Executor | None = None,
     *,
     retry_failed: bool = False,
     argv: Sequence[str] = (),
@@ -109,7 +110,7 @@ def run(
     Args:
         plan: what to run.
         store: keeps the records; made by `Store.create` with the same plan.
-        executor: where the runs are made.
+        executor: where the runs are made; processes of this machine, one per core, when None.
         retry_failed: try runs again that failed earlier.
         argv: the command, for the record.
         on_event: is called with everything that happens, in this thread.
@@ -121,6 +122,7 @@ def run(
         StoreError: another process runs this store's study.
     """
     plan.check_budget()
+    executor = executor or LocalExecutor()
     with store.lock(), _catching_signals() as signals:
         queue = pending(plan, store, retry_failed=retry_failed)
         for choice in {run.engine.name: run for run in queue}.values():
@@ -180,7 +182,7 @@ def _deadline(plan: Plan) -> float:
 
 
 def _outcome(plan: Plan, store: Store, progress: _Progress) -> Outcome:
-    states = {status.label: status.state for status in store.runs()}
+    states = _states(plan, store)
     labels = [run.label for run in plan]
     ended = {label: event for label, event in progress.ends.items() if event.kind != "run_finished"}
     return Outcome(
@@ -189,6 +191,11 @@ def _outcome(plan: Plan, store: Store, progress: _Progress) -> Outcome:
         failed={label: event.text or "interrupted" for label, event in ended.items()},
         left=tuple(label for label in labels if states[label] == "failed" and label not in progress.started),
     )
+
+
+def _states(plan: Plan, store: Store) -> dict[str, State]:
+    known: dict[str, State] = {status.label: status.state for status in store.runs()}
+    return {run.label: known.get(run.label, "planned") for run in plan}
 
 
 def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int]) -> RlawError:

@@ -13,8 +13,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 def cannot_write(path: Path, n_bytes: int, error: OSError) -> StoreError:
     """The error for a write that the system refused."""
+    size = f" ({n_bytes} bytes)" if n_bytes else ""
     return StoreError(
-        f"cannot write {path} ({n_bytes} bytes): {error.strerror or error}\n"
+        f"cannot write {path}{size}: {error.strerror or error}\n"
         f"  next: make room or mend the permissions, then give the same command again; what was kept stays kept"
     )
 

@@ -60,9 +60,7 @@ def test_the_order_of_rows_changes_nothing_to_the_last_bit(random):
     rows = study(Truth(steps=8, items=50, runs=2), seed=1).rows
     order = list(range(len(rows)))
     random.shuffle(order)
-    told = [
-        rlaw.fit("saturating", Frame.of(r, "x"), axis="compute", draws=20).to_json() for r in (rows, rows[order])
-    ]
+    told = [rlaw.fit("saturating", Frame.of(r, "x"), axis="compute", draws=20).to_json() for r in (rows, rows[order])]
     assert told[0] == told[1]
 
 
@@ -152,7 +150,9 @@ def test_a_run_that_broke_down_is_kept_out_and_counted():
 
 
 def test_a_held_out_size_is_found_by_its_name_its_size_or_as_the_largest(frame):
-    told = {rlaw.fit("saturating", frame, intervals="none", hold_out=w).held_out.model for w in ("largest", "72B", 72e9)}
+    told = {
+        rlaw.fit("saturating", frame, intervals="none", hold_out=w).held_out.model for w in ("largest", "72B", 72e9)
+    }
     assert told == {"72B"}
     with pytest.raises(NotFound, match="'8B'"):
         rlaw.fit("saturating", frame, intervals="none", hold_out="8B")
@@ -185,9 +185,7 @@ def test_binomial_weights_need_the_number_of_problems(frame):
     unknown = Frame.of(frame.rows.with_columns(items=pl.lit(None, pl.Int64)), "x")
     with pytest.raises(UsageError, match="how many problems"):
         rlaw.fit("saturating", unknown, noise="binomial", intervals="none")
-    given_, known = (
-        rlaw.fit("saturating", f, noise="binomial", items=200, intervals="none") for f in (unknown, frame)
-    )
+    given_, known = (rlaw.fit("saturating", f, noise="binomial", items=200, intervals="none") for f in (unknown, frame))
     assert given_.parameters == known.parameters
 
 

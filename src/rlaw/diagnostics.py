@@ -179,7 +179,7 @@ def _correlated(law: Law, drawn: Solution) -> list[Caution]:
 
 def _ladder(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
     names = [p.name for p in law.shared]
-    if "N_0" not in names:
+    if "N_0" not in names or law.efficiency.__func__ is Law.efficiency:
         return []
     n0 = float(estimate.theta[names.index("N_0")].ravel()[0])
     low, high = curves.params.min(), curves.params.max()
@@ -236,8 +236,8 @@ def of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Cautio
     if "runs" not in noise:
         alone = int(np.sum(curves.runs == 1))
         text = (
-            f"{alone} of {len(curves.models)} sizes have one run: intervals come from blocks of residuals and leave "
-            "out how another seed would differ; run more seeds"
+            f"{alone} of {len(curves.models)} sizes have one run: how another seed would differ is judged by how the "
+            "runs drift about the law; run more seeds"
         )
         told.append(Caution("replicates-missing", text))
     if "items assumed" in noise:

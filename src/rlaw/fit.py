@@ -6,7 +6,7 @@ fit.k(70e9)                              # efficiency of a size, with its interv
 fit.predict("Qwen2.5-7B", [1e18, 1e19])  # fitted loss
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -363,7 +363,7 @@ def _method(drawn: Draws | None, seed: int) -> dict[str, Any]:
     if drawn is None:
         return {"method": "none"}
     how = {"method": "bootstrap", "draws": len(drawn), "seed": seed, "noise": list(drawn.noise)}
-    return how | ({"block": drawn.block} if drawn.block else {"freedom": drawn.freedom})
+    return how | ({"freedom": drawn.freedom} if drawn.drift is None else asdict(drawn.drift))
 
 
 def _told(

@@ -4,8 +4,8 @@ from scipy import stats
 
 import rlaw
 from rlaw.intervals import Interval, percentile
-from rlaw.intervals.blocks import circular_blocks, memory
 from rlaw.intervals.bootstrap import student_factor
+from rlaw.intervals.drift import Drift, fit_drift
 from rlaw.intervals.items import ability_of, assumed, mean_wrong, resampled
 from rlaw.testing.studies import Truth, study
 
@@ -27,21 +27,30 @@ def test_few_replicates_widen_as_students_t_does(freedom):
     assert student_factor(freedom, 0.9) == pytest.approx(exact, rel=0.01)
 
 
-def test_white_noise_needs_no_blocks_and_lasting_noise_long_ones():
+@pytest.mark.parametrize("true", [Drift(0.05, 0.0, 0.5), Drift(0.05, 0.3, 0.9)], ids=["white", "lasting"])
+def test_the_drift_of_runs_is_told_by_their_residuals_together(true):
     rng = np.random.default_rng(0)
-    white = [rng.standard_normal(100) for _ in range(7)]
-    lasting = [np.convolve(w, 0.9 ** np.arange(40), mode="same") for w in white]
-    assert memory(white).block <= 2
-    assert memory(lasting).block > 8
-    assert memory(lasting).effective < 0.3 < memory(white).effective
+    log_x = np.log(np.arange(1, 106))
+    design = np.stack([np.ones(105), log_x], axis=1)
+    runs = []
+    for noise in true.draw(rng, 105, 21):
+        residual = noise - design @ np.linalg.lstsq(design, noise, rcond=None)[0]
+        runs.append((residual, design))
+    found = fit_drift(runs)
+    assert found.spread == pytest.approx(true.spread, rel=0.1)
+    assert found.share == pytest.approx(true.share, abs=0.15)
+    assert not true.share or found.memory == pytest.approx(true.memory, abs=0.06)
 
 
-def test_blocks_keep_neighbours_together():
-    series = np.arange(20.0)
-    drawn = circular_blocks(np.random.default_rng(0), series, 5, draws=50)
-    assert drawn.shape == (50, 20)
-    steps = np.diff(drawn.reshape(50, 4, 5), axis=2) % 20
-    assert (steps == 1).all()
+def test_curves_without_noise_have_no_drift():
+    design = np.ones((10, 1))
+    assert fit_drift([(np.zeros(10), design)]).spread == 0.0
+
+
+def test_a_drift_lasts_as_long_as_its_memory():
+    drawn = Drift(0.1, 1.0, 0.9).draw(np.random.default_rng(0), 50, 4000)
+    assert drawn.std() == pytest.approx(0.1, rel=0.03)
+    assert np.corrcoef(drawn[:, 10], drawn[:, 15])[0, 1] == pytest.approx(0.9**5, abs=0.05)
 
 
 def test_drawing_the_items_again_scatters_as_the_items_do():
@@ -76,18 +85,20 @@ def test_more_runs_narrow_the_interval():
     assert widths[1] < 0.8 * widths[0]
 
 
-def test_single_runs_are_drawn_in_blocks_and_the_fit_says_what_that_leaves_out():
+def test_single_runs_are_judged_by_their_drift_and_the_fit_says_so():
     fit = rlaw.fit("saturating", study(Truth(steps=30), 0), draws=50)
-    assert fit.settings["intervals"]["noise"] == ["blocks", "items"]
+    assert fit.settings["intervals"]["noise"] == ["drift", "items"]
     assert "replicates-missing" in {w.code for w in fit.warnings}
 
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_ninety_percent_intervals_cover_the_truth_about_as_often(runs):
-    truth = Truth(runs=runs, steps=30, items=200, drift=0.0 if runs == 1 else 0.02)
+    truth = Truth(runs=runs, steps=30, items=200, drift=0.02)
     hits = []
     for seed in range(40):
         fit = rlaw.fit("saturating", study(truth, seed), axis="data", draws=100)
         k = fit.k(72e9)
         hits.append(k.low <= truth.k(72e9) <= k.high)
-    assert 30 <= sum(hits) <= 40  # 36 expected; fewer than 30 has a chance of 0.5 % (the full study: benchmarks/coverage)
+    assert (
+        30 <= sum(hits) <= 40
+    )  # 36 expected; fewer than 30 has a chance of 0.5 % (the full study: benchmarks/coverage)

@@ -19,13 +19,10 @@ def how_sure(fit: Fit) -> str:
     drawn = fit.drawn
     if drawn is None:
         return "No intervals."
-    by_runs = f"whole runs ({drawn.freedom} degrees of freedom)"
-    sources = [
-        by_runs if n == "runs" else f"blocks of residuals (≤ {drawn.block} points)" if n == "blocks" else n
-        for n in drawn.noise
-    ]
-    told = f"Intervals and bands: {fit.level:.0%}, {len(drawn)} bootstrap draws over {' and '.join(sources)}."
-    return told if "runs" in drawn.noise else f"{told} They leave out how another seed would differ."
+    words = {"runs": f"whole runs ({drawn.freedom} degrees of freedom)", "drift": "the drift of runs about the law"}
+    sources = " and ".join(words.get(noise, noise) for noise in drawn.noise)
+    told = f"Intervals and bands: {fit.level:.0%}, {len(drawn)} bootstrap draws over {sources}."
+    return told if "runs" in drawn.noise else f"{told} How another seed would differ is judged by that drift."
 
 
 def window(text: str) -> str:

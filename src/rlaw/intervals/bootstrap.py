@@ -4,23 +4,22 @@ Three sources of noise, each declared in the fit:
 
 * runs: where at least three degrees of freedom of replicates are there, whole runs' deviations from the mean of their
   size, scaled by the binomial standard deviation so that sizes can lend them to each other, with random sign;
-* blocks: otherwise, circular blocks of a run's residuals, long enough for their autocorrelation;
+* drift: otherwise, white noise plus a lasting drift of each run, as the residuals of all runs tell (`drift.py`);
 * items: the problems are drawn again, the same ones for every evaluation, so that the error which all evaluations share
   is counted; from per-item answers where they are there, else ("items assumed") for problems of assumed difficulty.
 
-Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)); Politis and White 2004 (block length).
+Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)).
 
 Axes: B draws, R rungs, M points of a rung.
 """
 
-import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from rlaw.curves import Curves
-from rlaw.intervals.blocks import circular_blocks, memory
+from rlaw.intervals.drift import Drift, fit_drift
 from rlaw.intervals.items import assumed, resampled
 from rlaw.laws import Law
 from rlaw.objectives import Space, evaluate
@@ -36,14 +35,14 @@ class Draws:
 
     Attributes:
         solution: the law fitted to each draw.
-        noise: what was resampled: "runs" or "blocks", then "items", "items assumed" or nothing.
-        block: points of a block; 0 when runs were resampled.
+        noise: what was drawn: "runs" or "drift", then "items", "items assumed" or nothing.
+        drift: the noise of single runs; None when runs were resampled.
         freedom: degrees of freedom of the replicates.
     """
 
     solution: Solution
     noise: tuple[str, ...]
-    block: int
+    drift: Drift | None
     freedom: int
 
     def __len__(self) -> int:
@@ -78,14 +77,14 @@ def bootstrap(
     unit = binomial_unit(fitted)
     freedom = int(np.maximum(_replicates(curves) - 1, 0).sum())
     if freedom >= _LEAST_FREEDOM:
-        noise, block = _runs(rng, curves, unit, draws) * student_factor(freedom, level), 0
+        noise, drift = _runs(rng, curves, unit, draws) * student_factor(freedom, level), None
     else:
-        noise, block = _blocks(rng, law, curves, (curves.loss - fitted) / unit, draws)
+        noise, drift = _drifts(rng, law, curves, (curves.loss - fitted) / unit, unit, draws)
     drawn = fitted + noise * unit
     shared, kind = _shared_by_evaluations(rng, curves, fitted, draws)
     drawn = np.where(curves.present, np.clip(drawn + shared, _SMALLEST_LOSS, None), 1.0)
-    kinds = ("blocks" if block else "runs", *kind)
-    return Draws(solve(law, curves.at, drawn, weights, space, start=estimate), kinds, block, freedom)
+    kinds = ("drift" if drift else "runs", *kind)
+    return Draws(solve(law, curves.at, drawn, weights, space, start=estimate), kinds, drift, freedom)
 
 
 def _shared_by_evaluations(
@@ -155,21 +154,22 @@ def _stretch(series: np.ndarray, length: int) -> np.ndarray:
     return series[place]
 
 
-def _blocks(
-    rng: np.random.Generator, law: Law, curves: Curves, residual: np.ndarray, draws: int
-) -> tuple[np.ndarray, int]:
-    """(B, R, M) circular blocks of residuals, run by run, and the length of a block."""
-    noise = np.zeros((draws, *residual.shape))
-    used = len(law.local) + len(law.coefficients) + len(law.shared) / len(curves.models)
+def _drifts(
+    rng: np.random.Generator, law: Law, curves: Curves, residual: np.ndarray, unit: np.ndarray, draws: int
+) -> tuple[np.ndarray, Drift]:
+    """(B, R, M) drifts of runs, and the drift that all of them tell together; residuals in binomial units."""
+    followed = len(law.coefficients) + len(law.local) + bool(law.shared)
     places = [
         (r, np.flatnonzero(curves.run[r] == i))
         for r in range(len(curves.models))
         for i in np.unique(curves.run[r, curves.present[r]])
     ]
-    runs = [residual[r, here] - (residual[r, here].mean() if len(here) > 2 else 0.0) for r, here in places]
-    hangs = memory(runs)
-    for (r, here), series in zip(places, runs, strict=True):
-        effective = hangs.effective * curves.counts[r]
-        scale = math.sqrt(effective / max(effective - used, 1.0))  # a fit follows its noise: residuals are smaller
-        noise[:, r, here] = scale * circular_blocks(rng, series, hangs.block, draws)
-    return noise, hangs.block
+    runs = []
+    for r, here in places:
+        log_x = curves.at.log_x[0, r, here]
+        runs.append((residual[r, here], np.vander(log_x, followed) / unit[r, here, None]))
+    drift = fit_drift(runs)
+    noise = np.zeros((draws, *residual.shape))
+    for r, here in places:
+        noise[:, r, here] = drift.draw(rng, len(here), draws)
+    return noise, drift

@@ -60,7 +60,7 @@ class BaseTrained(Record):
     digest: str
     steps: int
     tokens: int
-    compute_flops: int
+    base_flops: int
     cross_entropy: float
     seconds: dict[str, float] = field(default_factory=dict)
 

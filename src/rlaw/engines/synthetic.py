@@ -143,7 +143,7 @@ def _base(run: Run, attempt: int) -> BaseTrained:
         digest=base_key(run),
         steps=run.base.steps,
         tokens=tokens,
-        compute_flops=round(run.base_flops),
+        base_flops=round(run.base_flops),
         cross_entropy=float(-np.log1p(-start_loss(run.params))),
     )
 

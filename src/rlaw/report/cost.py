@@ -99,7 +99,7 @@ def _run(store: Store, label: str) -> RunCost:
         rl_seconds=_seconds(records, Step),
         evaluation_seconds=_seconds(records, Evaluated),
         base=base.digest if base else "",
-        base_flops=base.compute_flops if base else 0,
+        base_flops=base.base_flops if base else 0,
         base_seconds=sum(base.seconds.values()) if base else 0.0,
     )
 

@@ -38,7 +38,7 @@ class BaseFacts:
     digest: str
     steps: int
     tokens: int
-    compute_flops: int
+    base_flops: int
     cross_entropy: float
     seconds: dict[str, float]
 
@@ -64,7 +64,7 @@ def _make(run: Run, folder: Path, digest: str) -> None:
         digest=digest,
         steps=run.base.steps,
         tokens=run.base.steps * run.base.batch_size * run.sequence_tokens,
-        compute_flops=int(run.base_flops),
+        base_flops=int(run.base_flops),
         cross_entropy=float(losses[-last:].mean(dtype=np.float64)),
         seconds={"pretrain": time.perf_counter() - began},
     )

@@ -17,6 +17,7 @@ from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies, judge, 
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.intervals import Interval, percentile
 from rlaw.intervals.bootstrap import Draws, bootstrap
+from rlaw.intervals.profile import Profile, profile
 from rlaw.laws import Law, Points
 from rlaw.objectives import Noise, Space, evaluate, r_squared, rms, weights
 from rlaw.selection import Window, curves_of, find_rung, window_text
@@ -161,6 +162,10 @@ class Fit:
         tail = (1 - self.level) / 2
         low, high = np.quantile(self.predict_draws(model, x), [tail, 1 - tail], axis=0)
         return low, high
+
+    def profile(self, name: str) -> Profile:
+        """The profile of a shared parameter, with its interval; see `rlaw.intervals.profile`."""
+        return profile(self, name)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw fit --json`, schema 1."""

@@ -9,7 +9,7 @@ Source: Levenberg 1944, Marquardt 1963.
 Axes: B draws (or starts), R rungs, M points of a rung, C coefficients, P searched variables.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -67,7 +67,7 @@ def solve(
     Returns:
         One solution per draw.
     """
-    y = target(np.atleast_3d(loss) if loss.ndim == 3 else loss[None], space)
+    y = target(loss if loss.ndim == 3 else loss[None], space)
     w = law.weigh(weights if weights.ndim == 3 else weights[None], at)
     if len(w) > len(y):
         y = np.broadcast_to(y, w.shape)
@@ -79,6 +79,34 @@ def solve(
         for i in range(0, B, step)
     ]
     return pieces[0] if len(pieces) == 1 else _concatenate(pieces)
+
+
+def solve_held(
+    law: Law,
+    at: Points,
+    loss: np.ndarray,
+    weights: np.ndarray,
+    space: Space,
+    start: Solution,
+    which: int,
+    values: np.ndarray,
+) -> np.ndarray:
+    """The best objective when one shared parameter is held, for each of (B,) values.
+
+    Args:
+        law, at, loss, weights, space: as in `solve`, for one draw.
+        start: the fit to start from.
+        which: index of the shared parameter.
+        values: what it is held at.
+    """
+    y = np.broadcast_to(target(loss[None], space), (len(values), *loss.shape))
+    problem = _problem(law, at, y, law.weigh(weights[None], at), space)
+    held = np.log(values / problem.reference[:, which]) if law.shared[which].log else values
+    low, high = (np.broadcast_to(b, (len(values), b.shape[1])).copy() for b in (problem.low, problem.high))
+    low[:, which] = high[:, which] = held
+    problem = replace(problem, low=low, high=high)
+    u = np.clip(_variables(law, problem, start, len(values)), low, high)
+    return _descend(problem, u)[1]
 
 
 def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Space, start: Solution | None) -> Solution:

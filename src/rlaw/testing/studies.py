@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from rlaw.errors import UsageError
 from rlaw.frame import Frame
 from rlaw.intervals.items import ability_of, chance
 
@@ -30,7 +31,7 @@ class Truth:
         steps: RL steps, evaluated after each.
         prompts: prompts of a step.
         items: problems of an evaluation.
-        runs: runs of each size.
+        runs: runs of each size, one number for all or one for each.
         difficulty: standard deviation of the items' difficulty, logits; 0 for items that share nothing.
         drift: standard deviation of a run's lasting deviation, in units of sqrt(L (1 - L)).
         memory: autocorrelation of the drift from step to step.
@@ -44,7 +45,7 @@ class Truth:
     steps: int = 105
     prompts: int = 512
     items: int = 500
-    runs: int = 1
+    runs: int | Sequence[int] = 1
     difficulty: float = 2.0
     drift: float = 0.02
     memory: float = 0.9
@@ -54,6 +55,10 @@ class Truth:
         """The true efficiency of a size."""
         return self.K_max / (1 + self.N_0 / params)
 
+    def loss(self, rung: int, step: np.ndarray) -> np.ndarray:
+        """The true loss of a size after some steps."""
+        return 10 ** (self.intercepts[rung] - self.k(self.sizes[rung]) * np.log10(step * self.prompts))
+
 
 def study(truth: Truth, seed: int) -> Frame:
     """Measurements of a study whose law is known.
@@ -61,14 +66,20 @@ def study(truth: Truth, seed: int) -> Frame:
     Args:
         truth: the law and the design.
         seed: of items, drift and answers.
+
+    Raises:
+        UsageError: the true loss is not between 0 and 1.
     """
     rng = np.random.default_rng(seed)
     difficulty = truth.difficulty * rng.standard_normal(truth.items)
     step = np.arange(1, truth.steps + 1)
     tables = []
-    for params, intercept in zip(truth.sizes, truth.intercepts, strict=True):
-        loss = 10 ** (intercept - truth.k(params) * np.log10(step * truth.prompts))
-        for run in range(truth.runs):
+    repeats = [truth.runs] * len(truth.sizes) if isinstance(truth.runs, int) else truth.runs
+    for i, (params, runs) in enumerate(zip(truth.sizes, repeats, strict=True)):
+        loss = truth.loss(i, step)
+        if not 0 < loss.min() <= loss.max() < 1:
+            raise UsageError(f"the true loss of size {params:g} is {loss.max():.3f}; lower its intercept")
+        for run in range(runs):
             drifted = np.clip(loss + np.sqrt(loss * (1 - loss)) * _drift(rng, truth), 0.002, 0.998)
             right = rng.random((truth.steps, truth.items)) < chance(ability_of(drifted, truth.difficulty), difficulty)
             tables.append(_table(truth, params, run, step, right))

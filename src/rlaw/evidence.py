@@ -134,7 +134,7 @@ class Evidence:
         return (np.asarray(steps) >= first) & (np.asarray(steps) <= last)
 
 
-def gather(source: str | Path, *, draws: int = 1000, seed: int = 0) -> Evidence:
+def gather(source: Any, *, draws: int = 1000, seed: int = 0) -> Evidence:
     """Read, fit and compare everything that a store, a file or a dataset can speak of.
 
     Args:
@@ -145,7 +145,7 @@ def gather(source: str | Path, *, draws: int = 1000, seed: int = 0) -> Evidence:
     Raises:
         NotFound, DataError, StoreError: there is nothing to read, or no evaluation in it.
     """
-    store = Store.open(source) if Path(source).is_dir() else None
+    store = Store.open(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
     frame = load(source)
     main, refused = _one_law(frame, store)
     seen = Evidence(

@@ -61,6 +61,8 @@ class Ranking:
 def rank(seen: Evidence, axis: str) -> Ranking:
     """Rank the sizes at round budgets between the first and last that two sizes share."""
     curves = _curves(seen, axis)
+    if len(curves) < 2:
+        return Ranking(axis, (), ())
     budgets = tuple(b for b in _round_budgets(curves) if sum(c.state(b) == "measured" for c in curves) > 1)
     return Ranking(axis, budgets, tuple(_judge(seen, [c.place(b) for c in curves]) for b in budgets))
 

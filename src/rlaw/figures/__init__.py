@@ -26,7 +26,7 @@ def draw_all(seen: Evidence) -> tuple[tuple[Figure, ...], dict[str, str]]:
     for name, draw in FIGURES.items():
         try:
             with style():
-                drawn.append(draw(seen))
+                drawn.append(draw(seen).settle())
         except RlawError as error:
             left_out[name] = str(error)
     return tuple(drawn), left_out

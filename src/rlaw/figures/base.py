@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,10 +77,24 @@ class Figure:
 
     def bytes(self, form: str) -> bytes:
         """The picture as svg, pdf or png: the same bytes every time."""
+        return self._svg if form == "svg" else self._rendered(form)
+
+    @cached_property
+    def _svg(self) -> bytes:
+        return self._rendered("svg")
+
+    def _rendered(self, form: str) -> bytes:
         buffer = io.BytesIO()
         with style():
             self.canvas.savefig(buffer, format=form, dpi=_PIXELS_PER_INCH, metadata=_NO_METADATA[form])
         return buffer.getvalue()
+
+    def settle(self) -> "Figure":
+        """The same figure with its layout worked out once, for all formats."""
+        with style():
+            self.canvas.draw_without_rendering()
+            self.canvas.set_layout_engine("none")
+        return self
 
     def svg(self) -> str:
         """The picture as an `<svg>` element to stand in a page: no header, no namespace, ids of its own."""

@@ -68,6 +68,11 @@ def length_grows(seen: Evidence) -> Finding:
     return LENGTH_GROWS.found(in_every_pair(rises), told, Interval(min(r for _, r, _, _ in found)))
 
 
+def _share_below(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of draws in which a is below b; equal ones count half."""
+    return float(np.mean(a < b) + np.mean(a == b) / 2)
+
+
 def _rank_correlation(curve: pl.DataFrame) -> float:
     return float(np.corrcoef(curve["step"].rank().to_numpy(), curve["response_length"].rank().to_numpy())[0, 1])
 
@@ -96,7 +101,7 @@ def instruct(seen: Evidence) -> Finding:
     if not shared:
         return INSTRUCT.cannot_tell("no size was measured at step 0 both as base and as instruct")
     lower = [seen.noise.probability_lower(starts["instruct"][m], starts["base"][m]) for m in shared]
-    slower = [float(np.mean(drawn["instruct"][m] < drawn["base"][m])) for m in shared]
+    slower = [_share_below(drawn["instruct"][m], drawn["base"][m]) for m in shared]
     told = ", ".join(
         f"{m}: starts lower {a:.2f}, smaller k {b:.2f}" for m, a, b in zip(shared, lower, slower, strict=True)
     )

@@ -1,5 +1,7 @@
 """Whether the paper's law holds, and the question behind it: is it size, or the quality of the base?"""
 
+import polars as pl
+
 from rlaw.base_quality import explain
 from rlaw.evidence import Evidence
 from rlaw.findings.base import PAPER, Claim, Finding
@@ -76,7 +78,7 @@ def _tokens_are_constant(seen: Evidence) -> bool:
     """Whether compute is proportional to data within every size, to a part in a thousand."""
     rows = seen.main.rows.filter(seen.main.rows["data_size"] > 0)
     per_prompt = rows.select("model", each=rows["compute_flops"] / rows["data_size"])
-    spans = per_prompt.group_by("model").agg(low=per_prompt["each"].min(), high=per_prompt["each"].max())
+    spans = per_prompt.group_by("model").agg(low=pl.col("each").min(), high=pl.col("each").max())
     return bool((spans["high"] <= spans["low"] * 1.001).all())
 
 

@@ -13,8 +13,11 @@ from rlaw import report
 from rlaw.cli import main
 from rlaw.errors import RlawError, StoreError, UsageError
 from rlaw.evidence import gather
-from rlaw.figures import FIGURES, loss_curves, style
+from rlaw.figures import FIGURES, draw_all, loss_curves, style
+from rlaw.findings import judge_all
 from rlaw.report import Report, told
+from rlaw.report.cost import Cost
+from rlaw.report.page import render
 from rlaw.store import Store
 
 HOSTILE = "</script><img src=x onerror=alert(1)>{{7*7}}$\\frac{$\x1b[31m"
@@ -170,21 +173,22 @@ def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
         (PARAMS[:2], (0,), {"loss-compute", "loss-data", "efficiency", "equal-compute", "residuals", "arms"}),
     ],
 )
-def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, missing, tmp_path: Path):
-    rows = table(power_law(saturating), params=params, steps=steps, seeds=1)
-    written = report.write(rows, tmp_path / "report.html", draws=50)
-    assert set(written.left_out) == missing
-    assert all(written.left_out.values())
-    page = Page(written.path.read_text())
+def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, missing):
+    seen = gather(table(power_law(saturating), params=params, steps=steps, seeds=1), draws=50)
+    figures, left_out = draw_all(seen)
+    assert set(left_out) == missing
+    assert all(left_out.values())
+    page = Page(render(seen, Cost(), figures, judge_all(seen), left_out, draws=50, seed=0))
     assert page.open == []
-    assert len(str(written).splitlines()) <= 10
+    assert all(f"No figure {name}" in page.visible for name in missing)
 
 
-def test_a_table_that_tells_steps_alone_is_fitted_over_steps(tmp_path: Path):
-    rows = table(power_law(saturating)).drop("data_size", "compute_flops")
-    written = report.write(rows, tmp_path / "report.html", draws=50)
-    assert "saturating law over step" in written.summary[1]
-    assert {"loss-compute", "loss-data", "equal-compute"} <= set(written.left_out)
+def test_a_table_that_tells_steps_alone_is_fitted_over_steps():
+    seen = gather(table(power_law(saturating)).drop("data_size", "compute_flops"), draws=50)
+    assert seen.axis == "step"
+    assert "saturating law over step" in told.the_law(seen)
+    _, left_out = draw_all(seen)
+    assert {"loss-compute", "loss-data", "equal-compute"} <= set(left_out)
 
 
 def test_a_law_that_is_not_identified_is_not_dressed_up():

@@ -9,17 +9,17 @@ from rlaw.cli.terminal import Json, show
 
 
 def report(
-    store: Annotated[Path, Argument(help="the store of a study")],
+    data: Annotated[Path, Argument(help="a store; or a table or a bundled dataset's name, which need -o")],
     output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
     draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
     seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
     json: Json = False,
 ) -> None:
-    """Fit, judge and draw everything a store can speak of, into one HTML file.
+    """Fit, judge and draw everything DATA can speak of, into one HTML file and a folder of figures beside it.
 
     Example: rlaw report runs/micro
     """
     import rlaw.report
 
-    written = rlaw.report.write(store, output, draws=draws, seed=seed)
+    written = rlaw.report.write(data, output, draws=draws, seed=seed)
     show(written.to_json(), str(written), as_json=json)

@@ -39,8 +39,8 @@ def main(studies: int) -> None:
         "# Coverage of 90 % intervals",
         "",
         f"`python benchmarks/coverage.py {studies}`: {studies} simulated studies of each design, {DRAWS} draws, "
-        "data axis, saturating law, loss space, equal weights. Share of studies whose interval holds the truth (standard error "
-        f"{np.sqrt(0.09 / studies):.1%}); in brackets the median of value / truth - 1.",
+        "data axis, saturating law, loss space, equal weights. Share of studies whose interval holds the truth "
+        f"(standard error {np.sqrt(0.09 / studies):.1%}); in brackets the median of value / truth - 1.",
         "",
     ]
     for i, (name, truth) in enumerate(DESIGNS.items()):

@@ -13,8 +13,9 @@ def resampled(
 ) -> np.ndarray:
     """(draws, R, M) change of the loss when the problems are drawn again, the same ones for every evaluation.
 
-    Each item's accuracy enters as a straight line in the fitted loss of its size; what scatters about the line is the
-    noise of one evaluation, which does not belong here.
+    An item's accuracy enters as a straight line in the fitted loss, one for each size. What scatters about the lines is
+    the noise of single evaluations, which does not belong here; what of it is left in the lines is taken out of
+    their covariance.
 
     Args:
         rng: random numbers.
@@ -24,15 +25,42 @@ def resampled(
         draws: how many to draw.
     """
     items = right.shape[-1]
-    counts = rng.multinomial(items, np.full(items, 1 / items), size=draws) / items - 1 / items
-    change = np.zeros((draws, *fitted.shape))
+    bases, lines, noise = [], [], []
     for r in range(len(fitted)):
-        here = np.flatnonzero(present[r])
-        centred = fitted[r, here] - fitted[r, here].mean()
-        line = np.stack([np.ones(len(here)), centred], axis=1)[:, : 1 + bool(np.ptp(centred) > 1e-9)]
-        basis, _ = np.linalg.qr(line)
-        change[:, r, here] = -(counts @ (right[r, here].T @ basis)) @ basis.T
+        here = present[r]
+        basis = _line(fitted[r, here])
+        coefficients = right[r, here].T @ basis  # (I, 1 or 2)
+        left = max(int(here.sum()) - basis.shape[1], 1)
+        scatter = float(np.sum(right[r, here] ** 2) - np.sum(coefficients**2)) / (left * items)
+        bases.append(basis)
+        lines.append(coefficients)
+        noise += [scatter] * basis.shape[1]
+    shared = _without_noise(np.concatenate(lines, axis=1), np.array(noise))
+    counts = rng.multinomial(items, np.full(items, 1 / items), size=draws) / items - 1 / items
+    moved = np.split(counts @ shared, np.cumsum([b.shape[1] for b in bases])[:-1], axis=1)
+    change = np.zeros((draws, *fitted.shape))
+    for r, basis in enumerate(bases):
+        change[:, r, present[r]] = -moved[r] @ basis.T
     return change
+
+
+def _line(loss: np.ndarray) -> np.ndarray:
+    """(n, 2) orthonormal level and slope along the (n,) fitted loss; the level alone where the loss does not move."""
+    level = np.full(len(loss), 1 / np.sqrt(max(len(loss), 1)))
+    centred = loss - loss.mean() if len(loss) else loss
+    length = float(np.sqrt(np.sum(centred**2)))
+    return np.column_stack([level, centred / length]) if length > 1e-9 else level[:, None]
+
+
+def _without_noise(lines: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """(I, p) coefficients moved towards their mean until their covariance has lost the (p,) variances of noise."""
+    apart = lines - lines.mean(axis=0)
+    size, turn = np.linalg.eigh(apart.T @ apart / len(lines))
+    kept = size > 1e-12 * max(size[-1], 1e-300)
+    whiten = turn[:, kept] / np.sqrt(size[kept])
+    true, back = np.linalg.eigh(apart.T @ apart / len(lines) - np.diag(noise))
+    colour = back * np.sqrt(np.maximum(true, 0.0))
+    return apart @ whiten @ turn[:, kept].T @ colour @ back.T
 
 
 def assumed(rng: np.random.Generator, items: int, fitted: np.ndarray, draws: int) -> np.ndarray:

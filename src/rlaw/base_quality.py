@@ -23,15 +23,17 @@ class Explained:
         by_size: R² of a straight line in ln N.
         by_base: R² of a straight line in the base's loss L0.
         by_both: R² of a plane in both.
+        difference: by_base less by_size, with its interval.
         base_ahead: probability that L0 explains more than ln N.
         line: (intercept, slope) of ln k in L0.
         sizes: how many sizes it stands on.
         left_out: sizes without a positive slope, which have no logarithm.
     """
 
-    by_size: Interval
-    by_base: Interval
-    by_both: Interval
+    by_size: float
+    by_base: float
+    by_both: float
+    difference: Interval
     base_ahead: float
     line: tuple[float, float]
     sizes: int
@@ -57,17 +59,13 @@ def explain(seen: Evidence) -> Explained | None:
     drawn_k = power.drawn.solution.theta[0][:, at, 0]
     drawn_base = seen.noise.draws(base, runs, len(drawn_k), seed=1)
     positive = (drawn_k > 0).all(axis=1)
-    shares = np.array(
-        [
-            _shares(np.log(each), log_n, level)
-            for each, level in zip(drawn_k[positive], drawn_base[positive], strict=True)
-        ]
-    ).reshape(-1, 3)
-    estimate = _shares(np.log(k), log_n, base)
-    by_size, by_base, by_both = (percentile(value, shares[:, j], power.level) for j, value in enumerate(estimate))
+    draws = zip(drawn_k[positive], drawn_base[positive], strict=True)
+    shares = np.array([_shares(np.log(each), log_n, level) for each, level in draws]).reshape(-1, 3)
+    by_size, by_base, by_both = _shares(np.log(k), log_n, base)
+    difference = percentile(by_base - by_size, shares[:, 1] - shares[:, 0], power.level)
     ahead = float(np.mean(shares[:, 1] > shares[:, 0])) if len(shares) else math.nan
     slope, intercept = np.polyfit(base, np.log(k), 1)
-    return Explained(by_size, by_base, by_both, ahead, (float(intercept), float(slope)), len(at), left_out)
+    return Explained(by_size, by_base, by_both, difference, ahead, (float(intercept), float(slope)), len(at), left_out)
 
 
 def _shares(log_k: np.ndarray, log_n: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:

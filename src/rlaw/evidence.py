@@ -119,7 +119,7 @@ class Evidence:
     @cached_property
     def noise(self) -> Noise:
         """How far apart two measurements of the same thing are."""
-        return noise_of(self.main, self.power)
+        return noise_of(self.main)
 
     @cached_property
     def mean_curves(self) -> pl.DataFrame:

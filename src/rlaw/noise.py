@@ -1,8 +1,8 @@
 """How far apart two measurements of the same thing are, and how sure a difference is.
 
 Losses of different sizes lend each other their scatter in units of the binomial standard deviation √(L (1 - L)), as in
-the bootstrap of the fits. Replicates tell it where there are any; else the scatter about each size's own line, which
-leaves out how another seed would differ.
+the bootstrap of the fits. Replicates tell it where there are any; else the scatter of each evaluation about the line
+between its neighbours, which leaves out how another seed would differ.
 """
 
 import math
@@ -15,7 +15,6 @@ import numpy as np
 from rlaw.intervals.bootstrap import binomial_unit, student_factor
 
 if TYPE_CHECKING:
-    from rlaw.fit import Fit
     from rlaw.frame import Frame
 
 
@@ -56,20 +55,15 @@ class Noise:
         return loss + np.random.default_rng(seed).normal(size=(draws, *loss.shape)) * error * wide
 
 
-def noise_of(frame: "Frame", power: "Fit | None") -> Noise:
-    """The noise of a frame's losses; `power` gives the scatter about each size's line where nothing is repeated."""
+def noise_of(frame: "Frame") -> Noise:
+    """The noise of a frame's losses: from replicates, else from neighbouring evaluations, at least that of sampling."""
     replicated = _of_replicates(frame)
     if replicated is not None:
         return replicated
-    sampling = _of_sampling(frame)
-    if power is None:
-        return Noise(sampling, 0, "answers to a finite number of problems; no replicates")
-    curves, fitted = power.curves, power.fitted
-    here = curves.present
-    residual = ((curves.loss - fitted) / binomial_unit(fitted))[here]
-    spare = max(len(residual) - 2 * len(curves.models), 1)
-    about_lines = math.sqrt(float(np.sum(residual**2)) / spare)
-    return Noise(max(sampling, about_lines), 0, "the scatter about each size's own line; no replicates")
+    sampling, between = _of_sampling(frame), _of_neighbours(frame)
+    if between > sampling:
+        return Noise(between, 0, "the scatter about the line between neighbouring evaluations; no replicates")
+    return Noise(sampling, 0, "the finite number of answers; no replicates")
 
 
 def _of_replicates(frame: "Frame") -> Noise | None:
@@ -91,6 +85,21 @@ def _of_replicates(frame: "Frame") -> Noise | None:
     return Noise(
         math.sqrt(squares / spare), int(freedom), f"replicates, {int(freedom)} degrees of freedom, sizes pooled"
     )
+
+
+def _of_neighbours(frame: "Frame") -> float:
+    """Scatter of each evaluation about the line between the one before and the one after it, in log step."""
+    squares, count = 0.0, 0
+    for rows in frame.rows.filter(frame.rows["step"] > 0).partition_by("model", "run", "seed"):
+        curve = rows.sort("step")
+        x, y = np.log(curve["step"].to_numpy()), curve["test_loss"].to_numpy()
+        if len(x) < 3:
+            continue
+        share = (x[1:-1] - x[:-2]) / (x[2:] - x[:-2])
+        off = y[1:-1] - (1 - share) * y[:-2] - share * y[2:]
+        scaled = off / binomial_unit(y[1:-1]) / np.sqrt(1 + share**2 + (1 - share) ** 2)
+        squares, count = squares + float(scaled @ scaled), count + len(scaled)
+    return math.sqrt(squares / count) if count else 0.0
 
 
 def _of_sampling(frame: "Frame") -> float:

@@ -69,7 +69,7 @@ def test_the_noise_is_that_of_the_replicates(quick: Quick):
     assert noise.error(0.5, runs=4) == pytest.approx(noise.error(0.5) / 2)
 
 
-def test_without_replicates_the_noise_is_the_scatter_about_each_line(quick: Quick):
+def test_without_replicates_the_noise_is_the_scatter_between_neighbours(quick: Quick):
     noise = quick(table(power_law(saturating), noise=0.01, seeds=1)).noise
     assert noise.freedom == 0
     assert noise.error(0.5) == pytest.approx(0.01, rel=0.35)

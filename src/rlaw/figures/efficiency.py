@@ -96,7 +96,7 @@ def _shares(by_size: Any, by_base: Any, seen: Evidence, explained: Explained) ->
     intercept, slope = explained.line
     by_base.plot(grid, np.exp(intercept + slope * grid), color="#33383d", linewidth=1.2, zorder=2)
     for axes, name, share in ((by_size, "ln N", explained.by_size), (by_base, "$L_0$", explained.by_base)):
-        text = f"ln k on {name}: R² {share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
+        text = f"ln k on {name}: R² {share:.2f}"
         axes.text(0.97, 0.03, text, transform=axes.transAxes, ha="right", fontsize=7.5, color="#33383d")
 
 

@@ -165,6 +165,8 @@ def end_labels(
         gap_points: least distance of two names that stand above each other.
         offset_points: how far right of the end a name begins.
     """
+    from matplotlib.patheffects import withStroke
+
     figure = axes.figure
     figure.draw_without_rendering()
     places = [axes.transData.transform((x, y)) * 72 / figure.dpi for x, y, _ in ends]
@@ -182,6 +184,8 @@ def end_labels(
             va="center",
             annotation_clip=False,
             parse_math=False,
+            path_effects=[withStroke(linewidth=2.2, foreground="white")],
+            zorder=6,
         )
 
 

@@ -70,7 +70,7 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Look) -> f
     solid = np.geomspace(used.min(), used.max(), _POINTS_OF_A_LINE)
     axes.plot(solid, fit.predict(model, solid), color=look.color, zorder=3)
     if fit.drawn is not None:
-        axes.fill_between(solid, *fit.band(model, solid), color=look.color, alpha=0.18, linewidth=0, zorder=2)
+        axes.fill_between(solid, *fit.band(model, solid), color=look.color, alpha=0.13, linewidth=0, zorder=2)
     for end, other in ((used.min(), measured.min()), (used.max(), measured.max())):
         if other < end * 0.999 or other > end * 1.001:
             dashed = np.geomspace(end, other, _POINTS_OF_A_LINE)

@@ -90,12 +90,9 @@ def base_quality(seen: Evidence) -> Finding:
     at = "" if seen.base_is_step_0 else " Step 0 was not measured: L₀ is the first evaluation, after RL had begun."
     out = f" Left out, without a positive slope: {', '.join(told.left_out)}." if told.left_out else ""
     evidence = (
-        f"R² of ln k over {told.sizes} sizes: on L₀ {_range(told.by_base)}, on ln N {_range(told.by_size)}, on both "
-        f"{_range(told.by_both)}; L₀ is ahead in {told.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
+        f"R² of ln k over {told.sizes} sizes: {told.by_base:.2f} on L₀, {told.by_size:.2f} on ln N, "
+        f"{told.by_both:.2f} on both; "
+        f"L₀ is ahead in {told.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
         "cannot tell which is the cause: that takes sizes with bases of equal loss"
     )
-    return claim.by_probability(told.base_ahead, evidence, Interval(told.by_base.value - told.by_size.value))
-
-
-def _range(value: Interval) -> str:
-    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
+    return claim.by_probability(told.base_ahead, evidence, told.difference)

@@ -117,7 +117,7 @@ def size_or_base(seen: Evidence) -> str:
     told = explain(seen)
     if told is None:
         return "size or base quality: it takes four sizes with a positive slope each to ask"
-    shares = f"R² of ln k {told.by_base.value:.2f} on the base's loss, {told.by_size.value:.2f} on ln N"
+    shares = f"R² of ln k {told.by_base:.2f} on the base's loss, {told.by_size:.2f} on ln N"
     if told.base_ahead >= 0.95:
         return f"{shares}: ladder differences are base-quality differences as far as these data tell"
     if told.base_ahead <= 0.05:

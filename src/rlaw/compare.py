@@ -18,6 +18,7 @@ from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.intervals.bootstrap import binomial_unit, bootstrap
 from rlaw.laws import BASELINES, Law
 from rlaw.objectives import Space, weights
+from rlaw.screening import sound
 from rlaw.selection import Window, curves_of, find_rung
 from rlaw.solver import solve
 
@@ -162,7 +163,7 @@ def compare(
     """
     if (cut is None) == (hold_out is None):
         raise UsageError("compare takes either cut (first K steps -> rest) or hold_out (other sizes -> this one)")
-    curves, _ = curves_of(frame, axis=axis, window=window)
+    curves = sound(*curves_of(frame, axis=axis, window=window)).curves
     splits, protocol = _by_cut(curves, cut) if cut is not None else _by_size(curves, hold_out, anchor)
     wanted = [family.get(law) for law in (laws if laws is not None else family.names())]
     wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted}]

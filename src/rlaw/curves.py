@@ -66,18 +66,21 @@ class Curves:
         )
 
     def compact(self) -> "Curves":
-        """The same points with the pads at the end, no more of them than the longest rung needs."""
+        """The same points as if no others had ever been there: pads at the end, and `x_ref` of these points alone."""
         order = np.argsort(~self.present, axis=1, kind="stable")[:, : max(int(self.counts.max()), 1)]
 
         def of(a: np.ndarray) -> np.ndarray:
             return np.take_along_axis(a, order, axis=1)
 
-        x = of(self.at.x[0])
+        x, present = of(self.at.x[0]), of(self.present)
+        logs = np.where(present, np.log(x), 0.0).sum(axis=1) / np.maximum(self.counts, 1)
+        x_ref = np.exp(logs)[:, None]
+        x = np.where(present, x, x_ref)
         return Curves(
             models=self.models,
-            at=Points.of(x[None], self.at.x_ref, self.at.params, self.at.base_loss),
+            at=Points.of(x[None], x_ref[None], self.at.params, self.at.base_loss),
             loss=of(self.loss),
-            present=of(self.present),
+            present=present,
             step=of(self.step),
             run=of(self.run),
             items=of(self.items),

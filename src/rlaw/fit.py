@@ -13,14 +13,15 @@ import numpy as np
 
 from rlaw import laws, units
 from rlaw.curves import Curves
-from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies, judge, of_draws
+from rlaw.diagnostics import NOT_IDENTIFIED, Caution, judge, of_draws
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.intervals import Interval, percentile
 from rlaw.intervals.bootstrap import Draws, bootstrap
 from rlaw.intervals.profile import Profile, profile
 from rlaw.laws import Law, Points
 from rlaw.objectives import Noise, Space, evaluate, r_squared, rms, weights
-from rlaw.selection import Window, curves_of, find_rung, window_text
+from rlaw.screening import Screened, screen
+from rlaw.selection import Window, curves_of, window_text
 from rlaw.solver import Solution, levels, solve
 
 if TYPE_CHECKING:
@@ -261,24 +262,13 @@ def fit(
     law = laws.get(law)
     _check(space, noise, intervals, draws, level)
     settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
-    apart = _set_apart(law, frame, *curves_of(frame, axis=axis, window=window, items=items), hold_out)
-    w, estimate = _estimate(law, apart.curves, space, noise, frame.source)
+    screened = screen(law, *curves_of(frame, axis=axis, window=window, items=items), hold_out, frame.source)
+    w, estimate = _estimate(law, screened.curves, space, noise, frame.source)
     drawn = None
     if intervals == "bootstrap":
-        drawn = bootstrap(law, apart.curves, w, space, estimate, draws=draws, level=level, seed=seed)
+        drawn = bootstrap(law, screened.curves, w, space, estimate, draws=draws, level=level, seed=seed)
     settings["intervals"] = _method(drawn, seed)
-    return _told(law, axis, frame, apart, w, estimate, drawn, settings)
-
-
-@dataclass(frozen=True, slots=True)
-class _Apart:
-    """The curves to fit, the one to judge the fit by, and what was left out."""
-
-    curves: Curves
-    held: Curves | None
-    dropped: dict[str, int]
-    cautions: tuple[Caution, ...]
-    copied: int
+    return _told(law, axis, frame, screened, w, estimate, drawn, settings)
 
 
 def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> None:
@@ -291,65 +281,6 @@ def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> 
             raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}")
     if draws < 20 or not 0 < level < 1:
         raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
-
-
-def _set_apart(
-    law: Law, frame: "Frame", curves: Curves, dropped: dict[str, int], hold_out: str | float | None
-) -> _Apart:
-    """Keep out broken-down runs, copies, curves too short and the held-out size; refuse what cannot be fitted."""
-    broken, cautions = collapsed(curves), []
-    if broken.any():
-        runs = len({(r, curves.run[r, m]) for r, m in zip(*np.nonzero(broken), strict=True)})
-        dropped = dropped | {"collapsed_run": int(broken.sum())}
-        cautions.append(Caution("collapsed", f"{runs} run(s) broke down: the loss ends above where it began; kept out"))
-    copied = copies(curves)
-    n_copied = len({(r, curves.run[r, m]) for r, m in zip(*np.nonzero(copied), strict=True)})
-    curves = curves.where(~broken & ~copied).compact()
-    needed = len(law.local) + len(law.coefficients) + (1 if law.local else 0)
-    short = np.array(
-        [len(np.unique(curves.at.x[0, r, curves.present[r]])) < max(needed, 2) for r in range(len(curves.models))]
-    )
-    if short.any() and not short.all():
-        lost = int(curves.counts[short].sum())
-        dropped = dropped | ({"short_curve": lost} if lost else {})
-        names = ", ".join(curves.models[r] for r in np.flatnonzero(short))
-        cautions.append(Caution("short-curve", f"{names}: too few points for {law.name}; left out"))
-        curves = curves.rungs(np.flatnonzero(~short))
-    held = None
-    if hold_out is not None:
-        out = find_rung(curves, hold_out)
-        held = curves.rungs(np.array([out]))
-        curves = curves.rungs(np.array([r for r in range(len(curves.models)) if r != out]))
-    _refuse(law, curves, bool(short.all()), needed, frame.source)
-    return _Apart(curves, held, dropped, tuple(cautions), n_copied)
-
-
-def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> None:
-    """Raise NotIdentifiable when no fit could tell the law's parameters."""
-    sizes = len(np.unique(curves.params)) if curves.models else 0
-    where = f"  where: {source}, {int(curves.present.sum())} points of {sizes} size(s): {', '.join(curves.models)}\n"
-    if short:
-        raise NotIdentifiable(
-            f"{law.name} needs at least {max(needed, 2)} points of a size at different places of the axis\n{where}"
-            "  next: evaluate more often, widen the window, or import more of the run"
-        )
-    if sizes < law.needs_rungs:
-        raise NotIdentifiable(
-            f"{law.name} needs at least {law.needs_rungs} sizes to tell its parameters, and there are {sizes}\n{where}"
-            "  next: add sizes to the ladder, or fit each size alone with power"
-        )
-    if np.ptp(curves.loss[curves.present]) == 0:
-        value = float(curves.loss[curves.present][0])
-        raise NotIdentifiable(
-            f"every loss is {value:g}: nothing was learned that a law could follow\n{where}"
-            "  next: check that the evaluation reads the trained model, or train on easier problems"
-        )
-    if law.needs_base_loss and not np.isfinite(curves.at.base_loss).all():
-        missing = [m for m, b in zip(curves.models, curves.at.base_loss[0, :, 0], strict=True) if not np.isfinite(b)]
-        raise NotIdentifiable(
-            f"{law.name} needs the loss of the base at step 0, which is unknown for {', '.join(missing)}\n{where}"
-            "  next: evaluate before the first step, or choose a law without it"
-        )
 
 
 def _estimate(law: Law, curves: Curves, space: Space, noise: Noise, source: str) -> tuple[np.ndarray, Solution]:
@@ -375,19 +306,19 @@ def _told(
     law: Law,
     axis: str,
     frame: "Frame",
-    apart: _Apart,
+    screened: Screened,
     w: np.ndarray,
     estimate: Solution,
     drawn: Draws | None,
     settings: dict[str, Any],
 ) -> Fit:
     """Everything a fit tells, from its solution and draws."""
-    curves, level = apart.curves, settings["level"]
+    curves, level = screened.curves, settings["level"]
     fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
     alone = solve(laws.get("power"), curves.at, curves.loss, weights(curves, "log", "equal"), "log").theta[0][0, :, 0]
-    cautions = [*apart.cautions, *judge(law, curves, fitted, estimate, alone, drawn.solution if drawn else None)]
+    cautions = [*screened.cautions, *judge(law, curves, fitted, estimate, alone, drawn.solution if drawn else None)]
     if drawn is not None:
-        cautions += of_draws(curves, apart.copied, drawn.noise)
+        cautions += of_draws(curves, screened.copied, drawn.noise)
     return Fit(
         law=law,
         axis=axis,
@@ -397,14 +328,14 @@ def _told(
         rmse=rms(curves.loss - fitted, curves.present),
         warnings=tuple(cautions),
         settings=settings,
-        dropped=apart.dropped,
+        dropped=screened.dropped,
         source=frame.source,
         digest=frame.digest,
         curves=curves,
         weights=w,
         estimate=estimate,
         drawn=drawn,
-        held_out=None if apart.held is None else _judge_held_out(law, apart.held, estimate, drawn, settings),
+        held_out=None if screened.held is None else _judge_held_out(law, screened.held, estimate, drawn, settings),
     )
 
 

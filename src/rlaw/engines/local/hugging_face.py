@@ -22,11 +22,7 @@ def save(folder: Path, run: Run, params: Params) -> None:
         "config": _config(run),
         "generation_config": _generation(run),
         "tokenizer": _tokenizer(run.task.vocabulary),
-        "tokenizer_config": {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": run.sequence_tokens,
-            "clean_up_tokenization_spaces": False,
-        },
+        "tokenizer_config": _tokenizer_config(run),
     }
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -113,12 +109,17 @@ def _generation(run: Run) -> dict[str, Any]:
 
 
 def _tokenizer(vocabulary: tuple[str, ...]) -> dict[str, Any]:
-    """One token per word, words parted by spaces; an unknown word is an error, not a token."""
+    """One token per word, words parted by spaces.
+
+    `PreTrainedTokenizerFast` reads and writes it. transformers 5's `AutoTokenizer` puts Qwen2's own rules in place of
+    ours for every qwen2 model, and keeps the added tokens alone: hence every word is one, and it reads our text, too
+    (what it writes lacks the spaces).
+    """
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [],
+        "added_tokens": [{"id": token, "content": text, **_AS_A_WORD} for token, text in enumerate(vocabulary)],
         "normalizer": None,
         "pre_tokenizer": {"type": "WhitespaceSplit"},
         "post_processor": None,
@@ -126,6 +127,20 @@ def _tokenizer(vocabulary: tuple[str, ...]) -> dict[str, Any]:
         "model": {
             "type": "WordLevel",
             "vocab": {text: token for token, text in enumerate(vocabulary)},
-            "unk_token": "[UNK]",
+            "unk_token": "[UNK]",  # not in the vocabulary: an unknown word is an error
         },
     }
+
+
+def _tokenizer_config(run: Run) -> dict[str, Any]:
+    words = enumerate(run.task.vocabulary)
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": run.sequence_tokens,
+        "clean_up_tokenization_spaces": False,
+        "added_tokens_decoder": {str(token): {"content": text, **_AS_A_WORD} for token, text in words},
+        **dict.fromkeys(("bos_token", "eos_token", "pad_token", "unk_token")),
+    }
+
+
+_AS_A_WORD = {"single_word": False, "lstrip": True, "rstrip": False, "normalized": False, "special": False}

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -29,6 +30,11 @@ def step(policy: Policy, gradient: Params, learning_rate: jax.Array, settings: O
     direction, moments = _adamw(settings).update(gradient, policy.moments, policy.params)
     params = jax.tree.map(lambda weight, towards: weight - learning_rate * towards, policy.params, direction)
     return Policy(params, moments)
+
+
+def norm(gradient: Params) -> jax.Array:
+    """The length of a gradient, all weights taken as one vector."""
+    return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(gradient)))
 
 
 def constant_rate(settings: Optimizer, hidden: int, step: int) -> float:

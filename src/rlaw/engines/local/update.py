@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from rlaw.compute import Architecture
 from rlaw.engines.local import optimizer
@@ -62,7 +61,7 @@ def update(
 
     nothing = (jax.tree.map(jnp.zeros_like, policy.params), Told(*(jnp.zeros(()),) * len(Told._fields)))
     gradient, told = jax.lax.fori_loop(0, used, add, nothing)
-    told = told._replace(grad_norm=optax.global_norm(gradient))
+    told = told._replace(grad_norm=optimizer.norm(gradient))
     return optimizer.step(policy, gradient, learning_rate, rl), told
 
 

@@ -1,4 +1,4 @@
-"""Which curves can be fitted: what broke down, was copied or is too short is kept out and told, and a ladder that cannot
+"""Which curves can be fitted: what broke down, was copied or is too short is kept out and told; a ladder that cannot
 tell the law's parameters is refused.
 """
 

@@ -24,7 +24,7 @@ from rlaw.study import Study
 
 RESULT = Path(__file__).parent / "results" / "engine.md"
 STUDY = Path(__file__).parent.parent / "examples" / "micro" / "study.yaml"
-CALLS = 5
+CALLS = 3
 
 
 def main() -> None:

@@ -1,13 +1,19 @@
 """A run of the local engine small enough to train in a test, and a cache of compiled programs for all of them."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rlaw.engines.local import process
 from rlaw.plan import Run, plan
 from rlaw.study import Study
+
+# Read when jax is first imported. The same programs, built in half the time: nothing here runs long enough to mind.
+os.environ.update(process.ONE_THREAD)
+os.environ.setdefault("XLA_FLAGS", f"{process.ONE_THREAD_XLA} --xla_backend_optimization_level=0")
 
 TINY: dict[str, Any] = {
     "name": "tiny",

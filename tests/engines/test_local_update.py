@@ -50,7 +50,7 @@ def test_skipping_groups_without_advantage_changes_the_gradient_by_rounding_alon
     assert (micro_batches(samples, 8, skip=False)[1], micro_batches(samples, 8, skip=True)[1]) == (4, 2)
 
 
-@pytest.mark.parametrize("size", [4, 12, 32, 64])
+@pytest.mark.parametrize("size", [12, 32])
 def test_the_micro_batch_changes_the_gradient_by_rounding_alone(run, samples, size):
     expected, told, _ = stepped(run, samples, 8, skip=True)
     gradient, told_here, _ = stepped(run, samples, size, skip=True)

@@ -7,7 +7,6 @@ sums come out the same every time.
 import os
 import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 #: read by XLA when jax is first imported, hence set before
@@ -32,12 +31,6 @@ def threads() -> int:
     """How many threads a program of this process may use."""
     one = os.environ.get("NPROC") == "1" and ONE_THREAD_XLA in os.environ.get("XLA_FLAGS", "")
     return 1 if one else len(os.sched_getaffinity(0))
-
-
-def versions() -> dict[str, str]:
-    """What a number may depend on."""
-    packages = {name: version(name) for name in ("rlaw", "jax", "jaxlib", "optax", "numpy")}
-    return {"python": platform.python_version(), **packages}
 
 
 def hardware() -> dict[str, str]:

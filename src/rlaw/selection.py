@@ -83,11 +83,13 @@ def _run_codes(rows: Any) -> np.ndarray:
 
 def _right(rows: Any, keep: np.ndarray) -> np.ndarray | None:
     """(rows, items) share of right answers to each item; None unless all rows tell it of equally many items."""
-    lists = [c for c, kept in zip(rows["correct"].to_list(), keep, strict=True) if kept]
-    if any(c is None for c in lists) or len({len(c) for c in lists}) != 1:
+    told = rows["correct"].gather(np.flatnonzero(keep))
+    lengths = told.list.len().unique()
+    if told.null_count() or len(lengths) != 1:
         return None
+    correct = told.list.to_array(int(lengths[0])).to_numpy().astype(float)
     samples = _numbers(rows["samples"])[keep]
-    return np.array(lists, float) / np.where(np.isfinite(samples), samples, 1.0)[:, None]
+    return correct / np.where(np.isfinite(samples), samples, 1.0)[:, None]
 
 
 def window_of(window: Window) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_MEMORIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+_LENGTHS = 6  # lengths of memory that are tried, from one evaluation to a quarter of a run
 _SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.65, 1.0)
 
 
@@ -50,7 +50,9 @@ def fit_drift(runs: list[tuple[np.ndarray, np.ndarray]]) -> Drift:
     told = [np.column_stack(run) for run in runs if len(run[0]) > run[1].shape[1] + 1]
     if not told or not any(np.any(np.abs(run[:, 0]) > 1e-9) for run in told):
         return Drift(0.0, 0.0, 0.0)
-    memory, share = (a.ravel() for a in np.meshgrid(_MEMORIES, _SHARES, indexing="ij"))
+    longest = max(max(len(run) for run in told) / 4, 1.0)  # what lasts longer is no drift about the law, but a level
+    lengths = np.geomspace(1.0, longest, _LENGTHS)
+    memory, share = (a.ravel() for a in np.meshgrid(np.exp(-1 / lengths), _SHARES, indexing="ij"))
     white, logs = _whitened(told, memory, share)
     y, X = white[..., :1], white[..., 1:]
     XX, Xy = np.swapaxes(X, -1, -2) @ X, np.swapaxes(X, -1, -2) @ y

@@ -109,4 +109,4 @@ def _table(truth: Truth, params: float, run: int, step: np.ndarray, right: np.nd
             "items": np.full(len(step), truth.items),
         }
     )
-    return table.with_columns(correct=pl.Series(right.astype(int).tolist())) if truth.tell_items else table
+    return table.with_columns(correct=pl.Series(right.astype(np.int64)).arr.to_list()) if truth.tell_items else table

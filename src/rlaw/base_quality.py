@@ -64,7 +64,8 @@ def explain(seen: Evidence) -> Explained | None:
     by_size, by_base, by_both = _shares(np.log(k), log_n, base)
     difference = percentile(by_base - by_size, shares[:, 1] - shares[:, 0], power.level)
     ahead = float(np.mean(shares[:, 1] > shares[:, 0])) if len(shares) else math.nan
-    slope, intercept = np.polyfit(base, np.log(k), 1)
+    design = np.stack([np.ones_like(base), base], axis=1)
+    intercept, slope = np.linalg.lstsq(design, np.log(k), rcond=None)[0]
     return Explained(by_size, by_base, by_both, difference, ahead, (float(intercept), float(slope)), len(at), left_out)
 
 

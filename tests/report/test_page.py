@@ -161,7 +161,7 @@ def test_hostile_names_stand_on_the_page_as_text(tmp_path: Path):
 def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
     seen = quick(table(power_law(saturating), seeds=1).with_columns(model=pl.format("模型-{}🚀", "model")))
     with style():
-        assert loss_curves.against_compute(seen).settle().bytes("svg")
+        assert loss_curves.against_compute(seen).settle().picture("svg")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Figure:
     beware: str
     canvas: "Canvas"
 
-    def bytes(self, form: str) -> bytes:
+    def picture(self, form: str) -> bytes:
         """The picture as svg, pdf or png: the same bytes every time."""
         return self._svg if form == "svg" else self._rendered(form)
 
@@ -98,7 +98,7 @@ class Figure:
 
     def svg(self) -> str:
         """The picture as an `<svg>` element to stand in a page: no header, no namespace, ids of its own."""
-        text = self.bytes("svg").decode()
+        text = self.picture("svg").decode()
         text = text[text.index("<svg") :]
         text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
         text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
@@ -114,7 +114,7 @@ class Figure:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path, form in zip(paths, FORMATS, strict=True):
-                path.write_bytes(self.bytes(form))
+                path.write_bytes(self.picture(form))
         except OSError as error:
             raise StoreError(
                 f"cannot write figures to {folder}: {error.strerror}\n"

@@ -34,8 +34,8 @@ def window(text: str) -> str:
 
 
 def runs(seen: Evidence) -> str:
-    """How many runs a size has."""
+    """What a point of a size is: one run, or the mean of several."""
     counts = sorted({rung.runs for rung in seen.rungs})
     if counts == [1]:
         return "one run per size"
-    return f"{counts[0]} runs per size" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs per size"
+    return f"means of {counts[0]} runs" if len(counts) == 1 else f"means of {counts[0]} to {counts[-1]} runs"

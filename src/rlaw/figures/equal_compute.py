@@ -1,5 +1,6 @@
 """Which size is best at equal compute: loss against size, one line per budget, the best marked."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ from rlaw.figures.looks import WIDTH_INCHES, Look, accounting, end_labels, loss_
 from rlaw.frame import AXES
 from rlaw.ranking import Place, rank
 
-_BEWARE = "A line that stops says that nothing was measured there, not that the next size is worse."
+_BEWARE = (
+    "A line that stops says that nothing was measured there, not that the next size is worse; at small budgets a size "
+    "can lead by its base alone."
+)
 
 
 def draw(seen: Evidence) -> Figure:
@@ -20,21 +24,23 @@ def draw(seen: Evidence) -> Figure:
     if seen.main.rows[AXES["compute"]].null_count() == len(seen.main):
         raise DataError("no evaluation tells its compute")
     ranking = rank(seen, "compute")
-    if not ranking.budgets:
+    places = [p for row in ranking.rows for p in row if math.isfinite(p.params)]
+    measured = [p.loss for p in places if p.state == "measured"]
+    if not measured:
         raise DataError("no two sizes were measured at the same compute")
     from matplotlib import colormaps
 
     canvas = new_canvas(WIDTH_INCHES, 4.0)
     axes = canvas.subplots()
-    places = [p for row in ranking.rows for p in row]
-    measured = [p.loss for p in places if p.state == "measured"]
     loss_axis(axes, min(measured), max(measured))
     size_axis(axes, [p.params for p in places])
     shades = np.linspace(0.85, 0.1, len(ranking.budgets))
     ends = []
     for row, budget, shade in zip(ranking.rows, ranking.budgets, shades, strict=True):
         look = Look(colormaps["plasma"](float(shade)), "o", f"{round_number(budget)} FLOPs")
-        here = [p for p in row if p.state == "measured"]
+        here = [p for p in row if p.state == "measured" and math.isfinite(p.params)]
+        if not here:
+            continue
         _line(axes, here, look)
         ends.append((here[-1].params, here[-1].loss, look))
     end_labels(axes, ends, offset_points=9)

@@ -16,7 +16,7 @@ _BEWARE = "All sizes are compared at equal steps, so the larger ones have spent 
 def draw(seen: Evidence) -> Figure:
     """Final loss of each size with its runs, the base's loss above it, and the best power law in N for comparison."""
     rungs = [rung for rung in seen.rungs if np.isfinite(rung.params) and rung.final_loss > 0]
-    if len(rungs) < 2:
+    if len({rung.params for rung in rungs}) < 2:
         raise DataError("the final loss against size needs two sizes with a known number of parameters")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     axes = canvas.subplots()

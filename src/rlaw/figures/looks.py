@@ -169,6 +169,8 @@ def end_labels(
 
     figure = axes.figure
     figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    ends = [(x, min(max(y, low), high), look) for x, y, look in ends]
     places = [axes.transData.transform((x, y)) * 72 / figure.dpi for x, y, _ in ends]
     widths = [6 + 5.2 * len(look.name) for _, _, look in ends]
     heights = _spread([(p[0], p[0] + w, p[1]) for p, w in zip(places, widths, strict=True)], gap_points)

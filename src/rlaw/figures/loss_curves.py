@@ -98,9 +98,7 @@ def _points(axes: Any, seen: Evidence, curve: pl.DataFrame, column: str, look: L
 
 
 def _caption(seen: Evidence, axis: str, fit: Fit | None) -> str:
-    points = (
-        f"Points: mean over {captions.runs(seen)}; hollow: outside the window of the fit, where its line is dashed."
-    )
+    points = f"Points: {captions.runs(seen)}; hollow: outside the window of the fit, where its line is dashed."
     if any(n > _MOST_MARKERS for n in seen.mean_curves["model"].value_counts()["count"]):
         points += f" At most {_MOST_MARKERS} points of a curve are drawn; all are fitted."
     if any(rung.runs > 1 for rung in seen.rungs):

@@ -25,8 +25,8 @@ def draw(seen: Evidence) -> Figure:
     if fit is None:
         raise DataError("no law could be fitted, so nothing is left over")
     models = fit.curves.models
-    columns = min(_COLUMNS, len(models))
-    lines = -(-len(models) // columns)
+    lines = -(-len(models) // _COLUMNS)
+    columns = -(-len(models) // lines)
     canvas = new_canvas(WIDTH_INCHES, 0.55 + 1.45 * lines)
     panels = canvas.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     left = np.where(fit.curves.present, fit.curves.loss - fit.fitted, 0.0)

@@ -85,7 +85,7 @@ def _centred_mean(values: np.ndarray) -> np.ndarray:
 
 def _caption(seen: Evidence, with_reward: bool) -> str:
     thin = " Thin lines: single runs." if any(rung.runs > 1 for rung in seen.rungs) else ""
-    left = f"Test loss on held-out problems, mean over {captions.runs(seen)}.{thin}"
+    left = f"Test loss on held-out problems, {captions.runs(seen)}.{thin}"
     if not with_reward:
         return f"{left} The source tells no training rewards."
     return (

@@ -13,12 +13,14 @@ from rlaw import units
 from rlaw.curves import Curves
 from rlaw.intervals.items import ASSUMED_DIFFICULTY
 from rlaw.laws import Law
+from rlaw.laws.power import PowerLaw
 from rlaw.solver import Solution
 
 #: with one of these the parameters of the law are not told by the data
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
 
 _RANK_CHANCE = 0.05  # an order of the slopes that chance betters more often than this shows no rise
+_ROUNDING = 1e-12  # square of a loss difference that is none
 _COLLAPSE = 0.1  # a rise of the loss from its best by this much, ending above where it began
 
 
@@ -71,7 +73,7 @@ def _each_run(curves: Curves) -> list[tuple[int, int]]:
 
 
 def judge(
-    law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, slopes: np.ndarray, drawn: Solution | None
+    law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, alone: Solution, drawn: Solution | None
 ) -> list[Caution]:
     """Every reason for doubt about a fit.
 
@@ -80,12 +82,13 @@ def judge(
         curves: what it was fitted to.
         fitted: (R, M) fitted loss.
         estimate: the fit, one draw.
-        slopes: (R,) slope of -log L against log X of each rung alone.
+        alone: the power law fitted to each size alone, in logarithms.
         drawn: bootstrap draws; None without.
     """
     told = [
         *_sizes(law, curves),
-        *_slopes(law, curves, slopes),
+        *_slopes(law, curves, alone.theta[0][0, :, 0]),
+        *_off_law(law, curves, fitted, alone),
         *_bounds(law, curves, estimate),
         *(_unbounded(law, drawn) if drawn is not None else []),
         *(_correlated(law, drawn) if drawn is not None else []),
@@ -106,7 +109,7 @@ def _sizes(law: Law, curves: Curves) -> list[Caution]:
 
 
 def _slopes(law: Law, curves: Curves, slopes: np.ndarray) -> list[Caution]:
-    if law.efficiency.__func__ is Law.efficiency or len(slopes) < 3:
+    if not _ties_efficiency_to_size(law) or len(slopes) < 3:
         return []
     chance = rank_chance(curves.params, slopes)
     if chance <= _RANK_CHANCE or bool(np.all(np.diff(slopes) > 0)):
@@ -117,6 +120,21 @@ def _slopes(law: Law, curves: Curves, slopes: np.ndarray) -> list[Caution]:
         f"{chance:.0%} of orders): no size dependence can be told"
     )
     return [Caution("slopes-not-rising", text)]
+
+
+def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Solution) -> list[Caution]:
+    if not _ties_efficiency_to_size(law):
+        return []
+    straight = PowerLaw().loss(alone.theta, alone.coefficients, curves.at)[0]
+    left, least = (float(np.sum(((curves.loss - f) * curves.present) ** 2)) for f in (fitted, straight))
+    if left <= 2 * least + _ROUNDING * curves.present.sum():
+        return []
+    text = f"the residuals are {left / max(least, 1e-300):.3g} times those of a line per size: k(N) is not of this form"
+    return [Caution("slopes-off-law", text)]
+
+
+def _ties_efficiency_to_size(law: Law) -> bool:
+    return type(law).efficiency is not Law.efficiency
 
 
 def rank_chance(size: np.ndarray, slope: np.ndarray) -> float:
@@ -179,7 +197,7 @@ def _correlated(law: Law, drawn: Solution) -> list[Caution]:
 
 def _ladder(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
     names = [p.name for p in law.shared]
-    if "N_0" not in names or law.efficiency.__func__ is Law.efficiency:
+    if "N_0" not in names or not _ties_efficiency_to_size(law):
         return []
     n0 = float(estimate.theta[names.index("N_0")].ravel()[0])
     low, high = curves.params.min(), curves.params.max()

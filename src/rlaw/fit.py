@@ -315,7 +315,7 @@ def _told(
     """Everything a fit tells, from its solution and draws."""
     curves, level = screened.curves, settings["level"]
     fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
-    alone = solve(laws.get("power"), curves.at, curves.loss, weights(curves, "log", "equal"), "log").theta[0][0, :, 0]
+    alone = solve(laws.get("power"), curves.at, curves.loss, weights(curves, "log", "equal"), "log")
     cautions = [*screened.cautions, *judge(law, curves, fitted, estimate, alone, drawn.solution if drawn else None)]
     if drawn is not None:
         cautions += of_draws(curves, screened.copied, drawn.noise)

@@ -30,7 +30,7 @@ test: install-dev                   ## pass the tests
 lint: install-dev                   ## style, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 bench: install-dev                  ## speed and coverage, as tables under benchmarks/results

@@ -2,7 +2,8 @@ import pytest
 
 from rlaw.errors import NotFound, SpecError
 from rlaw.plan import base_key, plan
-from rlaw.study import Evaluation, Rung, Study
+from rlaw.recipe import Evaluation, Rung
+from rlaw.study import Study
 
 TEXT = """\
 name: tiny

@@ -8,7 +8,8 @@ from typing import Any
 from rlaw import units
 from rlaw.compute import Architecture, accounted_flops, forward_flops, training_flops
 from rlaw.errors import BudgetExceeded
-from rlaw.study import RL, Arm, Base, Data, EngineChoice, Evaluation, Rung, Study, content_digest, slug
+from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation, Rung
+from rlaw.study import Arm, Study, content_digest, slug
 from rlaw.tasks.base import Task
 
 MAIN = "main"

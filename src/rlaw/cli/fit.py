@@ -13,8 +13,8 @@ def fit(
     data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
     law: Annotated[str, Option(help="one of `rlaw laws`")] = "saturating",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
-    where: Where = (),
-    mapping: Map = (),
+    where: Where = [],  # noqa: B006 - the command line makes a new list
+    mapping: Map = [],  # noqa: B006
     hold_out: Annotated[str | None, Option(metavar="largest|SIZE", help="leave a size out of the fit")] = None,
     window: Annotated[str, Option(metavar="FIRST:LAST", help="steps of the fit, inclusive")] = "1:",
     space: Annotated[Literal["loss", "log"], Option(help="where squared errors are taken")] = "loss",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,7 +24,7 @@ def read(path: Path, mapping: Mapping[str, str] | None = None) -> pl.DataFrame:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: rlaw reads {', '.join(READERS)}, not {path.suffix or 'a file without a suffix'}")
-    options = {"infer_schema_length": None} if reader is not pl.read_parquet else {}
+    options: dict[str, Any] = {"infer_schema_length": None} if reader is not pl.read_parquet else {}
     if path.suffix.lower() == ".tsv":
         options["separator"] = "\t"
     try:

@@ -5,7 +5,7 @@ from typing import Any
 from rlaw import laws, tasks
 from rlaw.errors import StoreError
 from rlaw.plan import Run
-from rlaw.study import RL, Base, Data, EngineChoice, Evaluation, Rung
+from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation, Rung
 
 
 def document(run: Run) -> dict[str, Any]:

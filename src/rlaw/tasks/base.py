@@ -39,7 +39,7 @@ class Problems:
 
 
 class Task(Settings, ABC):
-    """A family of verifiable problems with a fixed token layout. Everything is a function of the settings and a seed."""
+    """A family of verifiable problems with a fixed token layout: all of it a function of the settings and a seed."""
 
     name: str
     #: benchmarks that `benchmark` knows; the first is the held-out one of the training distribution

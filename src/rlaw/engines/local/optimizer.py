@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from rlaw.engines.local.model import Params
-from rlaw.study import Base, Optimizer
+from rlaw.recipe import Base, Optimizer
 
 COSINE_END = 0.1  # pretraining ends at this share of the peak rate
 

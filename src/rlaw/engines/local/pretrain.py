@@ -24,7 +24,7 @@ from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.update import completion_logprobs
 from rlaw.errors import StoreError
 from rlaw.plan import Run, base_key
-from rlaw.study import Base
+from rlaw.recipe import Base
 
 FACTS = "base.json"
 STEPS_PER_CALL = 100  # between two chances to interrupt
@@ -48,15 +48,20 @@ def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
     digest = base_key(run)
     folder = cache / "bases" / digest
     with _one_process_at_a_time(folder):
-        try:
-            checkpoint.verify(folder)
-        except StoreError:
-            _make(run, folder, digest)
-        facts = BaseFacts(**json.loads((folder / FACTS).read_text()))
+        facts = _found(folder) or _make(run, folder, digest)
         return hugging_face.load(folder, run.architecture), facts
 
 
-def _make(run: Run, folder: Path, digest: str) -> None:
+def _found(folder: Path) -> BaseFacts | None:
+    """What is told of a base that is there; None when it is not, is damaged, or is another version's."""
+    try:
+        checkpoint.verify(folder)
+        return BaseFacts(**json.loads((folder / FACTS).read_text()))
+    except (StoreError, TypeError):
+        return None
+
+
+def _make(run: Run, folder: Path, digest: str) -> BaseFacts:
     began = time.perf_counter()
     params, losses = pretrain(run)
     last = max(1, round(CROSS_ENTROPY_SHARE * len(losses)))
@@ -74,6 +79,7 @@ def _make(run: Run, folder: Path, digest: str) -> None:
         (aside / FACTS).write_text(json.dumps(asdict(facts)) + "\n")
 
     checkpoint.write(folder, fill)
+    return facts
 
 
 def pretrain(run: Run) -> tuple[Params, np.ndarray]:

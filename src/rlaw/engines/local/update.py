@@ -15,7 +15,7 @@ from rlaw.engines.local import optimizer
 from rlaw.engines.local.model import Params, completion_logits
 from rlaw.engines.local.objective import Told, grpo_loss
 from rlaw.engines.local.optimizer import Policy
-from rlaw.study import RL
+from rlaw.recipe import RL
 
 
 class Samples(NamedTuple):

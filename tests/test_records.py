@@ -68,3 +68,11 @@ def test_a_record_without_its_clock_fields_is_what_two_runs_share():
 def test_keys_of_a_newer_version_are_left_out():
     row = {**records.to_row(FAILED), "unheard_of": 1}
     assert records.of_row(row) == FAILED
+
+
+@pytest.mark.parametrize(
+    ("change", "told"), [({"kind": "dreamt"}, "kind 'dreamt'"), ({"kind": "base_trained"}, "record without digest")]
+)
+def test_a_record_of_another_version_is_named(change, told):
+    with pytest.raises(StoreError, match=told):
+        records.of_row({**records.to_row(FAILED), **change})

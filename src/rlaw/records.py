@@ -8,7 +8,7 @@ written as null and named in `nonfinite`, so that a line stays valid JSON and no
 import json
 import math
 import zlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from rlaw.errors import StoreError
@@ -156,9 +156,18 @@ def to_row(record: Record) -> dict[str, Any]:
 
 
 def of_row(row: dict[str, Any]) -> Record:
-    """The record that `to_row` made the row of; keys of newer versions are left out."""
-    cls = KINDS[row["kind"]]
-    known = {f.name for f in fields(cls)}
+    """The record that `to_row` made the row of; keys of newer versions are left out.
+
+    Raises:
+        StoreError: the kind is unknown, or a key is missing: another version wrote it.
+    """
+    cls = KINDS.get(row.get("kind", ""))
+    if cls is None:
+        raise StoreError(f"a record of kind {row.get('kind')!r}, which this version of rlaw does not know")
+    known = {f.name: f for f in fields(cls)}
+    needed = [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in row]:
+        raise StoreError(f"a {cls.kind} record without {', '.join(missing)}: another version of rlaw wrote it")
     return cls(**{key: value for key, value in row.items() if key in known})
 
 

@@ -201,3 +201,13 @@ def test_the_same_seed_gives_the_same_intervals_and_another_seed_others(frame):
     first, again, other = (rlaw.fit("saturating", frame, draws=50, seed=s).k(72e9) for s in (0, 0, 1))
     assert first == again
     assert first != other
+
+
+def test_a_law_of_the_base_asks_for_the_loss_of_the_base():
+    bases = {"1B": 0.95, "4B": 0.9, "20B": 0.8}
+    start = table(step=pl.lit(0, pl.Int64), data_size=pl.lit(0.0)).unique("params", maintain_order=True)
+    start = start.with_columns(test_loss=pl.Series(list(bases.values())))
+    fit = fit_of(pl.concat([table(), start]), law="base-efficiency")
+    with pytest.raises(UsageError, match="base_loss"):
+        fit.k(7e9)
+    assert fit.k(7e9, base_loss=0.95).value < fit.k(7e9, base_loss=0.8).value

@@ -142,6 +142,7 @@ class Fit:
 
         Raises:
             NotIdentifiable: the law does not tie the efficiency to the size.
+            UsageError: the law needs the loss of the size's base.
         """
         drawn = None if self.drawn is None else self.k_draws(params, base_loss)
         return percentile(float(self._k(self.estimate, params, base_loss)[0]), drawn, self.level)
@@ -212,6 +213,8 @@ class Fit:
             raise NotIdentifiable(
                 f"{self.law.name} gives every size an efficiency of its own\n  next: a law of the ladder: saturating"
             )
+        if np.isnan(k).any():
+            raise UsageError(f"{self.law.name} needs the loss of the size's base\n  next: k({params:g}, base_loss=0.9)")
         return np.broadcast_to(k, (len(solution), 1))[:, 0]
 
     def _loss(self, solution: Solution, model: str, x: Any) -> np.ndarray:

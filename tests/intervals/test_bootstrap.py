@@ -1,8 +1,11 @@
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
+from scipy.optimize import least_squares
 
 import rlaw
+from rlaw.frame import Frame
 from rlaw.intervals import Interval, percentile
 from rlaw.intervals.bootstrap import student_factor
 from rlaw.intervals.drift import Drift, fit_drift
@@ -102,3 +105,29 @@ def test_ninety_percent_intervals_cover_the_truth_about_as_often(runs):
     assert (
         30 <= sum(hits) <= 40
     )  # 36 expected; fewer than 30 has a chance of 0.5 % (the full study: benchmarks/coverage)
+
+
+def test_for_independent_errors_the_interval_is_the_one_of_linear_theory():
+    rng = np.random.default_rng(2)
+    steps, sizes = np.arange(1, 106), np.array([0.5e9, 1.5e9, 3e9, 7e9, 14e9, 32e9, 72e9])
+    k, level = 0.14 / (1 + 13e9 / sizes), np.linspace(-0.02, -0.05, 7)
+    true = 10 ** (level[:, None] - k[:, None] * np.log10(steps))
+    loss = true + 0.03 * np.sqrt(true * (1 - true)) * rng.standard_normal(true.shape)
+    rung, point = (a.ravel() for a in np.indices(loss.shape))
+    table = {"params": sizes[rung], "step": steps[point], "data_size": 1.0 * steps[point], "test_loss": loss.ravel()}
+    fit = rlaw.fit("saturating", Frame.of(pl.DataFrame(table), "x"), axis="data", draws=1000)
+
+    def residual(v):
+        fitted = 10 ** (v[2:][rung] - v[0] / (1 + 10 ** v[1] / sizes[rung]) * np.log10(steps[point]))
+        return (fitted - loss.ravel()) / np.sqrt(105 * 7)
+
+    found = least_squares(residual, np.r_[0.14, np.log10(13e9), level], x_scale="jac")
+    noise = np.diag(0.03**2 * true.ravel() * (1 - true.ravel()) / (105 * 7))
+    inverse = np.linalg.inv(found.jac.T @ found.jac)
+    spread = np.sqrt(np.diag(inverse @ found.jac.T @ noise @ found.jac @ inverse))
+    told = fit.parameters["N_0"]
+    width = np.log10(told.high / told.low) / (2 * stats.norm.ppf(0.95))
+    assert told.value == pytest.approx(10 ** found.x[1], rel=1e-4)
+    assert width == pytest.approx(spread[1], rel=0.15)
+    K_max = fit.parameters["K_max"]
+    assert (K_max.high - K_max.low) / (2 * stats.norm.ppf(0.95)) == pytest.approx(spread[0], rel=0.15)

@@ -14,7 +14,7 @@ jax = pytest.importorskip("jax", reason="the local engine is not installed: pip 
 
 from rlaw.compute import accounted_flops  # noqa: E402
 from rlaw.engines import Workspace  # noqa: E402
-from rlaw.engines.local import attempt, pretrain  # noqa: E402
+from rlaw.engines.local import attempt, checkpoint, pretrain  # noqa: E402
 from rlaw.engines.local.data import training_data  # noqa: E402
 from rlaw.engines.local.engine import LocalEngine  # noqa: E402
 from rlaw.engines.local.grpo import step_flops  # noqa: E402
@@ -85,6 +85,19 @@ def test_the_base_has_learnt_and_its_checkpoint_is_shared(whole, make_run, cache
     _, facts = pretrain.base(make_run(rl={"steps": 2}), cache)
     assert facts.digest == base.digest
     assert facts.seconds == base.seconds  # taken from the cache: not trained again
+
+
+@pytest.mark.parametrize("damage", ["base.json", "model.safetensors"])
+def test_a_base_that_is_damaged_or_of_another_version_is_made_anew(make_run, tmp_path, damage):
+    run = make_run(model={"variants": {"base": {"steps": 5, "batch_size": 16}}})
+    weights, facts = pretrain.base(run, tmp_path)
+    folder = tmp_path / "bases" / facts.digest
+    if damage == "base.json":
+        checkpoint.write(folder, lambda aside: (aside / damage).write_text('{"of": "another version"}'))
+    else:
+        (folder / damage).write_bytes(b"")
+    again, _ = pretrain.base(run, tmp_path)
+    assert jax.tree.all(jax.tree.map(np.array_equal, weights, again))
 
 
 def test_two_trainings_of_a_run_are_equal_but_for_the_clock(whole, make_run, tmp_path):

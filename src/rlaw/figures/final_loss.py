@@ -10,6 +10,7 @@ from rlaw.figures import captions
 from rlaw.figures.base import Figure, new_canvas
 from rlaw.figures.looks import WIDTH_INCHES, Look, end_labels, looks, loss_axis, size_axis
 
+_LETTERS_ABREAST = 85  # of labels side by side that the axis has room for
 _BEWARE = "All sizes are compared at equal steps, so the larger ones have spent more compute."
 
 
@@ -30,6 +31,7 @@ def draw(seen: Evidence) -> Figure:
     axes.plot(params, base, color="#8a9299", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     axes.plot(params, final, color="#33383d", linewidth=1.1, zorder=2)
     how_drawn = looks(seen)
+    crowded = sum(len(how_drawn[rung.model].name) + 2 for rung in rungs) > _LETTERS_ABREAST
     straight = _power_law(axes, params, final)
     for rung, error in zip(rungs, errors, strict=True):
         look = how_drawn[rung.model]
@@ -43,7 +45,7 @@ def draw(seen: Evidence) -> Figure:
             axes.plot(rung.params, loss, marker="_", color=look.color, markersize=8, zorder=3)
         axes.annotate(
             look.name, (rung.params, rung.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
-            color=look.color, ha="center", parse_math=False,
+            color=look.color, ha="center", rotation=35 if crowded else 0, parse_math=False,
         )  # fmt: skip
     ends = [
         ("before RL", base[-1], "#5a636b"),

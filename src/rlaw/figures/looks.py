@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,8 @@ def size_axis(axes: Any, params: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    axes.xaxis.set_major_locator(FixedLocator([m * 10.0**d for d in decades for m in (1, 3)]))
+    mantissas = (1, 3) if len(decades) <= _MOST_TICKS // 2 + 1 else (1,)
+    axes.xaxis.set_major_locator(FixedLocator([m * 10.0**d for d in decades for m in mantissas]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.count(value)))
     axes.set_xlabel("model size N (parameters)")
@@ -197,7 +198,7 @@ def _spread(boxes: Sequence[tuple[float, float, float]], gap: float) -> list[flo
     for _ in range(200):
         moved = False
         order = sorted(range(len(boxes)), key=lambda i: (heights[i], i))
-        for a, b in pairwise(order):
+        for a, b in combinations(order, 2):
             overlap = boxes[a][0] < boxes[b][1] and boxes[b][0] < boxes[a][1]
             lack = gap - (heights[b] - heights[a])
             if overlap and lack > 0.01:

@@ -113,7 +113,7 @@ def _pairs_at_shared_end(seen: Evidence, claim: Claim, axis: str, *, leave_out_l
             found.append((names[smaller], names[larger], end[1].loss, end[2].loss, _larger_lower(seen, end[1], end[2])))
     if not found:
         return claim.cannot_tell(f"no two neighbouring sizes were measured at the same {axis}")
-    return claim.found(in_every_pair([f[-1] for f in found]), _pairs_told(found))
+    return claim.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
 
 
 def final_loss_falls(seen: Evidence) -> Finding:
@@ -124,7 +124,7 @@ def final_loss_falls(seen: Evidence) -> Finding:
     for i, (small, large) in enumerate(itertools.pairwise(seen.rungs)):
         p = seen.noise.probability_lower((large.final_loss, large.runs), (small.final_loss, small.runs))
         found.append((names[i], names[i + 1], small.final_loss, large.final_loss, p))
-    return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(found))
+    return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
 
 
 def no_power_law_in_size(seen: Evidence) -> Finding:
@@ -226,5 +226,6 @@ def _has(seen: Evidence, axis: str) -> bool:
     return seen.main.rows[AXES[axis]].null_count() < len(seen.main)
 
 
-def _pairs_told(found: list[tuple[str, str, float, float, float]]) -> str:
-    return "; ".join(f"{a} {x:.3f} → {b} {y:.3f} (probability {p:.2f})" for a, b, x, y, p in found)
+def _pairs_told(seen: Evidence, found: list[tuple[str, str, float, float, float]]) -> str:
+    told = "; ".join(f"{a} {x:.3f} → {b} {y:.3f} (probability {p:.2f})" for a, b, x, y, p in found)
+    return told if seen.noise.freedom else f"{told}. Nothing was repeated: how another seed would differ is left out"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlaw.compare import compare
     from rlaw.fit import Fit, fit
+    from rlaw.forecast import Forecast, forecast
     from rlaw.frame import Frame, load
     from rlaw.plan import Plan, Run, plan
     from rlaw.runner import run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Fit": "fit",
+    "Forecast": "forecast",
     "Frame": "frame",
     "Plan": "plan",
     "Run": "plan",
@@ -30,12 +32,13 @@ _HOMES = {
     "Study": "study",
     "compare": "compare",
     "fit": "fit",
+    "forecast": "forecast",
     "load": "frame",
     "plan": "plan",
     "run": "runner",
 }
 __version__ = metadata.version("rlaw")
-__all__ = ["Fit", "Frame", "Plan", "Run", "Store", "Study", "compare", "fit", "load", "plan", "run"]
+__all__ = ["Fit", "Forecast", "Frame", "Plan", "Run", "Store", "Study", "compare", "fit", "forecast", "load", "plan", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -179,7 +179,7 @@ def compare(
 
 
 def _by_cut(curves: Curves, cut: int) -> tuple[list[_Split], str]:
-    early = _first_steps(curves, cut)
+    early = first_steps(curves, cut)
     asked = curves.present & ~early
     if cut < 2 or not asked.any():
         longest = max(len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True))
@@ -192,7 +192,7 @@ def _by_cut(curves: Curves, cut: int) -> tuple[list[_Split], str]:
 
 def _by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[list[_Split], str]:
     held = range(len(curves.models)) if hold_out == "each" else [find_rung(curves, hold_out or "largest")]
-    early, splits = _first_steps(curves, anchor), []
+    early, splits = first_steps(curves, anchor), []
     for r in held:
         others = np.arange(len(curves.models))[:, None] != r
         asked = curves.present & ~early & ~others
@@ -204,7 +204,7 @@ def _by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple
     return splits, f"all other sizes and the first {anchor} points of it -> the rest of {who}"
 
 
-def _first_steps(curves: Curves, count: int) -> np.ndarray:
+def first_steps(curves: Curves, count: int) -> np.ndarray:
     """(R, M) the points of each rung's first `count` steps."""
     early = np.zeros_like(curves.present)
     for r in range(len(curves.models)):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
-from rlaw.cli import datasets, doctor, fit, init, laws, plan, report, run, show, status, terminal
+from rlaw.cli import datasets, doctor, fit, forecast, init, laws, plan, report, run, show, status, terminal
 from rlaw.errors import Interrupted, RlawError, UsageError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ COMMANDS = (
     status.status,
     show.show,
     fit.fit,
+    forecast.forecast,
     report.report,
     laws.laws,
     datasets.datasets,

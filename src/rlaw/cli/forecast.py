@@ -1,0 +1,40 @@
+"""`rlaw forecast`."""
+
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from rlaw.cli.data import Map, Where, read
+from rlaw.cli.terminal import Json, show
+from rlaw.errors import NotIdentifiable
+
+
+def forecast(
+    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    target: Annotated[str, Option(metavar="MODEL|SIZE", help="a model's name, largest, or a size, in the data or not")],
+    anchor: Annotated[str, Option(metavar="none|step0|first:K", help="what of the target may be seen")] = "none",
+    axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
+    law: Annotated[str, Option(help="auto pools the ladder; or one of `rlaw laws`")] = "auto",
+    at: Annotated[list[float], Option(metavar="X", help="place on the axis; may be repeated")] = [],  # noqa: B006
+    where: Where = (),
+    mapping: Map = (),
+    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
+    draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
+    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
+    seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
+    strict: Annotated[bool, Option("--strict", help="exit 4 when the ladder tells no law of the size")] = False,
+    json: Json = False,
+) -> None:
+    """Forecast the loss of a size: blind, anchored at its step 0, or calibrated by its first evaluations.
+
+    Example: rlaw forecast qwen2.5-math-base --target 72B --anchor first:10 --axis data
+    """
+    import rlaw
+
+    frame = read(data, where, mapping)
+    result = rlaw.forecast(
+        frame, target, anchor=anchor, axis=axis, law=law, at=at, window=window, draws=draws, level=level, seed=seed
+    )
+    show(result.to_json(), str(result), as_json=json)
+    if strict and not result.identified:
+        raise NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)")

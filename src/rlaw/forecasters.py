@@ -1,0 +1,180 @@
+"""Draws of a size's loss: by the pooled ladder ("auto"), or by one law fitted to the ladder.
+
+A forecaster sees the points it is given and no others. Axes: R sizes, M asked points, S draws.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rlaw import laws
+from rlaw.curves import Curves
+from rlaw.diagnostics import Caution, rank_chance
+from rlaw.errors import NotIdentifiable
+from rlaw.intervals.bootstrap import binomial_unit, bootstrap
+from rlaw.laws import Law, Points
+from rlaw.objectives import weights
+from rlaw.pooling import Pooled, Size, pool, sizes_of
+from rlaw.solver import Solution, solve
+
+AUTO = "auto"
+_FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
+_RANK_CHANCE = 0.05
+_LEAST_SIZES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Draws of one size at asked points.
+
+    Attributes:
+        true: (S, M) loss without the noise of an evaluation.
+        measured: (S, M) loss as a run would measure it.
+        k: (S,) slope of -log L against log X; None when the law has none.
+    """
+
+    true: np.ndarray
+    measured: np.ndarray
+    k: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """A pooled ladder and whether its slopes follow the size.
+
+    Attributes:
+        pooled: the posterior.
+        caution: why no law of the size can be told; None when one can.
+    """
+
+    pooled: Pooled
+    caution: Caution | None
+
+    def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Drawn:
+        """Draws of size r at (M,) axis values."""
+        return Drawn(*self.pooled.draw(r, np.log(x), draws, seed))
+
+
+def ladder(sizes: list[Size], target: int | None = None) -> Ladder:
+    """Pool sizes; where the slopes of the sizes other than the target do not rise with size, without a law of the size.
+
+    Raises:
+        NotIdentifiable: no size has three points.
+    """
+    caution = no_law(sizes, target)
+    return Ladder(pool(sizes, law=caution is None), caution)
+
+
+def no_law(sizes: list[Size], target: int | None = None) -> Caution | None:
+    """Why slopes cannot be told from sizes other than the target: too few, or slopes that do not rise; None when they can.
+
+    Raises:
+        NotIdentifiable: no other size has three points.
+    """
+    told = [s for r, s in enumerate(sizes) if r != target and len(np.unique(s.log_x)) >= 3]
+    if not told:
+        raise NotIdentifiable(
+            "no size has three evaluations at different places of the axis\n  next: evaluate more often, or widen --window"
+        )
+    params = np.array([s.params for s in told])
+    slopes = np.array([-np.polyfit(s.log_x - s.log_x.mean(), np.log(s.loss), 1)[0] for s in told])
+    if len(np.unique(params)) < _LEAST_SIZES:
+        text = f"{len(told)} size(s) with a curve of their own: no law of the size can be told; run at least three"
+        return Caution("few-sizes", text)
+    rising = bool(np.all(np.diff(slopes[np.argsort(params, kind="stable")]) > 0))
+    chance = rank_chance(params, slopes)
+    if rising or chance <= _RANK_CHANCE:
+        return None
+    listed = ", ".join(f"{k:.3g}" for k in slopes)
+    text = (
+        f"the slopes of the sizes do not rise with size ({listed}; chance alone does as well in {chance:.0%} of "
+        "orders): no size dependence can be told"
+    )
+    return Caution("slopes-not-rising", text)
+
+
+def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
+    """Draws of size r of the ladder by one law, fitted to all sizes with its own points counting for itself alone.
+
+    Args:
+        law: any law.
+        seen: what may be seen of every size.
+        r: the target.
+        x: (M,) axis values, > 0.
+        draws, level, seed: of the bootstrap.
+
+    Raises:
+        NotIdentifiable: the law says nothing of a size of which so little is seen.
+    """
+    _refuse(law, seen, r)
+    known = np.flatnonzero(seen.counts > 0)
+    fitted_curves = seen.rungs(known).compact()
+    w = weights(fitted_curves, "loss", "equal")
+    if r in known and law.shared:
+        w[int(np.searchsorted(known, r))] *= _FAINT
+    estimate = solve(law, fitted_curves.at, fitted_curves.loss, w, "loss")
+    drawn = bootstrap(law, fitted_curves, w, "loss", estimate, draws=draws, level=level, seed=seed).solution
+    fitted = law.loss(estimate.theta, estimate.coefficients, fitted_curves.at)[0]
+    rung = seen.at.rung(r)
+    at = Points.of(x[None, None], rung.x_ref, rung.params, rung.base_loss)
+    own = int(np.searchsorted(known, r)) if r in known else None
+    many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
+    spread = _spread(law, fitted_curves, fitted, own)
+    fresh = np.random.default_rng(seed).standard_normal(many.shape)
+    return Drawn(many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, rung))
+
+
+def _refuse(law: Law, seen: Curves, r: int) -> None:
+    points = int(seen.counts[r])
+    others = len(np.unique(np.delete(seen.params, r)))
+    needed = len(law.local) + len(law.coefficients)
+    if law.shared and others < law.needs_rungs:
+        raise NotIdentifiable(f"{law.name} needs {law.needs_rungs} sizes beside the target, and there are {others}")
+    if points < needed:
+        raise NotIdentifiable(
+            f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {seen.models[r]} are "
+            f"seen\n  next: --anchor first:{max(needed, 3)}, or --law auto"
+        )
+    if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
+        raise NotIdentifiable(
+            f"{law.name} needs the loss of every base at step 0\n  next: --anchor step0 on data that have it, or --law auto"
+        )
+
+
+def _loss(law: Law, solution: Solution, own: int | None, at: Points) -> np.ndarray:
+    """(S, 1, M) loss of the target."""
+    pick = slice(0, 0) if own is None else slice(own, own + 1)
+    theta = tuple(t if t.shape[1] == 1 and i < len(law.shared) else t[:, pick] for i, t in enumerate(solution.theta))
+    coefficients = solution.coefficients[:, pick] if own is not None else np.zeros((len(solution), 1, 0))
+    return law.loss(theta, coefficients, at)
+
+
+def _k(law: Law, solution: Solution, own: int | None, rung: Points) -> np.ndarray | None:
+    k = law.efficiency(solution.theta, rung.params, rung.base_loss)
+    if k is not None:
+        return np.broadcast_to(k, (len(solution), 1))[:, 0]
+    names = [p.name for p in law.local]
+    return solution.theta[len(law.shared) + names.index("k")][:, own or 0, 0] if "k" in names else None
+
+
+def _spread(law: Law, curves: Curves, fitted: np.ndarray, own: int | None) -> float:
+    """Scatter about the law in binomial units: the target's own where it tells, else that of all sizes."""
+    residual = np.where(curves.present, (curves.loss - fitted) / binomial_unit(fitted), 0.0)
+    used = len(law.local) + len(law.coefficients)
+    spare = np.maximum(curves.counts - used, 0)
+    if own is not None and spare[own] >= 5:
+        return float(np.sqrt(np.sum(residual[own] ** 2) / spare[own]))
+    return float(np.sqrt(np.sum(residual**2) / max(int(spare.sum()), 1)))
+
+
+def law_or_auto(name: str | Law) -> Law | None:
+    """The law of that name; None for "auto"."""
+    return None if name == AUTO else laws.get(name)
+
+
+def pooled_sizes(seen: Curves, level: np.ndarray | None = None) -> list[Size]:
+    """Sizes for pooling; (R,) `level` is the log loss from which each level is measured."""
+    sizes = sizes_of(seen)
+    if level is None:
+        return sizes
+    return [replace(s, level=float(v)) for s, v in zip(sizes, level, strict=True)]

@@ -1,0 +1,367 @@
+"""Partial pooling: every curve of a ladder lends strength to the others, as far as they are alike.
+
+    log L(N, X) = a(N) - k(N) log X + w(log X) + noise
+
+a and k belong to a size, and both are drawn about a law of the size: k about K s(N), where s saturates, K / (1 + N_0 / N),
+or grows as a power of N; a about a smooth curve in log N. w is a random walk in log X, by which a curve wanders off its
+straight line; the noise of a run is white noise plus a drift that lasts. A size with many points keeps its own line, one
+with few is drawn to the law, and one with none is the law's: calibrated, anchored and blind forecasts are one model.
+
+How far sizes scatter about the law, how much curves wander and drift, and the law's shape are not known. They are not
+chosen but averaged over a grid, each weighed by its marginal likelihood: how well it predicts the measured points one
+after the other. Given them, everything is Gaussian and in closed form.
+
+Source: Laird and Ware 1982 (random effects of growth curves); Rasmussen and Williams 2006, section 2.7 (marginal
+likelihood with a basis of unknown weight); Kass and Raftery 1995 (averaging over models).
+
+Axes: R sizes, n points of a size, H settings of the grid, S draws, M asked points.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from rlaw.curves import Curves
+from rlaw.intervals.bootstrap import binomial_unit
+
+_SATURATING = 8  # values of N_0 between the two limits of the saturating law
+_POWERS = (0.25, 0.5)
+_SCATTER = (0.03, 0.08, 0.2, 0.5)  # of a size's k about the law, in units of the ladder's k
+_WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
+_NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for each size
+_DRIFT = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share of the variance that lasts, memory
+_BEND = (0.02, 0.07, 0.2)  # of the level in log N
+_OWN = (0.01, 0.04, 0.12)  # scatter of a size's level about the curve
+_SHARED = (0.0, 0.1, 0.25, 0.5)  # wander of the walk that sizes share, at the largest, in units of the ladder's k
+_STRETCH = 0.5  # of the shared walk, e-folds
+_MOST_SETTINGS = 200
+_MOST_POINTS = 200  # of a run; more are averaged in groups
+_SMALLEST = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is seen of one size; empty arrays for a size of which nothing is.
+
+    Attributes:
+        model: its name.
+        params: N.
+        log_x: (n,) ln X.
+        loss: (n,) test loss, > 0.
+        run: (n,) which run a point belongs to; points of a run follow each other in order.
+        level: what its level is measured from, ln; 0, or the log loss of its base.
+    """
+
+    model: str
+    params: float
+    log_x: np.ndarray
+    loss: np.ndarray
+    run: np.ndarray
+    level: float = 0.0
+
+    @staticmethod
+    def unseen(model: str, params: float, level: float = 0.0) -> "Size":
+        """A size without points."""
+        return Size(model, params, np.zeros(0), np.zeros(0), np.zeros(0, int), level)
+
+
+def sizes_of(curves: Curves) -> list[Size]:
+    """What curves tell of every size; long runs averaged in groups of neighbouring evaluations."""
+    told = []
+    for r, model in enumerate(curves.models):
+        parts = []
+        for i in range(curves.runs[r]):
+            here = np.flatnonzero(curves.present[r] & (curves.run[r] == i))
+            here = here[np.argsort(curves.step[r, here], kind="stable")]
+            group = np.arange(len(here)) * min(len(here), _MOST_POINTS) // max(len(here), 1)
+            count = np.maximum(np.bincount(group), 1)
+            log_x, loss = (np.bincount(group, a[r, here]) / count for a in (np.log(curves.at.x[0]), curves.loss))
+            parts.append((log_x, loss, np.full(len(loss), i)))
+        log_x, loss, run = (np.concatenate(p) for p in zip(*parts, strict=True)) if parts else (np.zeros(0),) * 3
+        told.append(Size(model, float(curves.params[r]), log_x, loss, run.astype(int)))
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Whitened:
+    """A size's points turned so that their noise and their own wandering are independent, for one kind of drift.
+
+    Attributes:
+        walk: (n,) variance of the size's own walk along each direction, for unit wander and unit noise.
+        X: (n, 2 + J) design: the level, -ln X, and the stretches of the walk that sizes share.
+        y: (n,) log loss.
+        turn: (n, n) from points to directions.
+        logs: log determinant of the noise, for unit noise.
+    """
+
+    walk: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    turn: np.ndarray
+    logs: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Prior:
+    """What is assumed before the points are seen: H laws of the size, scatters and shared walks.
+
+    Attributes:
+        shape: (H, R) k over the sizes, 1 at the largest seen: how the shared walk is scaled.
+        root: (H, 2R, 2R) root of the covariance of levels and slopes.
+        shared: (H,) variance of the shared walk over one e-fold.
+    """
+
+    shape: np.ndarray
+    root: np.ndarray
+    shared: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """One setting of the grid with its weight and the (2R + J,) normal posterior of levels, slopes and shared walk."""
+
+    drift: int
+    noise: float
+    wander: float
+    shape: np.ndarray
+    shared: float
+    weight: float
+    mean: np.ndarray
+    root: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The posterior of a ladder.
+
+    Attributes:
+        sizes: what was seen, smallest first.
+        middle: intercept and slope, in ln N, of the ln X about which the lines turn: the middle of the curves.
+        edges: ends of the stretches of the shared walk, ln X from the middle.
+        settings: the settings of the grid that carry the weight.
+        typical_unit: root mean square of √(L (1 - L)) over the points, to which the noise refers.
+    """
+
+    sizes: tuple[Size, ...]
+    middle: tuple[float, float]
+    edges: np.ndarray
+    settings: tuple[_Setting, ...]
+    whitened: tuple[tuple[_Whitened, ...], ...]
+    typical_unit: float
+
+    def draw(self, r: int, log_x: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draws of one size: (S, M) true loss, (S, M) loss as a run would measure it, (S,) k."""
+        rng = np.random.default_rng(seed)
+        weights = np.array([s.weight for s in self.settings])
+        counts = rng.multinomial(draws, weights / weights.sum())
+        true, measured, slopes = [], [], []
+        for setting, count in zip(self.settings, counts, strict=True):
+            if not count:
+                continue
+            many = setting.mean + rng.standard_normal((count, len(setting.mean))) @ setting.root.T
+            R = len(self.sizes)
+            own, shared = many[:, : 2 * R].reshape(count, R, 2)[:, r], many[:, 2 * R :] * setting.shape[r]
+            beta = np.concatenate([own, shared], axis=1)
+            loss = np.exp(self._walked(r, np.asarray(log_x, float), setting, beta, rng))
+            unit = setting.noise * binomial_unit(loss) / self.typical_unit
+            true.append(loss)
+            measured.append(np.maximum(loss + unit * rng.standard_normal(loss.shape), 0.0))
+            slopes.append(own[:, 1])
+        return np.concatenate(true), np.concatenate(measured), np.concatenate(slopes)
+
+    def _walked(
+        self, r: int, log_x: np.ndarray, setting: _Setting, beta: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """(S, M) log loss: the drawn lines, and the walk given how the seen points stray from each line."""
+        size, seen = self.sizes[r], self.whitened[setting.drift][r]
+        middle = self.middle[0] + self.middle[1] * np.log(size.params)
+        z = log_x - middle
+        line = size.level + beta @ _design(z, self.edges).T
+        across = setting.wander**2 * _walk(z, size.log_x - middle) @ seen.turn
+        precision = 1 / (setting.noise**2 + setting.wander**2 * seen.walk)
+        strayed = (seen.y - beta @ seen.X.T) * precision
+        beyond = z - np.clip(z, self.edges[0], self.edges[-1])
+        free = setting.wander**2 * _walk(z, z) + setting.shared * setting.shape[r] ** 2 * _walk(beyond, beyond)
+        left = free - (across * precision) @ across.T
+        root = np.linalg.cholesky(left + (1e-7 * free.max() + 1e-14) * np.eye(len(z)))
+        return line + strayed @ across.T + rng.standard_normal(line.shape) @ root.T
+
+
+def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
+    """Fit a ladder.
+
+    Args:
+        sizes: what is seen of each; at least one with three points.
+        law: False when slopes are told by their own size alone, with a spread about zero.
+    """
+    middle, edges = _middle(sizes), np.zeros(1)
+    n = np.log([s.params for s in sizes])
+    turns = middle[0] + middle[1] * n
+    told = [p for p in map(_pilot, sizes) if p is not None]
+    k_scale, noise_scale = (max(float(np.sqrt(np.mean(np.square(v)))), _SMALLEST) for v in zip(*told, strict=True))
+    edges = _edges(sizes, turns)
+    kinds = _DRIFT if max(len(s.loss) for s in sizes) > 5 else _DRIFT[:1]
+    whitened = tuple(tuple(_whiten(s, t, edges, d) for s, t in zip(sizes, turns, strict=True)) for d in kinds)
+    grid = [(d, s * noise_scale, w * k_scale) for d, s, w in product(range(len(kinds)), _NOISE, _WANDER)]
+    prior = _prior(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, law=law)
+    evidence = np.stack([_posterior(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
+    settings = []
+    for i, h in _heaviest(evidence, _MOST_SETTINGS):
+        d, s, w = grid[i]
+        for level in _levels(n, prior, h):
+            likelihood, mean, root = _posterior(whitened[d], s, w, level, edges)
+            settings.append((likelihood[0], _Setting(d, s, w, level.shape[0], float(level.shared[0]), 0.0, mean[0], root[0])))
+    likelihood = np.array([e for e, _ in settings])
+    weight = np.exp(likelihood - likelihood.max())
+    kept = tuple(replace(settings[i][1], weight=float(weight[i] / weight.sum())) for i, _ in _heaviest(likelihood[:, None], _MOST_SETTINGS))
+    unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
+    return Pooled(tuple(sizes), middle, edges, kept, whitened, unit)
+
+
+def _heaviest(evidence: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """The entries that carry 99 % of the weight, at most so many, heaviest first."""
+    weight = np.exp(evidence - evidence.max()).ravel()
+    order = np.argsort(-weight, kind="stable")
+    total = np.cumsum(weight[order]) / weight.sum()
+    kept = order[: min(int(np.searchsorted(total, 0.99)) + 1, most)]
+    return [(int(i), int(h)) for i, h in zip(*np.unravel_index(kept, evidence.shape), strict=True)]
+
+
+def _middle(sizes: list[Size]) -> tuple[float, float]:
+    """Intercept and slope, in ln N, of the middle of the curves; short curves are left out where there are long ones."""
+    longest = max(len(np.unique(s.log_x)) for s in sizes)
+    long = [s for s in sizes if len(np.unique(s.log_x)) >= max(longest / 2, 1)]
+    n = np.log([s.params for s in long])
+    middles = np.array([(s.log_x.min() + s.log_x.max()) / 2 for s in long])
+    if np.ptp(n) == 0:
+        return float(middles.mean()), 0.0
+    slope, intercept = np.polyfit(n, middles, 1)
+    return float(intercept), float(slope)
+
+
+def _edges(sizes: list[Size], turns: np.ndarray) -> np.ndarray:
+    """(J + 1,) ends of the stretches of the shared walk, over what any size was seen; one of them is 0."""
+    ends = [f(s.log_x) - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x) for f in (np.min, np.max)]
+    first, last = np.floor(min(ends) / _STRETCH), np.ceil(max(ends) / _STRETCH)
+    return np.arange(min(first, -1), max(last, 1) + 1) * _STRETCH
+
+
+def _design(z: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(M, 2 + J): the level, the way from the middle against the fall, and the way within each stretch."""
+    way = np.clip(z[:, None], edges[:-1], edges[1:]) - np.clip(0.0, edges[:-1], edges[1:])
+    return np.concatenate([np.ones((len(z), 1)), -z[:, None], -way], axis=1)
+
+
+def _pilot(size: Size) -> tuple[float, float] | None:
+    """Slope of the straight line, and scatter of the loss about a parabola; None with fewer than three places."""
+    if len(np.unique(size.log_x)) < 3:
+        return None
+    z, y = size.log_x - size.log_x.mean(), np.log(size.loss)
+    degree = min(2, len(np.unique(z)) - 2)
+    left = size.loss * (y - np.polyval(np.polyfit(z, y, degree), z))
+    return -float(np.polyfit(z, y, 1)[0]), float(np.sqrt(np.sum(left**2) / max(len(z) - degree - 1, 1)))
+
+
+def _prior(n: np.ndarray, measured: np.ndarray, k_scale: float, *, law: bool) -> _Prior:
+    """Every law of the size, scatter about it and shared walk, at the middle of what levels may do."""
+    largest = np.exp(n[measured].max())
+    shapes = _shapes(np.exp(n), largest) if law else [np.zeros(len(n))]
+    rows = list(product(shapes, _SCATTER if law else (1.0,), _SHARED if law else (0.0,)))
+    roots = np.stack([_root(n, k_scale, shape, scatter, _BEND[1], _OWN[1]) for shape, scatter, _ in rows])
+    return _Prior(np.stack([s for s, _, _ in rows]), roots, np.array([(v * k_scale) ** 2 for _, _, v in rows]))
+
+
+def _levels(n: np.ndarray, prior: _Prior, h: int) -> list[_Prior]:
+    """One row of a prior, for everything levels may do."""
+    told = []
+    for bend, own in product(_BEND, _OWN):
+        C = prior.root[h] @ prior.root[h].T
+        C[::2, ::2] = _level(n, bend, own)
+        told.append(_Prior(prior.shape[h : h + 1], np.linalg.cholesky(C)[None], prior.shared[h : h + 1]))
+    return told
+
+
+def _root(n: np.ndarray, k_scale: float, shape: np.ndarray, scatter: float, bend: float, own: float) -> np.ndarray:
+    C = np.zeros((2 * len(n), 2 * len(n)))
+    C[::2, ::2] = _level(n, bend, own)
+    C[1::2, 1::2] = k_scale**2 * (9 * np.outer(shape, shape) + scatter**2 * np.eye(len(n)))
+    return np.linalg.cholesky(C)
+
+
+def _level(n: np.ndarray, bend: float, own: float) -> np.ndarray:
+    """(R, R) covariance of levels: any straight line in ln N, an integrated random walk about it, each size's own."""
+    about, rise = n - n.mean(), n - n.min()
+    near, far = np.minimum.outer(rise, rise), np.maximum.outer(rise, rise)
+    return 100 + np.outer(about, about) + bend**2 * near**2 * (3 * far - near) / 6 + own**2 * np.eye(len(n))
+
+
+def _shapes(params: np.ndarray, largest: float) -> list[np.ndarray]:
+    """k over the sizes up to a factor, 1 at the largest size seen: saturating from flat to proportional, and powers."""
+    ends = np.log(params.min() / 3), np.log(params.max() * 10)
+    shapes = [np.ones(len(params))]
+    shapes += [(1 + N_0 / largest) / (1 + N_0 / params) for N_0 in np.exp(np.linspace(*ends, _SATURATING))]
+    return shapes + [(params / largest) ** p for p in _POWERS]
+
+
+def _whiten(size: Size, turn: float, edges: np.ndarray, drift: tuple[float, float]) -> _Whitened:
+    z, y = size.log_x - turn, np.log(size.loss) - size.level
+    X = _design(z, edges)
+    if not len(z):
+        return _Whitened(np.zeros(0), X, y, np.zeros((0, 0)), 0.0)
+    share, memory = drift
+    order = np.concatenate([np.arange(c) for c in np.unique(size.run, return_counts=True)[1]])
+    same = size.run[:, None] == size.run[None]
+    lasting = same * memory ** np.abs(np.subtract.outer(order, order)) if share else 0.0
+    expected = _smooth(size)
+    root = np.linalg.cholesky(((1 - share) * np.eye(len(z)) + share * lasting) / np.outer(expected, expected))
+    inverse = np.linalg.inv(root)
+    walk, basis = np.linalg.eigh(inverse @ _walk(z, z) @ inverse.T)
+    turned = basis.T @ inverse
+    logs = 2 * float(np.log(np.diag(root)).sum())
+    return _Whitened(np.maximum(walk, 0), turned @ X, turned @ y, turned.T, logs)
+
+
+def _smooth(size: Size) -> np.ndarray:
+    """(n,) loss along the size's own parabola in log-log, to turn errors of the loss into those of its logarithm."""
+    z, y = size.log_x - size.log_x.mean(), np.log(size.loss)
+    degree = min(2, len(np.unique(z)) - 1)
+    return np.clip(np.exp(np.polyval(np.polyfit(z, y, degree), z)), 0.005, 1.0)
+
+
+def _walk(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Covariance of a random walk that starts at 0 and goes both ways, unit variance over a unit."""
+    same_side = np.multiply.outer(a, b) > 0
+    return np.where(same_side, np.minimum.outer(np.abs(a), np.abs(b)), 0.0)
+
+
+def _posterior(
+    whitened: tuple[_Whitened, ...], noise: float, wander: float, prior: _Prior, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H,) log marginal likelihoods, (H, P) posterior means and (H, P, P) roots of the covariance; P = 2R + J."""
+    H, R = prior.shape.shape
+    J = len(edges) - 1
+    G, g = np.zeros((H, 2 * R + J, 2 * R + J)), np.zeros((H, 2 * R + J))
+    rest = 0.0
+    for r, seen in enumerate(whitened):
+        variance = noise**2 + wander**2 * seen.walk
+        A, b = seen.X.T @ (seen.X / variance[:, None]), seen.X.T @ (seen.y / variance)
+        own, shape = slice(2 * r, 2 * r + 2), prior.shape[:, r]
+        G[:, own, own], g[:, own] = A[:2, :2], b[:2]
+        G[:, own, 2 * R :] = shape[:, None, None] * A[:2, 2:]
+        G[:, 2 * R :, 2 * R :] += (shape**2)[:, None, None] * A[2:, 2:]
+        g[:, 2 * R :] += shape[:, None] * b[2:]
+        rest += float(np.sum(seen.y**2 / variance) + np.log(variance).sum()) + seen.logs
+    G[:, 2 * R :, : 2 * R] = G[:, : 2 * R, 2 * R :].swapaxes(1, 2)
+    root = np.zeros((H, 2 * R + J, 2 * R + J))
+    root[:, : 2 * R, : 2 * R] = prior.root
+    stretch = np.arange(2 * R, 2 * R + J)
+    root[:, stretch, stretch] = np.sqrt(np.outer(prior.shared, np.diff(edges)))
+    inner = np.linalg.cholesky(np.eye(2 * R + J) + root.swapaxes(1, 2) @ G @ root)
+    half = np.linalg.solve(inner, (root.swapaxes(1, 2) @ g[..., None]))[..., 0]
+    logs = 2 * np.log(np.einsum("hii->hi", inner)).sum(axis=1)
+    likelihood = -0.5 * (rest + logs - np.sum(half**2, axis=1))
+    if H > 1:
+        return likelihood, half, inner
+    back = root @ np.linalg.inv(inner).swapaxes(1, 2)
+    return likelihood, (back @ half[..., None])[..., 0], back

@@ -15,6 +15,7 @@ import numpy as np
 from rlaw import laws as family
 from rlaw.curves import Curves
 from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.forecasters import AUTO, law_or_auto, pooled
 from rlaw.intervals.bootstrap import binomial_unit, bootstrap
 from rlaw.laws import BASELINES, Law
 from rlaw.objectives import Space, weights
@@ -146,7 +147,8 @@ def compare(
 
     Args:
         frame: the measurements; one variant, benchmark, tau and group size.
-        laws: names or laws; all when None. The baselines are always judged too.
+        laws: names or laws, "auto" for the pooled ladder of `rlaw.forecast`; all when None. The baselines are always
+            judged too.
         axis: "compute", "data" or "step".
         cut: the first `cut` steps of every curve are seen, the rest is asked (the paper's intra-model protocol).
         hold_out: instead of `cut`, a size, "largest" or "each": all other sizes are seen and its first `anchor` steps,
@@ -165,14 +167,14 @@ def compare(
         raise UsageError("compare takes either cut (first K steps -> rest) or hold_out (other sizes -> this one)")
     curves = sound(*curves_of(frame, axis=axis, window=window)).curves
     splits, protocol = _by_cut(curves, cut) if cut is not None else _by_size(curves, hold_out, anchor)
-    wanted = [family.get(law) for law in (laws if laws is not None else family.names())]
-    wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted}]
+    wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
+    wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]
     scores, skipped = [], {}
     for law in wanted:
         try:
             scores.append(_score(law, splits, space, draws=draws, level=level, seed=seed))
         except NotIdentifiable as error:
-            skipped[law.name] = str(error)
+            skipped[law.name if law else AUTO] = str(error)
     scores.sort(key=lambda s: (s.mae, s.law))
     best, verdict = _verdict(scores)
     return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest)
@@ -213,17 +215,20 @@ def first_steps(curves: Curves, count: int) -> np.ndarray:
     return early
 
 
-def _score(law: Law, splits: list[_Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
+def _score(law: Law | None, splits: list[_Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
     rungs, log_scores = [], []
     for split in splits:
-        predicted, drawn = _predict(law, split, space, draws=draws, level=level, seed=seed)
+        if law is None:
+            predicted, drawn = pooled(split.seen, split.whole, split.asked, draws=draws, seed=seed)
+        else:
+            predicted, drawn = _predict(law, split, space, draws=draws, level=level, seed=seed)
         for r in np.flatnonzero(split.asked.any(axis=1)).tolist():
             here = split.asked[r]
             rung, log_score = _judge(split.whole, r, here, predicted[r, here], drawn[:, r, here], level)
             rungs.append(rung)
             log_scores.append(log_score)
     return LawScore(
-        law=law.name,
+        law=law.name if law else AUTO,
         mae=float(np.mean([r.mae for r in rungs])),
         rmse=float(np.sqrt(np.mean([r.rmse**2 for r in rungs]))),
         bias=float(np.mean([r.bias for r in rungs])),

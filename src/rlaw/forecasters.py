@@ -115,9 +115,9 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     estimate = solve(law, fitted_curves.at, fitted_curves.loss, w, "loss")
     drawn = bootstrap(law, fitted_curves, w, "loss", estimate, draws=draws, level=level, seed=seed).solution
     fitted = law.loss(estimate.theta, estimate.coefficients, fitted_curves.at)[0]
-    rung = seen.at.rung(r)
-    at = Points.of(x[None, None], rung.x_ref, rung.params, rung.base_loss)
     own = int(np.searchsorted(known, r)) if r in known else None
+    rung = seen.at.rung(r) if own is None else fitted_curves.at.rung(own)
+    at = Points.of(x[None, None], rung.x_ref, rung.params, rung.base_loss)
     many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
     spread = _spread(law, fitted_curves, fitted, own)
     fresh = np.random.default_rng(seed).standard_normal(many.shape)
@@ -165,6 +165,24 @@ def _spread(law: Law, curves: Curves, fitted: np.ndarray, own: int | None) -> fl
     if own is not None and spare[own] >= 5:
         return float(np.sqrt(np.sum(residual[own] ** 2) / spare[own]))
     return float(np.sqrt(np.sum(residual**2) / max(int(spare.sum()), 1)))
+
+
+def pooled(seen: Curves, whole: Curves, asked: np.ndarray, *, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(R, M) median loss and (S, R, M) loss as measured at the asked points of every size, by the pooled ladder.
+
+    Args:
+        seen: what may be seen.
+        whole: where the asked points are.
+        asked: (R, M) which points are asked; the others are nan.
+        draws, seed: of the random numbers.
+    """
+    held = np.flatnonzero(asked.any(axis=1))
+    sizes = ladder(pooled_sizes(seen), int(held[0]) if len(held) == 1 else None)
+    middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
+    for r in held:
+        drawn = sizes.draw(int(r), whole.at.x[0, r, asked[r]], draws, seed)
+        middle[r, asked[r]], many[:, r, asked[r]] = np.median(drawn.true, axis=0), drawn.measured
+    return middle, many
 
 
 def law_or_auto(name: str | Law) -> Law | None:

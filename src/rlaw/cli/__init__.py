@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
-from rlaw.cli import datasets, doctor, fit, forecast, init, laws, plan, report, run, show, status, terminal
+from rlaw.cli import compare, datasets, doctor, fit, forecast, init, laws, plan, report, run, show, status, terminal
 from rlaw.errors import Interrupted, RlawError, UsageError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ COMMANDS = (
     show.show,
     fit.fit,
     forecast.forecast,
+    compare.compare,
     report.report,
     laws.laws,
     datasets.datasets,

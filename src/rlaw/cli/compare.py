@@ -1,0 +1,44 @@
+"""`rlaw compare`."""
+
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from rlaw.cli.data import Map, Where, read
+from rlaw.cli.terminal import Json, show
+from rlaw.errors import NotIdentifiable
+
+
+def compare(
+    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
+    cut: Annotated[int | None, Option(min=2, metavar="K", help="see the first K points of every curve")] = None,
+    hold_out: Annotated[str | None, Option(metavar="largest|each|SIZE", help="see the other sizes")] = None,
+    anchor: Annotated[int, Option(min=1, metavar="K", help="points seen of a held-out size")] = 10,
+    laws: Annotated[str | None, Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")] = None,
+    where: Where = (),
+    mapping: Map = (),
+    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
+    draws: Annotated[int, Option(min=20, help="draws of each law")] = 200,
+    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
+    seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
+    strict: Annotated[bool, Option("--strict", help="exit 4 when no law beats the baselines")] = False,
+    json: Json = False,
+) -> None:
+    """Judge laws by points they have not seen: the rest of each curve, or a size left out.
+
+    Example: rlaw compare qwen2.5-math-base --cut 25 --axis data
+    """
+    import rlaw
+
+    frame = read(data, where, mapping)
+    names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]
+    if cut is None and hold_out is None:
+        hold_out = "each"
+    result = rlaw.compare(
+        frame, names, axis=axis, cut=cut, hold_out=hold_out, anchor=anchor, window=window, draws=draws, level=level,
+        seed=seed,
+    )  # fmt: skip
+    show(result.to_json(), str(result), as_json=json)
+    if strict and result.verdict.startswith("no law"):
+        raise NotIdentifiable(f"{result.verdict} (--strict)")

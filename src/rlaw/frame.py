@@ -184,9 +184,11 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
         raw = data if isinstance(data, pl.DataFrame) else pl.from_pandas(data)
         return Frame.of(table.rename(raw, mapping or {}, "the table"), "a table in memory")
     if str(data) in datasets.names():
-        return Frame.of(datasets.read(str(data)), str(data))
+        return Frame.of(table.rename(datasets.read(str(data)), mapping or {}, str(data)), str(data))
     path = Path(data)
     if path.is_dir():
+        if mapping:
+            raise UsageError(f"--map renames the columns of a table, and {data} is a store\n  next: leave --map out")
         from rlaw.store import Store  # only a store needs the study's machinery
 
         return _of_store(Store.open(path), accounting)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlaw.errors import StoreError, UsageError
+from rlaw import datasets
+from rlaw.errors import NotFound, StoreError, UsageError
 from rlaw.evidence import Evidence, gather
 from rlaw.figures import draw_all
 from rlaw.findings import Finding, judge_all
@@ -84,6 +85,8 @@ def _target(source: str | Path, output: str | Path | None) -> Path:
     if output is not None:
         return Path(output)
     if not Path(source).is_dir():
+        if not Path(source).exists() and str(source) not in datasets.names():
+            raise NotFound(f"no store or file {source}, and no bundled dataset of that name")
         raise UsageError(f"{source} is not a store, so the report has no place of its own\n  next: -o report.html")
     return Path(source) / "report.html"
 

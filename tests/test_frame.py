@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlaw
+import rlaw.datasets
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.frame import Frame
 
@@ -153,3 +154,23 @@ def test_an_axis_that_the_source_does_not_tell_is_refused_with_those_it_does():
     frame = rlaw.load(table("model,step,test_loss\nS,1,0.5\n"))
     with pytest.raises(UsageError, match="--axis step"):
         frame.x("compute")
+
+
+@pytest.mark.parametrize("name", rlaw.datasets.names())
+def test_every_dataset_tells_its_source_and_reads(name):
+    told = rlaw.datasets.get(name)
+    assert "arXiv 2509.25300" in told.source
+    assert told.caveats
+    assert len(rlaw.datasets.read(name)) > 50
+    if told.curves:
+        assert len(rlaw.load(name)) == len(rlaw.datasets.read(name))
+    else:
+        with pytest.raises(UsageError, match="no learning curves"):
+            rlaw.load(name)
+
+
+def test_the_reuse_curves_tell_one_tau_from_another():
+    frame = rlaw.load("qwen2.5-math-reuse")
+    assert frame.rows["tau"].unique().sort().to_list() == [1, 2, 5, 20, 25, 50, 100]
+    with pytest.raises(UsageError, match="several values of tau"):
+        frame.one_law()

@@ -184,6 +184,10 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
         raw = data if isinstance(data, pl.DataFrame) else pl.from_pandas(data)
         return Frame.of(table.rename(raw, mapping or {}, "the table"), "a table in memory")
     if str(data) in datasets.names():
+        if not datasets.get(str(data)).curves:
+            raise UsageError(
+                f"{data} holds no learning curves\n  next: read its table with rlaw.datasets.read({str(data)!r})"
+            )
         return Frame.of(table.rename(datasets.read(str(data)), mapping or {}, str(data)), str(data))
     path = Path(data)
     if path.is_dir():

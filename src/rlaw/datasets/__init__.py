@@ -60,9 +60,7 @@ DATASETS: dict[str, Dataset] = {
             "Qwen2.5 base: loss on every benchmark before and after RL on mathematics",
             _PAPER,
             "loss to 1e-4",
-            (
-                "loss_after is the best over all steps and runs, not the last: a benchmark of 30 items gains by luck alone",
-            ),
+            ("loss_after is the best over all steps and runs, not the last: 30 items gain by luck alone",),
             curves=False,
         ),
         Dataset(

@@ -106,3 +106,23 @@ def test_a_protocol_is_cut_or_hold_out_and_there_must_be_something_to_ask(frame)
         rlaw.compare(frame, cut=40)
     with pytest.raises(NotFound, match="'9B'"):
         rlaw.compare(frame, hold_out="9B")
+
+
+@pytest.mark.parametrize("broken", [("S",), ("S", "M", "L")])
+def test_sizes_whose_runs_all_broke_down_are_left_out_of_the_backtest(broken):
+    rows = [
+        {"model": name, "n_params": n, "step": step, "data_size": 512.0 * step, "seed": seed}
+        | {"test_loss": 0.5 + 0.01 * step if name in broken else 0.9 * step ** -(0.1 + 0.02 * seed)}
+        for name, n in (("S", 1e6), ("M", 1e7), ("L", 1e8))
+        for seed in (0, 1)
+        for step in range(1, 21)
+    ]
+    frame = rlaw.load(pl.DataFrame(rows))
+    if len(broken) == 3:
+        with pytest.raises(NotIdentifiable, match="broke down"):
+            rlaw.compare(frame, ["power"], axis="data", cut=5, draws=50)
+        return
+    power = next(
+        score for score in rlaw.compare(frame, ["power"], axis="data", cut=5, draws=50).laws if score.law == "power"
+    )
+    assert [rung.model for rung in power.rungs] == ["M", "L"]

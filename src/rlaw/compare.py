@@ -166,6 +166,11 @@ def compare(
     if (cut is None) == (hold_out is None):
         raise UsageError("compare takes either cut (first K steps -> rest) or hold_out (other sizes -> this one)")
     curves = sound(*curves_of(frame, axis=axis, window=window)).curves
+    if not curves.models:
+        raise NotIdentifiable(
+            f"no run can be judged: all of them broke down\n  where: {frame.source}\n"
+            "  next: look at the curves; a loss that ends above where it began follows no law"
+        )
     splits, protocol = _by_cut(curves, cut) if cut is not None else _by_size(curves, hold_out, anchor)
     wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
     wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]

@@ -41,6 +41,7 @@ def sound(curves: Curves, dropped: dict[str, int]) -> Screened:
         text = f"{_runs(curves, broken)} run(s) broke down: the loss ends above where it began; kept out"
         cautions = (Caution("collapsed", text),)
     kept = curves.where(~broken & ~copied).compact()
+    kept = kept.rungs(np.flatnonzero(kept.counts > 0))
     return Screened(kept, None, dropped, cautions, _runs(curves, copied))
 
 

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaw.allocation import Allocation, allocate
     from rlaw.compare import compare
     from rlaw.fit import Fit, fit
     from rlaw.forecast import Forecast, forecast
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rlaw.study import Study
 
 _HOMES = {
+    "Allocation": "allocation",
     "Fit": "fit",
     "Forecast": "forecast",
     "Frame": "frame",
@@ -30,6 +32,7 @@ _HOMES = {
     "Run": "plan",
     "Store": "store",
     "Study": "study",
+    "allocate": "allocation",
     "compare": "compare",
     "fit": "fit",
     "forecast": "forecast",
@@ -38,7 +41,7 @@ _HOMES = {
     "run": "runner",
 }
 __version__ = metadata.version("rlaw")
-__all__ = ["Fit", "Forecast", "Frame", "Plan", "Run", "Store", "Study", "compare", "fit", "forecast", "load", "plan", "run"]
+__all__ = ["Allocation", "Fit", "Forecast", "Frame", "Plan", "Run", "Store", "Study", "allocate", "compare", "fit", "forecast", "load", "plan", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -151,8 +151,11 @@ class Pooled:
     typical_unit: float
 
     def draw(self, r: int, log_x: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draws of one size: (S, M) true loss, (S, M) loss as a run would measure it, (S,) k."""
-        rng = np.random.default_rng(seed)
+        """Draws of one size: (S, M) true loss, (S, M) loss as a run would measure it, (S,) k.
+
+        With the same seed, draw s of one size and draw s of another share everything that the ladder shares.
+        """
+        rng, own_rng = np.random.default_rng(seed), np.random.default_rng([seed, r + 1])
         weights = np.array([s.weight for s in self.settings])
         counts = rng.multinomial(draws, weights / weights.sum())
         true, measured, slopes = [], [], []
@@ -163,10 +166,10 @@ class Pooled:
             R = len(self.sizes)
             own, shared = many[:, : 2 * R].reshape(count, R, 2)[:, r], many[:, 2 * R :] * setting.shape[r]
             beta = np.concatenate([own, shared], axis=1)
-            loss = np.exp(self._walked(r, np.asarray(log_x, float), setting, beta, rng))
+            loss = np.exp(self._walked(r, np.asarray(log_x, float), setting, beta, own_rng))
             unit = setting.noise * binomial_unit(loss) / self.typical_unit
             true.append(loss)
-            measured.append(np.maximum(loss + unit * rng.standard_normal(loss.shape), 0.0))
+            measured.append(np.maximum(loss + unit * own_rng.standard_normal(loss.shape), 0.0))
             slopes.append(own[:, 1])
         return np.concatenate(true), np.concatenate(measured), np.concatenate(slopes)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
-from rlaw.cli import compare, datasets, doctor, fit, forecast, init, laws, plan, report, run, show, status, terminal
+from rlaw.cli import allocate, compare, datasets, doctor, fit, forecast, init, laws, plan, report, run, show, status, terminal
 from rlaw.errors import Interrupted, RlawError, UsageError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ COMMANDS = (
     fit.fit,
     forecast.forecast,
     compare.compare,
+    allocate.allocate,
     report.report,
     laws.laws,
     datasets.datasets,

@@ -1,0 +1,45 @@
+"""`rlaw allocate`."""
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from rlaw.budget import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
+from rlaw.cli.data import Map, Where, read
+from rlaw.cli.terminal import Json, show
+from rlaw.errors import NotIdentifiable
+
+
+def allocate(
+    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    compute: Annotated[str | None, Option(metavar="FLOPS", help="budget of one run, as the data count compute")] = None,
+    gpu_hours: Annotated[str | None, Option(metavar="H", help="budget in hours of --gpu")] = None,
+    usd: Annotated[str | None, Option(metavar="USD", help="budget in money, at --usd-per-gpu-hour")] = None,
+    prompts: Annotated[str | None, Option("--data", metavar="D", help="budget in prompts")] = None,
+    gpu: Annotated[str | None, Option(metavar="|".join(PEAK_FLOPS), help="peak dense bf16, from data sheets")] = None,
+    mfu: Annotated[float, Option(help="counted FLOPs over the peak times the time")] = DEFAULT_MFU,
+    usd_per_gpu_hour: Annotated[float, Option(help="price of an hour of --gpu")] = DEFAULT_USD_PER_GPU_HOUR,
+    target_loss: Annotated[float | None, Option(metavar="L", help="tell how many doublings reach it")] = None,
+    where: Where = (),
+    mapping: Map = (),
+    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps of the fit, inclusive")] = "1:",
+    draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
+    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
+    seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
+    strict: Annotated[bool, Option("--strict", help="exit 4 when the ladder tells no law of the size")] = False,
+    json: Json = False,
+) -> None:
+    """Choose a size for a budget of FLOPs, GPU-hours, money or prompts.
+
+    Example: rlaw allocate qwen2.5-math-base --compute 1e20
+    """
+    import rlaw
+
+    frame = read(data, where, mapping)
+    result = rlaw.allocate(
+        frame, compute=compute, gpu_hours=gpu_hours, usd=usd, data=prompts, gpu=gpu, mfu=mfu,
+        usd_per_gpu_hour=usd_per_gpu_hour, target_loss=target_loss, window=window, draws=draws, level=level, seed=seed,
+    )  # fmt: skip
+    show(result.to_json(), str(result), as_json=json)
+    if strict and not result.identified:
+        raise NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)")

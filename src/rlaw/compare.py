@@ -15,7 +15,7 @@ import numpy as np
 from rlaw import laws as family
 from rlaw.curves import Curves
 from rlaw.errors import NotIdentifiable, UsageError
-from rlaw.forecasters import AUTO, law_or_auto, pooled
+from rlaw.forecasters import AUTO, at_once, law_or_auto
 from rlaw.intervals.bootstrap import binomial_unit, bootstrap
 from rlaw.laws import BASELINES, Law
 from rlaw.objectives import Space, weights
@@ -224,7 +224,7 @@ def _score(law: Law | None, splits: list[_Split], space: Space, *, draws: int, l
     rungs, log_scores = [], []
     for split in splits:
         if law is None:
-            predicted, drawn = pooled(split.seen, split.whole, split.asked, draws=draws, seed=seed)
+            predicted, drawn = at_once(split.seen, split.whole, split.asked, draws=draws, level=level, seed=seed)
         else:
             predicted, drawn = _predict(law, split, space, draws=draws, level=level, seed=seed)
         for r in np.flatnonzero(split.asked.any(axis=1)).tolist():

@@ -18,7 +18,7 @@ from rlaw.compare import first_steps
 from rlaw.curves import Curves
 from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies
 from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
-from rlaw.forecasters import AUTO, Drawn, by_law, ladder, law_or_auto, no_law, pooled_sizes
+from rlaw.forecasters import AUTO, Drawn, automatic, by_law, ladder, law_or_auto, no_law, pooled_sizes
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import Law, Points
 from rlaw.selection import Window, curves_of, find_rung, window_text
@@ -202,7 +202,7 @@ def forecast(
     task = _prepare(curves_of(frame, axis=axis, window=window)[0], target, anchor)
     places = _places(task, at)
     drawn, told, cautions = _draw(chosen, task, places, draws=draws, level=level, seed=seed)
-    low, middle, high = np.quantile(drawn.measured, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
     size_factor, axis_factor = _reach(task, places[wanted])
     return Forecast(
@@ -213,8 +213,8 @@ def forecast(
         params=float(task.whole.params[task.r]),
         anchor=task.anchor,
         k=None if drawn.k is None else percentile(float(np.median(drawn.k)), drawn.k, level),
-        points=tuple(Point(*map(float, p)) for p in zip(*(v[wanted] for v in (places, middle, low, high)), strict=True)),
-        held_out=_judge(task, places, middle, low, high),
+        points=tuple(Point(*map(float, p)) for p in zip(*(v[wanted] for v in (places, drawn.middle, low, high)), strict=True)),
+        held_out=_judge(task, places, drawn.middle, low, high),
         size_factor=size_factor,
         axis_factor=axis_factor,
         warnings=(*task.cautions, *cautions, *_far(task, size_factor, axis_factor)),
@@ -330,7 +330,7 @@ def _draw(
     base = np.log(task.whole.at.base_loss[0, :, 0]) if task.from_base else None
     sizes = ladder(pooled_sizes(task.seen, base), task.r)
     if sizes.caution is None:
-        return sizes.draw(task.r, x, draws, seed), AUTO, []
+        return automatic(task.seen, task.r, sizes, x, draws=draws, level=level, seed=seed), AUTO, []
     if task.kind == "blind":
         raise NotIdentifiable(
             f"no blind forecast of {task.whole.models[task.r]}: {sizes.caution.text}\n"

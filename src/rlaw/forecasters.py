@@ -18,6 +18,8 @@ from rlaw.pooling import Pooled, Size, pool, sizes_of
 from rlaw.solver import Solution, solve
 
 AUTO = "auto"
+LAW = "saturating"
+_LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
 _RANK_CHANCE = 0.05
 _LEAST_SIZES = 3
@@ -28,11 +30,13 @@ class Drawn:
     """Draws of one size at asked points.
 
     Attributes:
+        middle: (M,) the forecast.
         true: (S, M) loss without the noise of an evaluation.
         measured: (S, M) loss as a run would measure it.
         k: (S,) slope of -log L against log X; None when the law has none.
     """
 
+    middle: np.ndarray
     true: np.ndarray
     measured: np.ndarray
     k: np.ndarray | None
@@ -52,7 +56,8 @@ class Ladder:
 
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Drawn:
         """Draws of size r at (M,) axis values."""
-        return Drawn(*self.pooled.draw(r, np.log(x), draws, seed))
+        log_x = np.log(x)
+        return Drawn(self.pooled.expected(r, log_x), *self.pooled.draw(r, log_x, draws, seed))
 
 
 def ladder(sizes: list[Size], target: int | None = None) -> Ladder:
@@ -63,6 +68,24 @@ def ladder(sizes: list[Size], target: int | None = None) -> Ladder:
     """
     caution = no_law(sizes, target)
     return Ladder(pool(sizes, law=caution is None), caution)
+
+
+def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
+    """Draws of size r by the pooled ladder, and as many by the saturating law where the law has more to tell.
+
+    The law has more to tell where other curves go on well past what is seen of the target: it holds that a size departs
+    from the law only by chance, the pooled ladder that the target's own slope is also its own. Both err, in opposite
+    directions often enough that their even mixture beats either: weights estimated from a handful of sizes do worse
+    than even ones (the forecast combination puzzle: Stock and Watson 2004; Smith and Wallis 2009).
+    """
+    own, others = seen.counts[r], np.delete(seen.counts, r)
+    if sizes.caution is not None or own == 0 or not len(others) or np.median(others) < _LONGER * own:
+        return sizes.draw(r, x, draws, seed)
+    pooled = sizes.draw(r, x, draws - draws // 2, seed)
+    law = by_law(laws.get(LAW), seen, r, x, draws=draws // 2, level=level, seed=seed)
+    both = [np.concatenate(pair) for pair in ((pooled.true, law.true), (pooled.measured, law.measured))]
+    k = None if pooled.k is None or law.k is None else np.concatenate([pooled.k, law.k])
+    return Drawn((pooled.middle + law.middle) / 2, *both, k)
 
 
 def no_law(sizes: list[Size], target: int | None = None) -> Caution | None:
@@ -121,7 +144,8 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
     spread = _spread(law, fitted_curves, fitted, own)
     fresh = np.random.default_rng(seed).standard_normal(many.shape)
-    return Drawn(many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, rung))
+    middle = np.broadcast_to(_loss(law, estimate, own, at), (1, 1, len(x)))[0, 0]
+    return Drawn(middle, many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, rung))
 
 
 def _refuse(law: Law, seen: Curves, r: int) -> None:
@@ -167,21 +191,23 @@ def _spread(law: Law, curves: Curves, fitted: np.ndarray, own: int | None) -> fl
     return float(np.sqrt(np.sum(residual**2) / max(int(spare.sum()), 1)))
 
 
-def pooled(seen: Curves, whole: Curves, asked: np.ndarray, *, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(R, M) median loss and (S, R, M) loss as measured at the asked points of every size, by the pooled ladder.
+def at_once(
+    seen: Curves, whole: Curves, asked: np.ndarray, *, draws: int, level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.
 
     Args:
         seen: what may be seen.
         whole: where the asked points are.
-        asked: (R, M) which points are asked; the others are nan.
-        draws, seed: of the random numbers.
+        asked: (R, M) which points are asked.
+        draws, level, seed: of the draws.
     """
     held = np.flatnonzero(asked.any(axis=1))
-    sizes = ladder(pooled_sizes(seen), int(held[0]) if len(held) == 1 else None)
+    sizes = ladder(sizes_of(seen), int(held[0]) if len(held) == 1 else None)
     middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
-    for r in held:
-        drawn = sizes.draw(int(r), whole.at.x[0, r, asked[r]], draws, seed)
-        middle[r, asked[r]], many[:, r, asked[r]] = np.median(drawn.true, axis=0), drawn.measured
+    for r in held.tolist():
+        drawn = automatic(seen, r, sizes, whole.at.x[0, r, asked[r]], draws=draws, level=level, seed=seed)
+        middle[r, asked[r]], many[:, r, asked[r]] = drawn.middle, drawn.measured
     return middle, many
 
 

@@ -163,32 +163,57 @@ class Pooled:
             if not count:
                 continue
             many = setting.mean + rng.standard_normal((count, len(setting.mean))) @ setting.root.T
-            R = len(self.sizes)
-            own, shared = many[:, : 2 * R].reshape(count, R, 2)[:, r], many[:, 2 * R :] * setting.shape[r]
-            beta = np.concatenate([own, shared], axis=1)
-            loss = np.exp(self._walked(r, np.asarray(log_x, float), setting, beta, own_rng))
+            beta, kriged = self._own(r, many, setting), self._krige(r, np.asarray(log_x, float), setting)
+            loss = np.exp(kriged.at(beta) + own_rng.standard_normal((count, len(log_x))) @ kriged.root().T)
             unit = setting.noise * binomial_unit(loss) / self.typical_unit
             true.append(loss)
             measured.append(np.maximum(loss + unit * own_rng.standard_normal(loss.shape), 0.0))
-            slopes.append(own[:, 1])
+            slopes.append(beta[:, 1])
         return np.concatenate(true), np.concatenate(measured), np.concatenate(slopes)
 
-    def _walked(
-        self, r: int, log_x: np.ndarray, setting: _Setting, beta: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """(S, M) log loss: the drawn lines, and the walk given how the seen points stray from each line."""
+    def expected(self, r: int, log_x: np.ndarray) -> np.ndarray:
+        """(M,) loss of one size along the mean of its log loss: the middle of `draw`, without its scatter."""
+        total = np.zeros(len(log_x))
+        for setting in self.settings:
+            kriged = self._krige(r, np.asarray(log_x, float), setting)
+            total += setting.weight * kriged.at(self._own(r, setting.mean[None], setting))[0]
+        return np.exp(total)
+
+    def _own(self, r: int, many: np.ndarray, setting: _Setting) -> np.ndarray:
+        """(S, 2 + J) level, slope and shared walk of one size, from the ladder's."""
+        R = len(self.sizes)
+        return np.concatenate([many[:, 2 * r : 2 * r + 2], many[:, 2 * R :] * setting.shape[r]], axis=1)
+
+    def _krige(self, r: int, log_x: np.ndarray, setting: _Setting) -> "_Kriged":
+        """The walk of one size at asked points, given how its seen points stray from its line."""
         size, seen = self.sizes[r], self.whitened[setting.drift][r]
         middle = self.middle[0] + self.middle[1] * np.log(size.params)
         z = log_x - middle
-        line = size.level + beta @ _design(z, self.edges).T
         across = setting.wander**2 * _walk(z, size.log_x - middle) @ seen.turn
-        precision = 1 / (setting.noise**2 + setting.wander**2 * seen.walk)
-        strayed = (seen.y - beta @ seen.X.T) * precision
         beyond = z - np.clip(z, self.edges[0], self.edges[-1])
         free = setting.wander**2 * _walk(z, z) + setting.shared * setting.shape[r] ** 2 * _walk(beyond, beyond)
-        left = free - (across * precision) @ across.T
-        root = np.linalg.cholesky(left + (1e-7 * free.max() + 1e-14) * np.eye(len(z)))
-        return line + strayed @ across.T + rng.standard_normal(line.shape) @ root.T
+        pull = across / (setting.noise**2 + setting.wander**2 * seen.walk)
+        return _Kriged(size.level, _design(z, self.edges), pull, free - pull @ across.T, seen, float(free.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kriged:
+    """Log loss at asked points: a line, a pull of the seen points, and what is left free."""
+
+    level: float
+    design: np.ndarray  # (M, 2 + J)
+    pull: np.ndarray  # (M, n)
+    left: np.ndarray  # (M, M)
+    seen: _Whitened
+    scale: float
+
+    def at(self, beta: np.ndarray) -> np.ndarray:
+        """(S, M) expected log loss for (S, 2 + J) lines."""
+        return self.level + beta @ self.design.T + (self.seen.y - beta @ self.seen.X.T) @ self.pull.T
+
+    def root(self) -> np.ndarray:
+        """(M, M) root of the covariance that is left."""
+        return np.linalg.cholesky(self.left + (1e-7 * self.scale + 1e-14) * np.eye(len(self.left)))
 
 
 def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
@@ -212,14 +237,16 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
     settings = []
     for i, h in _heaviest(evidence, _MOST_SETTINGS):
         d, s, w = grid[i]
-        for level in _levels(n, prior, h):
+        for level in _levels(n, prior, h, all(len(s.loss) > 1 for s in sizes)):
             likelihood, mean, root = _posterior(whitened[d], s, w, level, edges)
             settings.append((likelihood[0], _Setting(d, s, w, level.shape[0], float(level.shared[0]), 0.0, mean[0], root[0])))
     likelihood = np.array([e for e, _ in settings])
+    kept = _heaviest(likelihood[:, None], _MOST_SETTINGS)
     weight = np.exp(likelihood - likelihood.max())
-    kept = tuple(replace(settings[i][1], weight=float(weight[i] / weight.sum())) for i, _ in _heaviest(likelihood[:, None], _MOST_SETTINGS))
+    weight /= sum(weight[i] for i, _ in kept)
+    weighed = tuple(replace(settings[i][1], weight=float(weight[i])) for i, _ in kept)
     unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
-    return Pooled(tuple(sizes), middle, edges, kept, whitened, unit)
+    return Pooled(tuple(sizes), middle, edges, weighed, whitened, unit)
 
 
 def _heaviest(evidence: np.ndarray, most: int) -> list[tuple[int, int]]:
@@ -275,10 +302,10 @@ def _prior(n: np.ndarray, measured: np.ndarray, k_scale: float, *, law: bool) ->
     return _Prior(np.stack([s for s, _, _ in rows]), roots, np.array([(v * k_scale) ** 2 for _, _, v in rows]))
 
 
-def _levels(n: np.ndarray, prior: _Prior, h: int) -> list[_Prior]:
-    """One row of a prior, for everything levels may do."""
+def _levels(n: np.ndarray, prior: _Prior, h: int, told_by_points: bool) -> list[_Prior]:
+    """One row of a prior, for everything levels may do; as it is where every size tells its own level."""
     told = []
-    for bend, own in product(_BEND, _OWN):
+    for bend, own in product(_BEND, _OWN) if not told_by_points else ((_BEND[1], _OWN[1]),):
         C = prior.root[h] @ prior.root[h].T
         C[::2, ::2] = _level(n, bend, own)
         told.append(_Prior(prior.shape[h : h + 1], np.linalg.cholesky(C)[None], prior.shared[h : h + 1]))

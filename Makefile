@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs/micro
 
-.PHONY: install install-dev study test lint bench docs clean
+.PHONY: install install-dev study test test-hf lint bench docs clean
 
 install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
 install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
@@ -26,6 +26,11 @@ study: install                      ## run the embedded default study end to end
 
 test: install-dev                   ## pass the tests
 	$(BIN)/pytest -q
+
+test-hf: install-dev                ## our checkpoints against transformers: same logits, same greedy answers (large install)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check 'transformers>=5.10,<6'
+	$(BIN)/pytest -q tests/engines/test_local_model.py
 
 lint: install-dev                   ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "typer" in done.stderr.split()
     assert not set(HEAVY) & set(done.stderr.split())
-    assert "rlaw fit qwen2.5-math-base" in done.stdout
+    assert "rlaw demo" in done.stdout
 
 
 @pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
@@ -89,3 +89,14 @@ def test_nothing_of_the_library_needs_the_network():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_demo_fits_forecasts_allocates_and_draws(tmp_path, capsys):
+    assert main(["demo", "-o", str(tmp_path / "demo"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["fit"]["identified"] is True
+    assert document["forecast"]["kind"] == "calibrated"
+    assert document["forecast"]["held_out"]["rmse"] < 0.015
+    assert {choice["model"] for choice in document["allocation"]["choices"]} >= {"Qwen2.5-32B", "Qwen2.5-72B"}
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
+    assert (tmp_path / "demo" / "figures" / "loss-compute.pdf").exists()

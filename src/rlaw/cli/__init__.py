@@ -11,13 +11,29 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
-from rlaw.cli import allocate, compare, datasets, doctor, fit, forecast, init, laws, plan, report, run, show, status, terminal
+from rlaw.cli import (
+    allocate,
+    compare,
+    datasets,
+    demo,
+    doctor,
+    fit,
+    forecast,
+    init,
+    laws,
+    plan,
+    report,
+    run,
+    show,
+    status,
+    terminal,
+)
 from rlaw.errors import Interrupted, RlawError, UsageError
 
 app = typer.Typer(
     name="rlaw",
     help="Scaling studies of RL post-training of language models: run them, fit their laws, forecast, decide.",
-    epilog="Start with `rlaw init`, or `rlaw fit qwen2.5-math-base`. Exit codes: 0 ok, 1 failure, 2 usage or invalid "
+    epilog="Start with `rlaw demo` or `rlaw init`. Exit codes: 0 ok, 1 failure, 2 usage or invalid "
     "study, 3 not found, 4 a gate failed, 130 interrupted.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,6 +52,7 @@ COMMANDS = (
     report.report,
     laws.laws,
     datasets.datasets,
+    demo.demo,
     doctor.doctor,
 )
 for command in COMMANDS:

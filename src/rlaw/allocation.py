@@ -17,16 +17,20 @@ import numpy as np
 from rlaw import units
 from rlaw.budget import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, Budget, budget
 from rlaw.curves import Curves
-from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies
+from rlaw.diagnostics import Caution
 from rlaw.errors import UsageError
-from rlaw.forecasters import Ladder, ladder, pooled_sizes
+from rlaw.forecasters import NO_LAW, Ladder, ladder
+from rlaw.frame import AXES
 from rlaw.intervals import Interval, percentile
+from rlaw.pooling import sizes_of
+from rlaw.screening import sound
 from rlaw.selection import Window, curves_of, window_text
 
 if TYPE_CHECKING:
     from rlaw.frame import Frame
 
 _DOUBLINGS = np.arange(0, 10.01, 0.25)  # budgets looked at, doublings of the one given
+_ONE = int(np.searchsorted(_DOUBLINGS, 1.0))
 _CROSSING_POINTS = 60
 _BEYOND = 10.0  # crossovers are looked for up to this many times the compute that was run
 _FAR = 2.0
@@ -121,7 +125,7 @@ class Allocation:
     @property
     def identified(self) -> bool:
         """False when the ladder tells no law of the size, so that every size stands on its own curve."""
-        return not any(w.code in NOT_IDENTIFIED or w.code == "few-sizes" for w in self.warnings)
+        return not any(w.code in NO_LAW for w in self.warnings)
 
     def choice(self, model: str) -> Choice:
         """What is told of one size, by its name."""
@@ -190,15 +194,16 @@ def allocate(
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
     if draws < 20 or not 0 < level < 1:
         raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
-    curves, left_out = _clean(curves_of(frame, axis=spent.axis, window=window)[0])
-    sizes = ladder(pooled_sizes(curves))
+    screened = sound(*curves_of(frame, axis=spent.axis, window=window))
+    curves = screened.curves
+    sizes = ladder(sizes_of(curves))
     x = spent.amount * 2**_DOUBLINGS
     loss = np.stack([sizes.draw(r, x, draws, seed).true for r in range(len(curves.models))], axis=1)
     chosen = loss.mean(axis=0).argmin(axis=0)
     followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]
     choices = _choices(frame, curves, spent, loss, level)
     crossovers = _crossovers(frame, spent, curves, sizes, window, draws=draws, level=level, seed=seed)
-    cautions = [*left_out, *([sizes.caution] if sizes.caution else []), *_doubts(frame, spent, choices)]
+    cautions = (*screened.cautions, *([sizes.caution] if sizes.caution else []), *_doubts(frame, spent, choices))
     return Allocation(
         budget=spent,
         choices=choices,
@@ -208,24 +213,11 @@ def allocate(
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
-        warnings=tuple(cautions),
+        warnings=cautions,
         settings={"window": window_text(window), "draws": draws, "level": level, "seed": seed},
         source=frame.source,
         digest=frame.digest,
     )
-
-
-_ONE = int(np.searchsorted(_DOUBLINGS, 1.0))
-
-
-def _clean(curves: Curves) -> tuple[Curves, list[Caution]]:
-    """The curves without runs that broke down or repeat another, and what was left out."""
-    bad = collapsed(curves) | copies(curves)
-    if not bad.any():
-        return curves, []
-    kept = curves.where(~bad).compact()
-    kept = kept.rungs(np.flatnonzero(kept.counts > 0))
-    return kept, [Caution("left-out", f"{int(bad.sum())} points of runs that broke down or repeat another are left out")]
 
 
 def _choices(frame: "Frame", curves: Curves, spent: Budget, loss: np.ndarray, level: float) -> tuple[Choice, ...]:
@@ -237,7 +229,7 @@ def _choices(frame: "Frame", curves: Curves, spent: Budget, loss: np.ndarray, le
     for r, model in enumerate(curves.models):
         x, step = curves.at.x[0, r, curves.present[r]], curves.step[r, curves.present[r]]
         steps = _along(x, step, spent.amount)
-        found = {"data": _at_step(frame, model, "data_size", steps), "compute": _at_step(frame, model, "compute_flops", steps)}
+        found = {axis: _at_step(frame, model, column, steps) for axis, column in AXES.items() if axis != "step"}
         found[spent.axis] = spent.amount
         told.append(
             Choice(
@@ -264,7 +256,8 @@ def _along(x: np.ndarray, y: np.ndarray, at: float) -> float:
 
 def _at_step(frame: "Frame", model: str, column: str, steps: float) -> float | None:
     """What a size has used of a column after so many steps; None when the data do not tell."""
-    rows = frame.rows.filter((frame.rows["model"] == model) & (frame.rows["step"] > 0)).select("step", column).drop_nulls()
+    own = (frame.rows["model"] == model) & (frame.rows["step"] > 0)
+    rows = frame.rows.filter(own).select("step", column).drop_nulls()
     if rows.is_empty():
         return None
     rows = rows.group_by("step").mean().sort("step")
@@ -278,8 +271,8 @@ def _crossovers(
     if spent.axis != "compute":
         if frame.rows["compute_flops"].null_count() == len(frame):
             return ()
-        curves, _ = _clean(curves_of(frame, axis="compute", window=window)[0])
-        sizes = ladder(pooled_sizes(curves))
+        curves = sound(*curves_of(frame, axis="compute", window=window)).curves
+        sizes = ladder(sizes_of(curves))
     told = []
     for r in range(len(curves.models) - 1):
         pair = [curves.at.x[0, i, curves.present[i]] for i in (r, r + 1)]
@@ -327,8 +320,8 @@ def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[
         told.append(Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}"))
     if "gpu" in spent.given:
         text = (
-            f"hours became FLOPs at {spent.given['mfu']:.0%} of the peak, and the data count compute {frame.accounting}: "
-            "set --mfu to counted FLOPs over peak times time, rollouts included, as measured on your own runs"
+            f"hours became FLOPs at {spent.given['mfu']:.0%} of the peak, and the data count compute "
+            f"{frame.accounting}: set --mfu to what your own runs measure, counted FLOPs over peak times all of the time"
         )
         told.append(Caution("assumed-mfu", text))
     return told
@@ -344,9 +337,8 @@ def _told(a: Allocation) -> str:
         compute = "" if c.compute_flops is None else f"{c.compute_flops:.3g}"
         loss = f"{c.loss.value:.4f} [{c.loss.low:.4f}, {c.loss.high:.4f}]"
         beyond = f"{c.axis_factor:.3g} times" if c.axis_factor > 1 else ""
-        rows.append(
-            [c.model, f"{c.steps:,.4g}", data, compute, loss, f"{c.doubling.value:+.4f}", f"{c.probability_best:.0%}", beyond]
-        )
+        change, share = f"{c.doubling.value:+.4f}", f"{c.probability_best:.0%}"
+        rows.append([c.model, f"{c.steps:,.4g}", data, compute, loss, change, share, beyond])
     widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
     lines += ["  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += ["", f"best: {a.best}; doubling the budget changes the lowest loss by {a.doubling}"]

@@ -8,7 +8,7 @@ A forecast is *blind* (nothing of the target is seen), *anchored* (its base at s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,11 +16,12 @@ import numpy as np
 from rlaw import units
 from rlaw.compare import first_steps
 from rlaw.curves import Curves
-from rlaw.diagnostics import NOT_IDENTIFIED, Caution, collapsed, copies
+from rlaw.diagnostics import Caution, collapsed, copies
 from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
-from rlaw.forecasters import AUTO, Drawn, automatic, by_law, ladder, law_or_auto, no_law, pooled_sizes
+from rlaw.forecasters import AUTO, NO_LAW, Drawn, automatic, by_law, ladder, law_or_auto, no_law
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import Law, Points
+from rlaw.pooling import sizes_of
 from rlaw.selection import Window, curves_of, find_rung, window_text
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Forecast:
 
     Attributes:
         kind: "blind", "anchored" or "calibrated": what of the target was seen.
-        law: what predicts: "auto" for the pooled ladder, or a law's name.
+        law: what predicts: "auto", a law's name, or, where the ladder tells no law, "last-value" or "own-curve".
         axis: "compute", "data" or "step".
         target: name of the size, or the size as text.
         params: its size.
@@ -110,7 +111,7 @@ class Forecast:
     @property
     def identified(self) -> bool:
         """False when the ladder tells no law of the size, so that it adds nothing to the target's own points."""
-        return not any(w.code in NOT_IDENTIFIED or w.code == "few-sizes" for w in self.warnings)
+        return not any(w.code in NO_LAW for w in self.warnings)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw forecast --json`, schema 1."""
@@ -213,7 +214,7 @@ def forecast(
         params=float(task.whole.params[task.r]),
         anchor=task.anchor,
         k=None if drawn.k is None else percentile(float(np.median(drawn.k)), drawn.k, level),
-        points=tuple(Point(*map(float, p)) for p in zip(*(v[wanted] for v in (places, drawn.middle, low, high)), strict=True)),
+        points=tuple(Point(*p) for p in np.stack([places, drawn.middle, low, high], axis=1)[wanted].tolist()),
         held_out=_judge(task, places, drawn.middle, low, high),
         size_factor=size_factor,
         axis_factor=axis_factor,
@@ -232,7 +233,7 @@ def _prepare(curves: Curves, target: str | float, anchor: str) -> _Task:
         raise UsageError(
             f"{whole.models[r]} is not in the data, so that there is nothing of it to anchor on\n  next: --anchor none"
         )
-    told, cautions = [], []
+    cautions = []
     from_base = kind == "anchored" and count == 0
     if from_base and not np.isfinite(whole.at.base_loss).all():
         from_base, count = False, 1
@@ -241,7 +242,8 @@ def _prepare(curves: Curves, target: str | float, anchor: str) -> _Task:
     other = np.arange(len(whole.models))[:, None] != r
     bad = (collapsed(whole) | copies(whole)) & other
     if bad.any():
-        cautions.append(Caution("left-out", f"{int(bad.sum())} points of runs that broke down or repeat another are left out"))
+        text = f"{int(bad.sum())} points of runs that broke down or repeat another are left out"
+        cautions.append(Caution("left-out", text))
     seen = whole.where((other & ~bad) | (first_steps(whole, count) & ~other))
     words = {"blind": "nothing of it", "anchored": "its loss at step 0"}
     told = words.get(kind, "") if not count else f"its first {'evaluation' if count == 1 else f'{count} evaluations'}"
@@ -269,15 +271,16 @@ def _with_target(curves: Curves, target: str | float) -> tuple[Curves, int, bool
             params = units.parse(target, "count")
         except RlawError:
             raise NotFound(
-                f"{target!r} is neither a model of this ladder nor a size\n  next: one of {', '.join(curves.models)}, or a "
-                "size such as 30B"
+                f"{target!r} is neither a model of this ladder nor a size\n"
+                f"  next: one of {', '.join(curves.models)}, or a size such as 30B"
             ) from None
     at, r = curves.at, int(np.searchsorted(curves.params, params))
 
     def grown(values: np.ndarray, value: float | bool, axis: int = 0) -> np.ndarray:
         return np.insert(values, r, value, axis=axis)
 
-    points = Points.of(grown(at.x, 1.0, 1), grown(at.x_ref, 1.0, 1), grown(at.params, params, 1), grown(at.base_loss, np.nan, 1))
+    values = ((at.x, 1.0), (at.x_ref, 1.0), (at.params, params), (at.base_loss, np.nan))
+    points = Points.of(*(grown(array, value, 1) for array, value in values))
     models = (*curves.models[:r], str(target), *curves.models[r:])
     added = Curves(
         models, points, grown(curves.loss, 1.0), grown(curves.present, False), grown(curves.step, -1),
@@ -293,11 +296,11 @@ def _places(task: _Task, at: Sequence[float]) -> np.ndarray:
         raise UsageError(f"--at {', '.join(str(v) for v in at)}: places on the axis are positive numbers")
     rows = np.unique(task.whole.at.x[0, task.r, task.asked])
     if len(rows) > _MOST_PLACES:
-        rows = np.exp(np.linspace(*np.log(rows[[0, -1]]), _MOST_PLACES))
+        rows = np.geomspace(rows[0], rows[-1], _MOST_PLACES)
     if len(rows) or len(given):
         return np.unique(np.concatenate([rows, given]))
     start, end = _ladder_axis(task)
-    return np.exp(np.linspace(np.log(start), np.log(end), _GRID))
+    return np.geomspace(start, end, _GRID)
 
 
 def _ladder_axis(task: _Task) -> tuple[float, float]:
@@ -323,12 +326,15 @@ def _draw(
     """Draws at the places, the law that made them, and reasons for doubt."""
     if law is not None:
         drawn = by_law(law, task.seen, task.r, x, draws=draws, level=level, seed=seed)
-        caution = no_law(pooled_sizes(task.seen), task.r) if law.shared else None
+        caution = no_law(sizes_of(task.seen), task.r) if law.shared else None
         if caution is not None and task.kind != "calibrated":
             raise NotIdentifiable(f"no law of the size to forecast by: {caution.text}")
         return drawn, law.name, [caution] if caution else []
-    base = np.log(task.whole.at.base_loss[0, :, 0]) if task.from_base else None
-    sizes = ladder(pooled_sizes(task.seen, base), task.r)
+    sizes = sizes_of(task.seen)
+    if task.from_base:
+        base = np.log(task.whole.at.base_loss[0, :, 0])
+        sizes = [replace(s, level=float(v)) for s, v in zip(sizes, base, strict=True)]
+    sizes = ladder(sizes, task.r)
     if sizes.caution is None:
         return automatic(task.seen, task.r, sizes, x, draws=draws, level=level, seed=seed), AUTO, []
     if task.kind == "blind":
@@ -337,7 +343,8 @@ def _draw(
             "  next: --anchor first:K, once it has a few evaluations"
         )
     text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
-    return sizes.draw(task.r, x, draws, seed), "last-value", [sizes.caution, Caution("baseline", text)]
+    told = "last-value" if task.kind == "anchored" else "own-curve"
+    return sizes.draw(task.r, x, draws, seed), told, [sizes.caution, Caution("baseline", text)]
 
 
 def _judge(task: _Task, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Verdict | None:
@@ -389,8 +396,8 @@ def _told(f: Forecast) -> str:
     lines += [f"{p.x:>12.4g}  {p.loss:>7.4f}  {p.low:.4f} to {p.high:.4f}" for p in shown]
     if f.held_out is not None:
         h = f.held_out
-        lines += ["", f"on the {h.points} rows that were not seen: MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, "
-                  f"{h.coverage:.0%} inside the interval"]  # fmt: skip
+        told = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
+        lines += ["", f"on the {h.points} rows that were not seen: {told}"]
     if not f.identified:
         lines.append("NOT IDENTIFIED: the ladder tells no law of the size")
     return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in f.warnings)])

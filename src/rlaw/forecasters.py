@@ -3,7 +3,7 @@
 A forecaster sees the points it is given and no others. Axes: R sizes, M asked points, S draws.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from rlaw.pooling import Pooled, Size, pool, sizes_of
 from rlaw.solver import Solution, solve
 
 AUTO = "auto"
+#: codes of cautions with which the ladder tells no law of the size
+NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
 LAW = "saturating"
 _LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
@@ -57,7 +59,8 @@ class Ladder:
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Drawn:
         """Draws of size r at (M,) axis values."""
         log_x = np.log(x)
-        return Drawn(self.pooled.expected(r, log_x), *self.pooled.draw(r, log_x, draws, seed))
+        true, measured, k = self.pooled.draw(r, log_x, draws, seed)
+        return Drawn(self.pooled.expected(r, log_x), true, measured, k)
 
 
 def ladder(sizes: list[Size], target: int | None = None) -> Ladder:
@@ -83,13 +86,13 @@ def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int,
         return sizes.draw(r, x, draws, seed)
     pooled = sizes.draw(r, x, draws - draws // 2, seed)
     law = by_law(laws.get(LAW), seen, r, x, draws=draws // 2, level=level, seed=seed)
-    both = [np.concatenate(pair) for pair in ((pooled.true, law.true), (pooled.measured, law.measured))]
+    true, measured = np.concatenate([pooled.true, law.true]), np.concatenate([pooled.measured, law.measured])
     k = None if pooled.k is None or law.k is None else np.concatenate([pooled.k, law.k])
-    return Drawn((pooled.middle + law.middle) / 2, *both, k)
+    return Drawn((pooled.middle + law.middle) / 2, true, measured, k)
 
 
 def no_law(sizes: list[Size], target: int | None = None) -> Caution | None:
-    """Why slopes cannot be told from sizes other than the target: too few, or slopes that do not rise; None when they can.
+    """Why slopes cannot be told from the sizes other than the target: too few, or not rising; None when they can.
 
     Raises:
         NotIdentifiable: no other size has three points.
@@ -97,13 +100,14 @@ def no_law(sizes: list[Size], target: int | None = None) -> Caution | None:
     told = [s for r, s in enumerate(sizes) if r != target and len(np.unique(s.log_x)) >= 3]
     if not told:
         raise NotIdentifiable(
-            "no size has three evaluations at different places of the axis\n  next: evaluate more often, or widen --window"
+            "no size has three evaluations at different places of the axis\n"
+            "  next: evaluate more often, or widen --window"
         )
     params = np.array([s.params for s in told])
     slopes = np.array([-np.polyfit(s.log_x - s.log_x.mean(), np.log(s.loss), 1)[0] for s in told])
     if len(np.unique(params)) < _LEAST_SIZES:
         text = f"{len(told)} size(s) with a curve of their own: no law of the size can be told; run at least three"
-        return Caution("few-sizes", text)
+        return Caution("too-few-sizes", text)
     rising = bool(np.all(np.diff(slopes[np.argsort(params, kind="stable")]) > 0))
     chance = rank_chance(params, slopes)
     if rising or chance <= _RANK_CHANCE:
@@ -161,7 +165,8 @@ def _refuse(law: Law, seen: Curves, r: int) -> None:
         )
     if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
         raise NotIdentifiable(
-            f"{law.name} needs the loss of every base at step 0\n  next: --anchor step0 on data that have it, or --law auto"
+            f"{law.name} needs the loss of every base at step 0\n"
+            "  next: --anchor step0 on data that have it, or --law auto"
         )
 
 
@@ -214,11 +219,3 @@ def at_once(
 def law_or_auto(name: str | Law) -> Law | None:
     """The law of that name; None for "auto"."""
     return None if name == AUTO else laws.get(name)
-
-
-def pooled_sizes(seen: Curves, level: np.ndarray | None = None) -> list[Size]:
-    """Sizes for pooling; (R,) `level` is the log loss from which each level is measured."""
-    sizes = sizes_of(seen)
-    if level is None:
-        return sizes
-    return [replace(s, level=float(v)) for s, v in zip(sizes, level, strict=True)]

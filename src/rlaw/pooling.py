@@ -1,11 +1,12 @@
 """Partial pooling: every curve of a ladder lends strength to the others, as far as they are alike.
 
-    log L(N, X) = a(N) - k(N) log X + w(log X) + noise
+    log L(N, X) = a(N) - k(N) log X + s(N) c(log X) + w(log X) + noise
 
-a and k belong to a size, and both are drawn about a law of the size: k about K s(N), where s saturates, K / (1 + N_0 / N),
-or grows as a power of N; a about a smooth curve in log N. w is a random walk in log X, by which a curve wanders off its
-straight line; the noise of a run is white noise plus a drift that lasts. A size with many points keeps its own line, one
-with few is drawn to the law, and one with none is the law's: calibrated, anchored and blind forecasts are one model.
+a and k belong to a size, and both are drawn about a law of the size: k about K s(N), where s saturates as
+1 / (1 + N_0 / N) or grows as a power of N; a about a smooth curve in log N. c and w are random walks in log X, by which
+curves wander off a straight line: c together, in proportion to what they learn, w each by itself. The noise of a run
+is white noise plus a drift that lasts. A size with many points keeps its own line, one with few is drawn to the law,
+and one with none is the law's: calibrated, anchored and blind forecasts are one model.
 
 How far sizes scatter about the law, how much curves wander and drift, and the law's shape are not known. They are not
 chosen but averaged over a grid, each weighed by its marginal likelihood: how well it predicts the measured points one
@@ -223,7 +224,7 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
         sizes: what is seen of each; at least one with three points.
         law: False when slopes are told by their own size alone, with a spread about zero.
     """
-    middle, edges = _middle(sizes), np.zeros(1)
+    middle = _middle(sizes)
     n = np.log([s.params for s in sizes])
     turns = middle[0] + middle[1] * n
     told = [p for p in map(_pilot, sizes) if p is not None]
@@ -239,14 +240,19 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
         d, s, w = grid[i]
         for level in _levels(n, prior, h, all(len(s.loss) > 1 for s in sizes)):
             likelihood, mean, root = _posterior(whitened[d], s, w, level, edges)
-            settings.append((likelihood[0], _Setting(d, s, w, level.shape[0], float(level.shared[0]), 0.0, mean[0], root[0])))
-    likelihood = np.array([e for e, _ in settings])
-    kept = _heaviest(likelihood[:, None], _MOST_SETTINGS)
-    weight = np.exp(likelihood - likelihood.max())
-    weight /= sum(weight[i] for i, _ in kept)
-    weighed = tuple(replace(settings[i][1], weight=float(weight[i])) for i, _ in kept)
+            shared, weight = float(level.shared[0]), float(likelihood[0])
+            settings.append(_Setting(d, s, w, level.shape[0], shared, weight, mean[0], root[0]))
+    weighed = _weighed(settings)
     unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
     return Pooled(tuple(sizes), middle, edges, weighed, whitened, unit)
+
+
+def _weighed(settings: list[_Setting]) -> tuple[_Setting, ...]:
+    """The settings that carry the weight, their log likelihoods turned into shares."""
+    likelihood = np.array([s.weight for s in settings])
+    kept = [settings[i] for i, _ in _heaviest(likelihood[:, None], _MOST_SETTINGS)]
+    total = np.logaddexp.reduce([s.weight for s in kept])
+    return tuple(replace(s, weight=float(np.exp(s.weight - total))) for s in kept)
 
 
 def _heaviest(evidence: np.ndarray, most: int) -> list[tuple[int, int]]:
@@ -259,7 +265,7 @@ def _heaviest(evidence: np.ndarray, most: int) -> list[tuple[int, int]]:
 
 
 def _middle(sizes: list[Size]) -> tuple[float, float]:
-    """Intercept and slope, in ln N, of the middle of the curves; short curves are left out where there are long ones."""
+    """Intercept and slope, in ln N, of the middle of the curves; short ones are left out where there are long ones."""
     longest = max(len(np.unique(s.log_x)) for s in sizes)
     long = [s for s in sizes if len(np.unique(s.log_x)) >= max(longest / 2, 1)]
     n = np.log([s.params for s in long])

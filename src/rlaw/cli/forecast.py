@@ -8,6 +8,8 @@ from rlaw.cli.data import Map, Where, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
+At = Annotated[list[float], Option("--at", metavar="X", help="place on the axis; may be repeated")]
+
 
 def forecast(
     data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
@@ -15,7 +17,7 @@ def forecast(
     anchor: Annotated[str, Option(metavar="none|step0|first:K", help="what of the target may be seen")] = "none",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     law: Annotated[str, Option(help="auto pools the ladder; or one of `rlaw laws`")] = "auto",
-    at: Annotated[list[float], Option(metavar="X", help="place on the axis; may be repeated")] = [],  # noqa: B006
+    at: At = (),
     where: Where = (),
     mapping: Map = (),
     window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 from rlaw import laws
 from rlaw.curves import Curves
 from rlaw.diagnostics import collapsed, copies, judge, rank_chance
+from rlaw.frame import load
 from rlaw.objectives import weights
+from rlaw.selection import curves_of as curves_of_frame
 from rlaw.solver import solve
 from rlaw.testing.laws import ladder
 
@@ -108,3 +111,36 @@ def test_only_the_second_of_two_equal_runs_is_a_copy():
     curves = curves_of({n: np.concatenate([a[n] for a in (first, second, third)]) for n in first})
     copied = copies(curves)
     assert (copied == (curves.run == 1)).all()
+
+
+def best_so_far(curves):
+    """The running minimum of every curve, as a log of the best checkpoint would tell it."""
+    best = np.where(curves.present, np.minimum.accumulate(curves.loss, axis=1), curves.loss)
+    return dataclasses.replace(curves, loss=best)
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.01])
+@pytest.mark.parametrize("law", ["saturating", "exponential", "constant"])
+def test_a_running_best_of_noisy_curves_is_told(law, noise):
+    noisy = ladder(laws.get(law), noise=noise)
+    assert "best-on-test" not in codes_of(noisy)
+    assert "best-on-test" in codes_of(best_so_far(noisy))
+
+
+@pytest.mark.parametrize("law", ["saturating", "sigmoid", "exponential", "constant"])
+def test_curves_without_noise_may_fall_all_the_way(law):
+    clean = ladder(laws.get(law), noise=0.0)
+    assert "best-on-test" not in codes_of(clean)
+    assert "best-on-test" not in codes_of(clean.where(np.arange(clean.loss.shape[1]) % 10 == 0).compact())
+
+
+def test_one_curve_that_rises_once_is_no_running_best():
+    curves = best_so_far(ladder(laws.get("saturating"), noise=0.01))
+    loss = curves.loss.copy()
+    loss[0, 20] = loss[0, 19] + 0.001
+    assert "best-on-test" not in codes_of(dataclasses.replace(curves, loss=loss))
+
+
+def test_the_real_curves_are_not_taken_for_a_running_best():
+    curves, _ = curves_of_frame(load("qwen2.5-math-base"), axis="data")
+    assert "best-on-test" not in codes_of(curves)

@@ -6,6 +6,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -21,6 +22,7 @@ NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
 
 _RANK_CHANCE = 0.05  # an order of the slopes that chance betters more often than this shows no rise
 _ROUNDING = 1e-12  # square of a loss difference that is none
+_NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far
 _COLLAPSE = 0.1  # a rise of the loss from its best by this much, ending above where it began
 
 
@@ -96,6 +98,7 @@ def judge(
         *_residuals(curves, fitted),
         *_baseline(law, curves, fitted),
         *_axis(curves),
+        *_best_so_far(curves, alone),
     ]
     return told
 
@@ -230,6 +233,8 @@ def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> list[Caution]:
     spread = float(np.sum(((curves.loss - mean) * here) ** 2))
     if law.name in ("constant", "last-value") or left < 0.9 * spread:
         return []
+    if spread <= _ROUNDING * here.sum():
+        return [Caution("worse-than-baseline", "the loss of every size is constant: there is nothing to explain")]
     text = f"{law.name} leaves {left / spread:.0%} of what a constant per size leaves: it explains next to nothing"
     return [Caution("worse-than-baseline", text)]
 
@@ -243,6 +248,46 @@ def _axis(curves: Curves) -> list[Caution]:
         return []
     text = f"the axis falls from one step to the next at {falling} points: check how compute was counted"
     return [Caution("non-monotone-compute", text)]
+
+
+def _best_so_far(curves: Curves, alone: Solution) -> list[Caution]:
+    """A loss that stands still but never rises, although it is noisy: a running best, not the value at the step.
+
+    The noise is that of fourth differences of the residuals from a line per size: neither a law nor a slow departure
+    from it shows in them. Honest noise lets a loss fall from one step to the next with the chance that the curve's own
+    fall thereabouts outdoes it; neighbouring differences are negatively correlated, so the product is on the safe side.
+    """
+    straight = PowerLaw().loss(alone.theta, alone.coefficients, curves.at)[0]
+    falls, rough, stood = [], [], 0
+    for r, i in _each_run(curves):
+        here = np.flatnonzero(curves.run[r] == i)
+        loss, line = curves.loss[r, here], straight[r, here]
+        change = np.diff(loss)
+        if np.any(change > 0):
+            return []
+        stood += int(np.sum(change == 0))
+        falls.append(_running_mean(-change))
+        rough.append(np.diff(loss - line, n=4))
+    fall = np.concatenate(falls)
+    spread = math.sqrt(float(np.mean(np.concatenate(rough) ** 2)) / 70) if any(map(len, rough)) else 0.0
+    if not stood or spread <= _ROUNDING:
+        return []
+    chance = math.exp(sum(math.log(max(NormalDist().cdf(f), 1e-300)) for f in fall / (spread * math.sqrt(2))))
+    if chance >= _NEVER_CHANCE:
+        return []
+    text = (
+        f"the loss never rises along any curve and stands still at {stood} points, which noise of its size would do "
+        f"with a chance of {chance:.0e}: it looks like a best so far; give the loss measured at each step"
+    )
+    return [Caution("best-on-test", text)]
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of each value and its neighbours, up to three on either side."""
+    near = np.ones(min(7, len(values)))
+    return (
+        np.convolve(values, near, "same") / np.convolve(np.ones(len(values)), near, "same") if len(values) else values
+    )
 
 
 def of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Caution]:

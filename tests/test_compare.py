@@ -56,6 +56,43 @@ def test_a_size_held_out_shapes_its_own_level_and_nothing_else(frame):
     assert shift == pytest.approx(0.1 * level, rel=0.05)
 
 
+def test_rolling_along_the_curves_asks_every_point_past_the_first_origin_once(frame):
+    told = rlaw.compare(frame, AMONG, rolling=True, axis="data", draws=50)
+    assert told.protocol.startswith("rolling origin: the first 8, 13, 20, 32 points of each curve")
+    assert told.best == "saturating"
+    assert [r.model for r in told.score("saturating").rungs] == list(frame.models)
+    assert {r.points for r in told.score("saturating").rungs} == {40 - 8}
+
+
+def test_rolling_is_the_cut_protocol_at_each_origin_up_to_the_next(frame):
+    rolled = rlaw.compare(frame, ("last-value",), rolling=True, axis="data", draws=20).score("last-value")
+    rows = frame.rows.filter(pl.col("model") == "72B").sort("step")["test_loss"].to_numpy()
+    errors = [
+        abs(rows[origin - 1] - rows[i])
+        for origin, until in ((8, 13), (13, 20), (20, 32), (32, 40))
+        for i in range(origin, until)
+    ]
+    assert rolled.rungs[-1].mae == pytest.approx(np.mean(errors))
+
+
+def test_points_yet_to_come_change_no_earlier_origin(frame):
+    bent = frame.rows.with_columns(
+        pl.when(pl.col("step") > 32).then(pl.col("test_loss") * 0.8).otherwise("test_loss").alias("test_loss")
+    )
+    whole, moved = (
+        rlaw.compare(f, ("saturating",), rolling=True, axis="data", draws=20).score("saturating")
+        for f in (frame, Frame.of(bent, "bent"))
+    )
+    for a, b in zip(whole.rungs, moved.rungs, strict=True):
+        late = frame.rows.filter((pl.col("model") == a.model) & (pl.col("step") > 32))["test_loss"].sum()
+        assert b.bias == pytest.approx(a.bias + 0.2 * late / 32)
+
+
+def test_curves_too_short_to_roll_along_are_refused(frame):
+    with pytest.raises(NotIdentifiable, match="too few to roll"):
+        rlaw.compare(frame, rolling=True, window=":9")
+
+
 def test_where_nothing_is_learned_the_verdict_is_that_no_law_holds():
     told = rlaw.compare(flat(noise=0.01), AMONG, cut=15, axis="data", draws=50)
     assert "no law holds here" in told.verdict
@@ -102,6 +139,8 @@ def test_a_protocol_is_cut_or_hold_out_and_there_must_be_something_to_ask(frame)
         rlaw.compare(frame)
     with pytest.raises(UsageError, match="either cut"):
         rlaw.compare(frame, cut=5, hold_out="largest")
+    with pytest.raises(UsageError, match="or rolling"):
+        rlaw.compare(frame, cut=5, rolling=True)
     with pytest.raises(NotIdentifiable, match="nothing to predict"):
         rlaw.compare(frame, cut=40)
     with pytest.raises(NotFound, match="'9B'"):

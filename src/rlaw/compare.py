@@ -2,6 +2,7 @@
 
     rlaw.compare(frame, cut=25, axis="data")              # the first 25 points of every curve -> the rest
     rlaw.compare(frame, hold_out="largest", axis="data")  # the other sizes -> the largest, its first points seen
+    rlaw.compare(frame, rolling=True, axis="data")        # ever longer beginnings of every curve -> what comes next
 
 Laws see the training points only, intervals included. Axes: S draws, R rungs, M points of a rung.
 """
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 _FAINT = 1e-6  # weight of a held-out size: its first points set its own level and nothing else
 _LEAST_ASKED = 3  # held-out points that make a score
+_ORIGINS = (
+    4  # of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
+)
+_FROM, _TO = 0.2, 0.8
+_LEAST_ROLLED = 10  # steps of a curve that the first origin leaves two of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,7 @@ def compare(
     axis: str = "data",
     cut: int | None = None,
     hold_out: str | float | None = None,
+    rolling: bool = False,
     anchor: int = 10,
     window: Window = "1:",
     space: Space = "loss",
@@ -153,6 +160,8 @@ def compare(
         cut: the first `cut` steps of every curve are seen, the rest is asked (the paper's intra-model protocol).
         hold_out: instead of `cut`, a size, "largest" or "each": all other sizes are seen and its first `anchor` steps,
             which set its level (and slope, for a law per size), the rest of it is asked.
+        rolling: instead of both, four origins evenly spaced in log step, from a fifth to four fifths of the steps; each
+            curve is seen up to each in turn and asked up to the next, after the last to its end.
         anchor: steps of a held-out size that are seen.
         window, space: as in `rlaw.fit`; every size has the same weight.
         draws: bootstrap draws of each fit.
@@ -160,18 +169,24 @@ def compare(
         seed: of the random numbers.
 
     Raises:
-        UsageError: neither or both of `cut` and `hold_out`.
-        NotIdentifiable: no curve has points past the cut, or no law can be fitted.
+        UsageError: not exactly one of `cut`, `hold_out` and `rolling`.
+        NotIdentifiable: no curve has points past the cut, curves too short to roll along, or no law can be fitted.
     """
-    if (cut is None) == (hold_out is None):
-        raise UsageError("compare takes either cut (first K steps -> rest) or hold_out (other sizes -> this one)")
+    if (cut is not None) + (hold_out is not None) + rolling != 1:
+        raise UsageError(
+            "compare takes either cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each "
+            "origin -> the next)"
+        )
     curves = sound(*curves_of(frame, axis=axis, window=window)).curves
     if not curves.models:
         raise NotIdentifiable(
             f"no run can be judged: all of them broke down\n  where: {frame.source}\n"
             "  next: look at the curves; a loss that ends above where it began follows no law"
         )
-    splits, protocol = _by_cut(curves, cut) if cut is not None else _by_size(curves, hold_out, anchor)
+    if rolling:
+        splits, protocol = _by_origins(curves)
+    else:
+        splits, protocol = _by_cut(curves, cut) if cut is not None else _by_size(curves, hold_out, anchor)
     wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
     wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]
     scores, skipped = [], {}
@@ -189,12 +204,36 @@ def _by_cut(curves: Curves, cut: int) -> tuple[list[_Split], str]:
     early = first_steps(curves, cut)
     asked = curves.present & ~early
     if cut < 2 or not asked.any():
-        longest = max(len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True))
+        longest = _longest(curves)
         raise NotIdentifiable(
             f"nothing to predict after the first {cut} steps: the longest curve has {longest}\n"
             f"  next: a cut from 2 to {longest - _LEAST_ASKED}"
         )
     return [_Split(curves, curves.where(early), asked, None)], f"the first {cut} points of each curve -> the rest of it"
+
+
+def _by_origins(curves: Curves) -> tuple[list[_Split], str]:
+    longest = _longest(curves)
+    if longest < _LEAST_ROLLED:
+        raise NotIdentifiable(
+            f"the longest curve has {longest} steps, too few to roll along it\n"
+            f"  next: evaluate at least {_LEAST_ROLLED} steps, or judge with --hold-out each"
+        )
+    origins = [round(n) for n in np.geomspace(_FROM * longest, _TO * longest, _ORIGINS)]
+    splits = []
+    for origin, until in zip(origins, [*origins[1:], longest], strict=True):
+        early = first_steps(curves, origin)
+        splits.append(_Split(curves, curves.where(early), first_steps(curves, until) & ~early, None))
+    told = ", ".join(str(n) for n in origins)
+    return (
+        splits,
+        f"rolling origin: the first {told} points of each curve in turn -> its points up to the next of these",
+    )
+
+
+def _longest(curves: Curves) -> int:
+    """Steps of the longest curve."""
+    return max(len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True))
 
 
 def _by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[list[_Split], str]:
@@ -221,17 +260,25 @@ def first_steps(curves: Curves, count: int) -> np.ndarray:
 
 
 def _score(law: Law | None, splits: list[_Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
-    rungs, log_scores = [], []
+    whole = splits[0].whole  # splits ask different points of the same curves
+    asked, predicted, drawn = (
+        np.zeros_like(whole.present),
+        np.zeros(whole.loss.shape),
+        np.zeros((draws, *whole.loss.shape)),
+    )
     for split in splits:
         if law is None:
-            predicted, drawn = at_once(split.seen, split.whole, split.asked, draws=draws, level=level, seed=seed)
+            middle, many = at_once(split.seen, split.whole, split.asked, draws=draws, level=level, seed=seed)
         else:
-            predicted, drawn = _predict(law, split, space, draws=draws, level=level, seed=seed)
-        for r in np.flatnonzero(split.asked.any(axis=1)).tolist():
-            here = split.asked[r]
-            rung, log_score = _judge(split.whole, r, here, predicted[r, here], drawn[:, r, here], level)
-            rungs.append(rung)
-            log_scores.append(log_score)
+            middle, many = _predict(law, split, space, draws=draws, level=level, seed=seed)
+        asked[split.asked], predicted[split.asked] = True, middle[split.asked]
+        drawn[:, split.asked] = many[:, split.asked]
+    rungs, log_scores = [], []
+    for r in np.flatnonzero(asked.any(axis=1)).tolist():
+        here = asked[r]
+        rung, log_score = _judge(whole, r, here, predicted[r, here], drawn[:, r, here], level)
+        rungs.append(rung)
+        log_scores.append(log_score)
     return LawScore(
         law=law.name if law else AUTO,
         mae=float(np.mean([r.mae for r in rungs])),

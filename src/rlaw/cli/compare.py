@@ -14,6 +14,7 @@ def compare(
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     cut: Annotated[int | None, Option(min=2, metavar="K", help="see the first K points of every curve")] = None,
     hold_out: Annotated[str | None, Option(metavar="largest|each|SIZE", help="see the other sizes")] = None,
+    rolling: Annotated[bool, Option("--rolling", help="see ever longer beginnings of every curve")] = False,
     anchor: Annotated[int, Option(min=1, metavar="K", help="points seen of a held-out size")] = 10,
     laws: Annotated[str | None, Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")] = None,
     where: Where = (),
@@ -25,7 +26,7 @@ def compare(
     strict: Annotated[bool, Option("--strict", help="exit 4 when no law beats the baselines")] = False,
     json: Json = False,
 ) -> None:
-    """Judge laws by points they have not seen: the rest of each curve, or a size left out.
+    """Judge laws by points they have not seen: the rest of each curve, what comes next along it, or a size left out.
 
     Example: rlaw compare qwen2.5-math-base --cut 25 --axis data
     """
@@ -33,11 +34,11 @@ def compare(
 
     frame = read(data, where, mapping)
     names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]
-    if cut is None and hold_out is None:
+    if cut is None and hold_out is None and not rolling:
         hold_out = "each"
     result = rlaw.compare(
-        frame, names, axis=axis, cut=cut, hold_out=hold_out, anchor=anchor, window=window, draws=draws, level=level,
-        seed=seed,
+        frame, names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor, window=window, draws=draws,
+        level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and result.verdict.startswith("no law"):

@@ -21,6 +21,7 @@ from rlaw.frame import AXES, SINGLE, Axis, Frame, load
 from rlaw.noise import Noise, noise_of
 from rlaw.records import RunStarted, Step
 from rlaw.selection import window_of
+from rlaw.sensitivity import Sensitivity, sensitivity
 from rlaw.store import Store
 from rlaw.study import FitChoice
 
@@ -120,6 +121,11 @@ class Evidence:
     def noise(self) -> Noise:
         """How far apart two measurements of the same thing are."""
         return noise_of(self.main)
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity | None:
+        """How far the ladder law's parameters move without a size or with another window; None without such a law."""
+        return sensitivity(self.law, self.main) if self.law is not None and self.law.law.shared else None
 
     @cached_property
     def mean_curves(self) -> pl.DataFrame:

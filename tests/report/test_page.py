@@ -167,10 +167,14 @@ def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
 @pytest.mark.parametrize(
     ("params", "steps", "missing"),
     [
-        (PARAMS[:1], (0, 1, 2, 3, 4, 6, 8, 12, 16), {"equal-compute", "final-loss", "arms"}),
-        (PARAMS[:2], (0, 1, 2, 3, 4, 6, 8, 12, 16), {"arms"}),
+        (PARAMS[:1], (0, 1, 2, 3, 4, 6, 8, 12, 16), {"ridge", "equal-compute", "final-loss", "arms"}),
+        (PARAMS[:2], (0, 1, 2, 3, 4, 6, 8, 12, 16), {"ridge", "arms"}),
         (PARAMS, (0, 1, 2), {"efficiency", "equal-compute", "arms"}),
-        (PARAMS[:2], (0,), {"loss-compute", "loss-data", "efficiency", "equal-compute", "residuals", "arms"}),
+        (
+            PARAMS[:2],
+            (0,),
+            {"loss-compute", "loss-data", "efficiency", "ridge", "equal-compute", "residuals", "arms"},
+        ),
     ],
 )
 def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, missing):

@@ -24,6 +24,9 @@ def fit(
     draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
     seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
+    sensitivity: Annotated[
+        bool, Option("--sensitivity", help="fit again without each size, and with other windows")
+    ] = False,
     strict: Annotated[bool, Option("--strict", help="exit 4 when the law is not identified")] = False,
     json: Json = False,
 ) -> None:
@@ -38,6 +41,12 @@ def fit(
         law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
         intervals=intervals, draws=draws, level=level, seed=seed,
     )  # fmt: skip
-    show(result.to_json(), str(result), as_json=json)
+    document, text = result.to_json(), str(result)
+    if sensitivity:
+        from rlaw.sensitivity import sensitivity as refits
+
+        moved = refits(result, frame)
+        document, text = document | {"sensitivity": moved.to_json()}, f"{text}\n\n{moved}"
+    show(document, text, as_json=json)
     if strict and not result.identified:
         raise NotIdentifiable(f"{law} is not identified by {frame.source} (--strict)")

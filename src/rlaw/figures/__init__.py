@@ -2,7 +2,7 @@
 
 from rlaw.errors import RlawError
 from rlaw.evidence import Evidence
-from rlaw.figures import arms, efficiency, equal_compute, final_loss, loss_curves, residuals, step_curves
+from rlaw.figures import arms, efficiency, equal_compute, final_loss, loss_curves, residuals, ridge, step_curves
 from rlaw.figures.base import Draw, Figure, style
 
 __all__ = ["FIGURES", "Draw", "Figure", "draw_all", "style"]
@@ -12,6 +12,7 @@ FIGURES: dict[str, Draw] = {
     "loss-compute": loss_curves.against_compute,
     "loss-data": loss_curves.against_data,
     "efficiency": efficiency.draw,
+    "ridge": ridge.draw,
     "equal-compute": equal_compute.draw,
     "final-loss": final_loss.draw,
     "steps": step_curves.draw,

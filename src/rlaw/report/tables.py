@@ -14,6 +14,7 @@ from rlaw.laws import BASELINES
 from rlaw.ranking import Place
 from rlaw.report import told
 from rlaw.report.cost import Cost
+from rlaw.sensitivity import Refit, Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Table:
 def all_tables(seen: Evidence, cost: Cost) -> dict[str, Table]:
     """The tables that have rows, by name."""
     tables = (
-        *(tell(seen) for tell in (ladder, parameters, sizes, equal_compute, laws, beyond)),
+        *(tell(seen) for tell in (ladder, parameters, sizes, without_sizes, windows, equal_compute, laws, beyond)),
         runs(cost),
         phases(cost),
     )
@@ -63,7 +64,7 @@ def parameters(seen: Evidence) -> Table | None:
             f"{fit.r2_pooled:.4f}",
             f"{min(rung.r2 for rung in fit.rungs):.3f}",
             f"{fit.rmse:.4f}",
-            "yes" if fit.identified else "no",
+            _yes(fit.identified),
         )
         for axis, fit in seen.fits.items()
     ]
@@ -105,6 +106,40 @@ def _rung_of(fit: Fit | None, model: str) -> tuple[str, str, str, str] | None:
         return None
     values = [told.interval(rung.values[name]) if name in rung.values else "" for name in ("k", "E")]
     return values[0], values[1], f"{rung.r2:.3f}", f"{rung.rmse:.4f}"
+
+
+def without_sizes(seen: Evidence) -> Table | None:
+    """The ladder law fitted without each size in turn."""
+    told_moves = seen.sensitivity
+    if told_moves is None:
+        return None
+    caption = "The ladder law fitted without each size in turn: what rests on one size moves far without it."
+    return _moves("without-sizes", caption, "without", told_moves, told_moves.sizes)
+
+
+def windows(seen: Evidence) -> Table | None:
+    """The ladder law fitted with other windows."""
+    told_moves = seen.sensitivity
+    if told_moves is None:
+        return None
+    caption = (
+        f"The ladder law fitted with other windows of steps than its own, {told_moves.window}. A window that spans "
+        "less of the axis moves more by noise alone."
+    )
+    return _moves("windows", caption, "window", told_moves, told_moves.windows)
+
+
+def _moves(name: str, caption: str, first: str, moves: Sensitivity, refits: tuple[Refit, ...]) -> Table:
+    unit = f"k is that of {moves.largest}. In brackets: how far a number moved; 1 is the end of the fit's interval."
+    rows = tuple(
+        (r.change, *(moves.cell(n, r) for n in moves.values), r.refused.partition("\n")[0] or _yes(r.identified))
+        for r in refits
+    )
+    return Table(name, f"{caption} {unit}", (first, *moves.values, "identified"), rows)
+
+
+def _yes(held: bool) -> str:
+    return "yes" if held else "no"
 
 
 def equal_compute(seen: Evidence) -> Table | None:

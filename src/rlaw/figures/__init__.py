@@ -2,7 +2,17 @@
 
 from rlaw.errors import RlawError
 from rlaw.evidence import Evidence
-from rlaw.figures import arms, efficiency, equal_compute, final_loss, loss_curves, residuals, ridge, step_curves
+from rlaw.figures import (
+    arms,
+    efficiency,
+    equal_compute,
+    final_loss,
+    forecasts,
+    loss_curves,
+    residuals,
+    ridge,
+    step_curves,
+)
 from rlaw.figures.base import Draw, Figure, style
 
 __all__ = ["FIGURES", "Draw", "Figure", "draw_all", "style"]
@@ -13,6 +23,7 @@ FIGURES: dict[str, Draw] = {
     "loss-data": loss_curves.against_data,
     "efficiency": efficiency.draw,
     "ridge": ridge.draw,
+    "forecasts": forecasts.draw,
     "equal-compute": equal_compute.draw,
     "final-loss": final_loss.draw,
     "steps": step_curves.draw,

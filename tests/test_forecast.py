@@ -35,7 +35,9 @@ def law_free():
     slope = np.repeat([0.12, 0.10, 0.08, 0.06, 0.04], 40)
     loss = 0.9 * step**-slope + 0.005 * rng.standard_normal(200)
     params = np.repeat([1e9, 2e9, 4e9, 8e9, 16e9], 40)
-    return Frame.of(pl.DataFrame({"params": params, "step": step, "data_size": step * 512.0, "test_loss": loss}), "free")
+    return Frame.of(
+        pl.DataFrame({"params": params, "step": step, "data_size": step * 512.0, "test_loss": loss}), "free"
+    )
 
 
 def test_the_first_ten_points_of_the_largest_size_forecast_the_rest_of_it(qwen):

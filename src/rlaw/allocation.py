@@ -321,7 +321,7 @@ def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[
     if "gpu" in spent.given:
         text = (
             f"hours became FLOPs at {spent.given['mfu']:.0%} of the peak, and the data count compute "
-            f"{frame.accounting}: set --mfu to what your own runs measure, counted FLOPs over peak times all of the time"
+            f"{frame.accounting}: set --mfu to what your own runs measure, counted FLOPs over peak times time"
         )
         told.append(Caution("assumed-mfu", text))
     return told

@@ -34,6 +34,7 @@ _NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for e
 _DRIFT = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share of the variance that lasts, memory
 _BEND = (0.02, 0.07, 0.2)  # of the level in log N
 _OWN = (0.01, 0.04, 0.12)  # scatter of a size's level about the curve
+_FREE = 10.0  # scatter of levels that owe nothing to a law
 _SHARED = (0.0, 0.1, 0.25, 0.5)  # wander of the walk that sizes share, at the largest, in units of the ladder's k
 _STRETCH = 0.5  # of the shared walk, e-folds
 _MOST_SETTINGS = 200
@@ -233,12 +234,14 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
     kinds = _DRIFT if max(len(s.loss) for s in sizes) > 5 else _DRIFT[:1]
     whitened = tuple(tuple(_whiten(s, t, edges, d) for s, t in zip(sizes, turns, strict=True)) for d in kinds)
     grid = [(d, s * noise_scale, w * k_scale) for d, s, w in product(range(len(kinds)), _NOISE, _WANDER)]
-    prior = _prior(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, law=law)
+    usual = (_BEND[1], _OWN[1]) if law else (0.0, _FREE)
+    prior = _prior(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, usual, law=law)
+    lacking = law and any(len(s.loss) < 2 for s in sizes)
     evidence = np.stack([_posterior(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
     settings = []
     for i, h in _heaviest(evidence, _MOST_SETTINGS):
         d, s, w = grid[i]
-        for level in _levels(n, prior, h, all(len(s.loss) > 1 for s in sizes)):
+        for level in _levels(n, prior, h, list(product(_BEND, _OWN)) if lacking else [usual]):
             likelihood, mean, root = _posterior(whitened[d], s, w, level, edges)
             shared, weight = float(level.shared[0]), float(likelihood[0])
             settings.append(_Setting(d, s, w, level.shape[0], shared, weight, mean[0], root[0]))
@@ -299,19 +302,19 @@ def _pilot(size: Size) -> tuple[float, float] | None:
     return -float(np.polyfit(z, y, 1)[0]), float(np.sqrt(np.sum(left**2) / max(len(z) - degree - 1, 1)))
 
 
-def _prior(n: np.ndarray, measured: np.ndarray, k_scale: float, *, law: bool) -> _Prior:
-    """Every law of the size, scatter about it and shared walk, at the middle of what levels may do."""
+def _prior(n: np.ndarray, measured: np.ndarray, k_scale: float, level: tuple[float, float], *, law: bool) -> _Prior:
+    """Every law of the size, scatter about it and shared walk, for one bend and scatter of the levels."""
     largest = np.exp(n[measured].max())
     shapes = _shapes(np.exp(n), largest) if law else [np.zeros(len(n))]
     rows = list(product(shapes, _SCATTER if law else (1.0,), _SHARED if law else (0.0,)))
-    roots = np.stack([_root(n, k_scale, shape, scatter, _BEND[1], _OWN[1]) for shape, scatter, _ in rows])
+    roots = np.stack([_root(n, k_scale, shape, scatter, *level) for shape, scatter, _ in rows])
     return _Prior(np.stack([s for s, _, _ in rows]), roots, np.array([(v * k_scale) ** 2 for _, _, v in rows]))
 
 
-def _levels(n: np.ndarray, prior: _Prior, h: int, told_by_points: bool) -> list[_Prior]:
-    """One row of a prior, for everything levels may do; as it is where every size tells its own level."""
+def _levels(n: np.ndarray, prior: _Prior, h: int, may: list[tuple[float, float]]) -> list[_Prior]:
+    """One row of a prior, for everything that levels may do: bends in ln N, and scatter about them."""
     told = []
-    for bend, own in product(_BEND, _OWN) if not told_by_points else ((_BEND[1], _OWN[1]),):
+    for bend, own in may:
         C = prior.root[h] @ prior.root[h].T
         C[::2, ::2] = _level(n, bend, own)
         told.append(_Prior(prior.shape[h : h + 1], np.linalg.cholesky(C)[None], prior.shared[h : h + 1]))

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 import rlaw
+from rlaw.cli import main
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.frame import Frame
 from rlaw.testing.studies import Truth, study
@@ -86,6 +87,15 @@ def test_points_yet_to_come_change_no_earlier_origin(frame):
     for a, b in zip(whole.rungs, moved.rungs, strict=True):
         late = frame.rows.filter((pl.col("model") == a.model) & (pl.col("step") > 32))["test_loss"].sum()
         assert b.bias == pytest.approx(a.bias + 0.2 * late / 32)
+
+
+def test_the_command_rolls_and_tells_its_protocol(capsys):
+    command = ["compare", "qwen2.5-math-base", "--axis", "data", "--rolling", "--laws", "power", "--draws", "20"]
+    assert main([*command, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["protocol"].startswith("rolling origin: the first 21, 33, 53, 84 points")
+    assert {len(law["rungs"]) for law in document["laws"]} == {7}
+    assert main([*command, "--cut", "25"]) == 2
 
 
 def test_curves_too_short_to_roll_along_are_refused(frame):

@@ -170,9 +170,10 @@ def _windows(whole: Fit, frame: "Frame") -> list[str]:
 def _refit(
     whole: Fit, values: dict[str, Interval], frame: "Frame", change: str, window: str, without: str | None = None
 ) -> Refit:
-    how = {name: whole.settings[name] for name in ("space", "noise", "items", "level")}
+    how: dict[str, Any] = {name: whole.settings[name] for name in ("space", "noise", "items", "level")}
+    how["axis"] = whole.axis
     try:
-        again = fit(whole.law, frame, axis=whole.axis, window=window, intervals="none", hold_out=without, **how)
+        again = fit(whole.law, frame, window=window, intervals="none", hold_out=without, **how)
     except NotIdentifiable as error:
         return Refit(change, {}, identified=False, refused=str(error))
     found = {name: value.value for name, value in again.parameters.items()}

@@ -17,8 +17,8 @@ def compare(
     rolling: Annotated[bool, Option("--rolling", help="see ever longer beginnings of every curve")] = False,
     anchor: Annotated[int, Option(min=1, metavar="K", help="points seen of a held-out size")] = 10,
     laws: Annotated[str | None, Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")] = None,
-    where: Where = (),
-    mapping: Map = (),
+    where: Where = [],  # noqa: B006 - the command line makes a new list
+    mapping: Map = [],  # noqa: B006
     window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
     draws: Annotated[int, Option(min=20, help="draws of each law")] = 200,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,

@@ -27,8 +27,8 @@ def draw(seen: Evidence) -> Figure:
     if fit is None or fit.drawn is None or not {"K_max", "N_0"} <= set(fit.parameters):
         raise DataError("no law with K_max and N_0 was fitted with draws")
     inside = _inside(fit, fit.drawn.solution)
-    if len(inside) < _LEAST_DRAWS:
-        raise DataError(f"{len(inside)} of {len(fit.drawn)} draws of K_max and N_0 are within their bounds: no ridge")
+    if len(inside) < max(_LEAST_DRAWS, len(fit.drawn) / 2):
+        raise DataError(f"{len(inside)} of {len(fit.drawn)} draws of K_max and N_0 are within their bounds: too few")
     canvas = new_canvas(WIDTH_INCHES, 3.7)
     axes = canvas.subplots()
     size_axis(axes, [float(v) for v in inside[:, 0]])
@@ -92,8 +92,11 @@ def _without_sizes(axes: Any, seen: Evidence) -> None:
 
 def _caption(fit: Fit, shown: int, total: int) -> str:
     lost = f" {total - shown} of {total} draws are at a bound of the search and not shown." if shown < total else ""
+    open_end = (
+        "" if fit.identified else " The data do not tell K_max and N_0: the region is only where draws found an end."
+    )
     n0, k_max = units.count(fit.parameters["N_0"].value), fit.parameters["K_max"].value
     return (
         f"Cross: the fit, N_0 {n0} and K_max {k_max:.3g}. Points: its bootstrap draws; region: the densest "
-        f"{fit.level:.0%} of them.{lost} Markers: the fit without one size. {captions.how_fitted(fit)}"
+        f"{fit.level:.0%} of those shown.{lost}{open_end} Markers: the fit without one size. {captions.how_fitted(fit)}"
     )

@@ -180,6 +180,7 @@ def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
 def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, missing):
     seen = gather(table(power_law(saturating), params=params, steps=steps, seeds=1), draws=50)
     figures, left_out = draw_all(seen)
+    missing = missing | {"forecasts", "frontier"}  # three sizes with a law over compute are the least for either
     assert set(left_out) == missing
     assert all(left_out.values())
     page = Page(render(seen, Cost(), figures, judge_all(seen), left_out, draws=50, seed=0))

@@ -122,9 +122,12 @@ def _caption(seen: Evidence, choice: Allocation) -> str:
         if not np.isfinite(c.compute_flops.value)
     )
     rest = f" Not drawn: {ahead}." if ahead else ""
-    return (
-        "Left: fitted losses; diamonds: from there on the larger of two neighbours has the lower loss (hollow: beyond "
-        f"what was run), bars: {seen.choice.level:.0%} intervals, by the pooled ladder of `rlaw allocate`.{rest} "
-        "Right: compute at which the fitted loss reaches a level; star: the size that takes least; hollow: beyond what that size was run for, at "
-        f"most {_REACH:g} times."
+    left = (
+        "Left: fitted losses; diamonds: from there on the larger of two neighbours has the lower loss (hollow: beyond what "
+        f"was run), bars: {seen.choice.level:.0%} intervals, by the pooled ladder of `rlaw allocate`.{rest}"
     )
+    right = (
+        "Right: compute at which the fitted loss reaches a level; star: the size that takes least; hollow: beyond what "
+        f"that size was run for, at most {_REACH:g} times."
+    )
+    return f"{left} {right}"

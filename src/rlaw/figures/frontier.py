@@ -123,8 +123,8 @@ def _caption(seen: Evidence, choice: Allocation) -> str:
     )
     rest = f" Not drawn: {ahead}." if ahead else ""
     left = (
-        "Left: fitted losses; diamonds: from there on the larger of two neighbours has the lower loss (hollow: beyond what "
-        f"was run), bars: {seen.choice.level:.0%} intervals, by the pooled ladder of `rlaw allocate`.{rest}"
+        "Left: fitted losses; diamonds: from there on the larger of two neighbours has the lower loss (hollow: beyond "
+        f"what was run), bars: {seen.choice.level:.0%} intervals, by the pooled ladder of `rlaw allocate`.{rest}"
     )
     right = (
         "Right: compute at which the fitted loss reaches a level; star: the size that takes least; hollow: beyond what "

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.allocation import Allocation, allocate
+from rlaw.allocation import Allocation, Crossover, allocate
 from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures.base import Figure, new_canvas
@@ -31,13 +31,14 @@ def draw(seen: Evidence) -> Figure:
     choice = allocate(seen.main, compute=most, window=seen.choice.window, draws=_DRAWS, level=seen.choice.level)
     _crossovers(left, seen, fit, choice)
     _iso_loss(right, seen, fit)
-    return Figure("frontier", "Crossovers, and the compute of a loss", _caption(seen, choice), _BEWARE, canvas)
+    return Figure("frontier", "Crossovers, and the compute of a loss", _caption(seen, fit, choice), _BEWARE, canvas)
 
 
 def _crossovers(axes: Any, seen: Evidence, fit: Fit, choice: Allocation) -> None:
     used = fit.curves.at.x[0][fit.curves.present]
     loss = fit.curves.loss[fit.curves.present]
-    loss_axis(axes, loss.min(), loss.max())
+    lowest = [float(fit.predict(c.larger, [c.compute_flops.value])[0]) for c in choice.crossovers if _is_near(c, fit)]
+    loss_axis(axes, min(loss.min(), *lowest, 1.0), loss.max())
     log_axis(axes, used.min() / 1.3, used.max() * _REACH, axis_title(seen, "compute"))
     axes.set_title("who leads")
     how = looks(seen)
@@ -46,9 +47,9 @@ def _crossovers(axes: Any, seen: Evidence, fit: Fit, choice: Allocation) -> None
         x = np.geomspace(own.min(), own.max(), 60)
         axes.plot(x, fit.predict(model, x), color=how[model].color, linewidth=1.1)
     for crossing in choice.crossovers:
-        at = crossing.compute_flops
-        if crossing.larger not in fit.curves.models or not np.isfinite(at.value):
+        if not _is_near(crossing, fit):
             continue
+        at = crossing.compute_flops
         level = float(fit.predict(crossing.larger, [at.value])[0])
         color = how[crossing.larger].color
         ends = max(at.low, used.min()), min(at.high, used.max() * _REACH)
@@ -60,6 +61,11 @@ def _crossovers(axes: Any, seen: Evidence, fit: Fit, choice: Allocation) -> None
             how[crossing.larger].name, (at.value, level), xytext=(4, 4), textcoords="offset points", fontsize=7.5,
             color=color, parse_math=False,
         )  # fmt: skip
+
+
+def _is_near(crossing: Crossover, fit: Fit) -> bool:
+    """Whether the larger size overtakes within the data, or up to `_REACH` times beyond what it was run for."""
+    return 0 < crossing.compute_flops.value <= _REACH * _run_to(fit, crossing.larger)
 
 
 def _run_to(fit: Fit, model: str) -> float:
@@ -115,11 +121,11 @@ def _needed(fit: Fit, level: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array(needed), np.array(measured)
 
 
-def _caption(seen: Evidence, choice: Allocation) -> str:
+def _caption(seen: Evidence, fit: Fit, choice: Allocation) -> str:
     ahead = "; ".join(
         f"{c.larger} over {c.smaller} {c.told.removeprefix('the larger size is ahead ')}"
         for c in choice.crossovers
-        if not np.isfinite(c.compute_flops.value)
+        if not _is_near(c, fit)
     )
     rest = f" Not drawn: {ahead}." if ahead else ""
     left = (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rlaw.frame import Frame, load
     from rlaw.plan import Plan, Run, plan
     from rlaw.runner import run
+    from rlaw.sensitivity import sensitivity
     from rlaw.store import Store
     from rlaw.study import Study
 
@@ -39,9 +40,27 @@ _HOMES = {
     "load": "frame",
     "plan": "plan",
     "run": "runner",
+    "sensitivity": "sensitivity",
 }
 __version__ = metadata.version("rlaw")
-__all__ = ["Allocation", "Fit", "Forecast", "Frame", "Plan", "Run", "Store", "Study", "allocate", "compare", "fit", "forecast", "load", "plan", "run"]
+__all__ = [
+    "Allocation",
+    "Fit",
+    "Forecast",
+    "Frame",
+    "Plan",
+    "Run",
+    "Store",
+    "Study",
+    "allocate",
+    "compare",
+    "fit",
+    "forecast",
+    "load",
+    "plan",
+    "run",
+    "sensitivity",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,8 +20,8 @@ def allocate(
     mfu: Annotated[float, Option(help="counted FLOPs over the peak times the time")] = DEFAULT_MFU,
     usd_per_gpu_hour: Annotated[float, Option(help="price of an hour of --gpu")] = DEFAULT_USD_PER_GPU_HOUR,
     target_loss: Annotated[float | None, Option(metavar="L", help="tell how many doublings reach it")] = None,
-    where: Where = (),
-    mapping: Map = (),
+    where: Where = [],  # noqa: B006 - the command line makes a new list
+    mapping: Map = [],  # noqa: B006
     window: Annotated[str, Option(metavar="FIRST:LAST", help="steps of the fit, inclusive")] = "1:",
     draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,

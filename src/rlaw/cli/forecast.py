@@ -17,9 +17,9 @@ def forecast(
     anchor: Annotated[str, Option(metavar="none|step0|first:K", help="what of the target may be seen")] = "none",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     law: Annotated[str, Option(help="auto pools the ladder; or one of `rlaw laws`")] = "auto",
-    at: At = (),
-    where: Where = (),
-    mapping: Map = (),
+    at: At = [],  # noqa: B006
+    where: Where = [],  # noqa: B006 - the command line makes a new list
+    mapping: Map = [],  # noqa: B006
     window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
     draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,

@@ -26,9 +26,9 @@ import numpy as np
 from rlaw.curves import Curves
 from rlaw.intervals.bootstrap import binomial_unit
 
-_SATURATING = 8  # values of N_0 between the two limits of the saturating law
+_SATURATING = 20  # values of N_0 between the two limits of the saturating law
 _POWERS = (0.25, 0.5)
-_SCATTER = (0.03, 0.08, 0.2, 0.5)  # of a size's k about the law, in units of the ladder's k
+_SCATTER = (0.12, 0.25, 0.5)  # of a size's k about the law, in units of the ladder's k
 _WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
 _NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for each size
 _DRIFT = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share of the variance that lasts, memory
@@ -38,6 +38,7 @@ _FREE = 10.0  # scatter of levels that owe nothing to a law
 _SHARED = (0.0, 0.1, 0.25, 0.5)  # wander of the walk that sizes share, at the largest, in units of the ladder's k
 _STRETCH = 0.5  # of the shared walk, e-folds
 _MOST_SETTINGS = 200
+_SLOPE_POINTS = 9
 _MOST_POINTS = 200  # of a run; more are averaged in groups
 _SMALLEST = 1e-5
 
@@ -140,7 +141,8 @@ class Pooled:
     Attributes:
         sizes: what was seen, smallest first.
         middle: intercept and slope, in ln N, of the ln X about which the lines turn: the middle of the curves.
-        edges: ends of the stretches of the shared walk, ln X from the middle.
+        edges: ends of the stretches of the shared walk, ln X from the middle; one of them is 0.
+        span: ends of what was seen of any size, ln X from the middle.
         settings: the settings of the grid that carry the weight.
         typical_unit: root mean square of √(L (1 - L)) over the points, to which the noise refers.
     """
@@ -148,6 +150,7 @@ class Pooled:
     sizes: tuple[Size, ...]
     middle: tuple[float, float]
     edges: np.ndarray
+    span: tuple[float, float]
     settings: tuple[_Setting, ...]
     whitened: tuple[tuple[_Whitened, ...], ...]
     typical_unit: float
@@ -155,9 +158,13 @@ class Pooled:
     def draw(self, r: int, log_x: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draws of one size: (S, M) true loss, (S, M) loss as a run would measure it, (S,) k.
 
+        k is the slope of the straight line through the size's curve, walks included, over the axis of the ladder.
         With the same seed, draw s of one size and draw s of another share everything that the ladder shares.
         """
         rng, own_rng = np.random.default_rng(seed), np.random.default_rng([seed, r + 1])
+        M, about = len(log_x), np.linspace(*self.span, _SLOPE_POINTS) - np.mean(self.span)
+        middle = self.middle[0] + self.middle[1] * np.log(self.sizes[r].params)
+        places = np.concatenate([log_x, middle + np.mean(self.span) + about])
         weights = np.array([s.weight for s in self.settings])
         counts = rng.multinomial(draws, weights / weights.sum())
         true, measured, slopes = [], [], []
@@ -165,12 +172,13 @@ class Pooled:
             if not count:
                 continue
             many = setting.mean + rng.standard_normal((count, len(setting.mean))) @ setting.root.T
-            beta, kriged = self._own(r, many, setting), self._krige(r, np.asarray(log_x, float), setting)
-            loss = np.exp(kriged.at(beta) + own_rng.standard_normal((count, len(log_x))) @ kriged.root().T)
+            beta, kriged = self._own(r, many, setting), self._krige(r, places, setting)
+            logs = kriged.at(beta) + own_rng.standard_normal((count, len(places))) @ kriged.root().T
+            loss = np.exp(logs[:, :M])
             unit = setting.noise * binomial_unit(loss) / self.typical_unit
             true.append(loss)
             measured.append(np.maximum(loss + unit * own_rng.standard_normal(loss.shape), 0.0))
-            slopes.append(beta[:, 1])
+            slopes.append(-logs[:, M:] @ about / (about @ about))
         return np.concatenate(true), np.concatenate(measured), np.concatenate(slopes)
 
     def expected(self, r: int, log_x: np.ndarray) -> np.ndarray:
@@ -230,7 +238,8 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
     turns = middle[0] + middle[1] * n
     told = [p for p in map(_pilot, sizes) if p is not None]
     k_scale, noise_scale = (max(float(np.sqrt(np.mean(np.square(v)))), _SMALLEST) for v in zip(*told, strict=True))
-    edges = _edges(sizes, turns)
+    span = _span(sizes, turns)
+    edges = np.arange(min(np.floor(span[0] / _STRETCH), -1), max(np.ceil(span[1] / _STRETCH), 1) + 1) * _STRETCH
     kinds = _DRIFT if max(len(s.loss) for s in sizes) > 5 else _DRIFT[:1]
     whitened = tuple(tuple(_whiten(s, t, edges, d) for s, t in zip(sizes, turns, strict=True)) for d in kinds)
     grid = [(d, s * noise_scale, w * k_scale) for d, s, w in product(range(len(kinds)), _NOISE, _WANDER)]
@@ -247,7 +256,7 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
             settings.append(_Setting(d, s, w, level.shape[0], shared, weight, mean[0], root[0]))
     weighed = _weighed(settings)
     unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
-    return Pooled(tuple(sizes), middle, edges, weighed, whitened, unit)
+    return Pooled(tuple(sizes), middle, edges, span, weighed, whitened, unit)
 
 
 def _weighed(settings: list[_Setting]) -> tuple[_Setting, ...]:
@@ -279,11 +288,10 @@ def _middle(sizes: list[Size]) -> tuple[float, float]:
     return float(intercept), float(slope)
 
 
-def _edges(sizes: list[Size], turns: np.ndarray) -> np.ndarray:
-    """(J + 1,) ends of the stretches of the shared walk, over what any size was seen; one of them is 0."""
-    ends = [f(s.log_x) - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x) for f in (np.min, np.max)]
-    first, last = np.floor(min(ends) / _STRETCH), np.ceil(max(ends) / _STRETCH)
-    return np.arange(min(first, -1), max(last, 1) + 1) * _STRETCH
+def _span(sizes: list[Size], turns: np.ndarray) -> tuple[float, float]:
+    """Ends of what was seen of any size, ln X from the middle."""
+    seen = [s.log_x - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x)]
+    return float(min(z.min() for z in seen)), float(max(z.max() for z in seen))
 
 
 def _design(z: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rlaw.plan import Run
-from rlaw.records import Record
+from rlaw.records import Record, RunStarted
+from rlaw.store.provenance import now, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,33 @@ class Engine(Protocol):
         and frees its devices.
         """
         ...
+
+
+def started(
+    run: Run, attempt: int, resumed_at: int, *, threads: int, hardware: dict[str, str] | None = None
+) -> RunStarted:
+    """The first record of an attempt: what the plan says of the run, and on what it is made."""
+    return RunStarted(
+        run=run.id,
+        attempt=attempt,
+        study=run.study,
+        arm=run.arm,
+        family=run.family,
+        model=run.rung.name,
+        variant=run.variant,
+        params=run.params,
+        params_total=run.architecture.params_total,
+        seed=run.seed,
+        tau=float(run.data.reuse),
+        group_size=run.rl.num_generations,
+        task=run.task.name,
+        order=run.data.order,
+        prompts=run.rl.prompts,
+        steps=run.rl.steps,
+        resumed_at=resumed_at,
+        engine=run.engine.name,
+        threads=threads,
+        versions=versions(),
+        hardware=hardware or {},
+        time=now(),
+    )

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from rlaw.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
-from rlaw.engines.base import Workspace
+from rlaw.engines.base import Workspace, started
 from rlaw.plan import Run, base_key
-from rlaw.records import BaseTrained, Evaluated, Record, RunFinished, RunStarted, Step
+from rlaw.records import BaseTrained, Evaluated, Record, RunFinished, Step
 from rlaw.store.files import make_folder, write_atomically
-from rlaw.store.provenance import now, versions
+from rlaw.store.provenance import now
 
 K_MAX = 0.45  # the efficiency that large models tend to
 N_0 = 121_000.0  # non-embedding parameters at which half of it is reached
@@ -58,7 +58,7 @@ class SyntheticEngine:
         checkpoint = workspace.folder / "checkpoints" / "state.json"
         schedule = set(run.evaluation.schedule(run.rl.steps))
         done = _resume(checkpoint)
-        yield _started(run, workspace.attempt, done)
+        yield started(run, workspace.attempt, done, threads=1)
         if done == 0:
             yield _base(run, workspace.attempt)
             yield from _evaluations(run, workspace.attempt, 0)
@@ -107,32 +107,6 @@ def _resume(checkpoint: Path) -> int:
 def _save(checkpoint: Path, done: int) -> None:
     make_folder(checkpoint.parent)
     write_atomically(checkpoint, json.dumps({"step": done}).encode())
-
-
-def _started(run: Run, attempt: int, done: int) -> RunStarted:
-    return RunStarted(
-        run=run.id,
-        attempt=attempt,
-        study=run.study,
-        arm=run.arm,
-        family=run.family,
-        model=run.rung.name,
-        variant=run.variant,
-        params=run.params,
-        params_total=run.architecture.params_total,
-        seed=run.seed,
-        tau=float(run.data.reuse),
-        group_size=run.rl.num_generations,
-        task=run.task.name,
-        order=run.data.order,
-        prompts=run.rl.prompts,
-        steps=run.rl.steps,
-        resumed_at=done,
-        engine=SyntheticEngine.name,
-        threads=1,
-        versions={name: version for name, version in versions().items() if name in ("rlaw", "numpy")},
-        time=now(),
-    )
 
 
 def _base(run: Run, attempt: int) -> BaseTrained:

@@ -32,13 +32,13 @@ def make_folder(path: Path) -> None:
         raise cannot_write(path, 0, error) from error
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable: without it a new file can be lost although its content was synced."""
-    folder = os.open(path, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, durable: a synced file can be lost by name alone."""
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -54,7 +54,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise cannot_write(path, len(data), error) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from rlaw import records
 from rlaw.errors import StoreError
 from rlaw.records import Record, RunFailed, RunFinished, RunInterrupted, RunStarted
-from rlaw.store.files import cannot_write, sync_folder
+from rlaw.store.files import cannot_write, sync
 
 
 class TornTail(UserWarning):
@@ -85,7 +85,7 @@ class Journal:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             if self.found.torn_bytes:
                 os.ftruncate(self._file, self.found.good_bytes)
-            sync_folder(path.parent)
+            sync(path.parent)
         except OSError as error:
             raise cannot_write(path, 0, error) from error
         self._end = self.found.good_bytes

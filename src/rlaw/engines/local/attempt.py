@@ -4,14 +4,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rlaw.engines.base import Workspace
+from rlaw.engines.base import Workspace, started
 from rlaw.engines.local import checkpoint, optimizer, position, pretrain, process
 from rlaw.engines.local.evaluation import Evaluations
 from rlaw.engines.local.grpo import GRPO
 from rlaw.engines.local.position import Position
 from rlaw.plan import Run
-from rlaw.records import BaseTrained, Record, RunFinished, RunStarted
-from rlaw.store.provenance import now, versions
+from rlaw.records import BaseTrained, Record, RunFinished
+from rlaw.store.provenance import now
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -24,7 +24,8 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """
     checkpoints = workspace.folder / "checkpoints"
     found = checkpoint.newest(checkpoints)
-    yield _started(run, workspace.attempt, position.step_of(found) if found else 0)
+    resumed_at = position.step_of(found) if found else 0
+    yield started(run, workspace.attempt, resumed_at, threads=process.threads(), hardware=process.hardware())
     base, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
     recipe, evaluations = GRPO(run, base, workspace.attempt), Evaluations(run, workspace.attempt)
@@ -50,33 +51,6 @@ def _tell(at: Position, attempt: int, evaluations: Evaluations) -> Iterator[Reco
         yield replace(at.record, attempt=attempt)
     if not at.diverged:
         yield from evaluations.of(at)
-
-
-def _started(run: Run, attempt: int, resumed_at: int) -> RunStarted:
-    return RunStarted(
-        run=run.id,
-        attempt=attempt,
-        study=run.study,
-        arm=run.arm,
-        family=run.family,
-        model=run.rung.name,
-        variant=run.variant,
-        params=run.params,
-        params_total=run.architecture.params_total,
-        seed=run.seed,
-        tau=float(run.data.reuse),
-        group_size=run.rl.num_generations,
-        task=run.task.name,
-        order=run.data.order,
-        prompts=run.rl.prompts,
-        steps=run.rl.steps,
-        resumed_at=resumed_at,
-        engine=run.engine.name,
-        threads=process.threads(),
-        versions=versions(),
-        hardware=process.hardware(),
-        time=now(),
-    )
 
 
 def _finished(run: Run, attempt: int, at: Position, weights: str) -> RunFinished:

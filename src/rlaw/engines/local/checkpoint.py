@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlaw.errors import StoreError
+from rlaw.store.files import sync
 
 MANIFEST = "manifest.json"
 KEPT = 2  # checkpoints of a run: the newest, and the one before should the newest be damaged
@@ -30,11 +31,11 @@ def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
         hashes = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
         (aside / MANIFEST).write_text(json.dumps({"schema": 1, "sha256": hashes}, indent=1) + "\n")
         for path in (*aside.iterdir(), aside):
-            _sync(path)
+            sync(path)
         if folder.exists():
             shutil.rmtree(folder)
         aside.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise StoreError(
@@ -85,11 +86,3 @@ def prune(parent: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -70,7 +70,7 @@ def test_an_allocation_document_holds_what_is_promised(ask):
 
 
 def test_a_comparison_document_holds_what_is_promised(ask):
-    code, document, _ = ask("compare", "--cut", "12", "--axis", "data", "--laws", "auto,power")
+    code, document, _ = ask("compare", "--cut", "12", "--axis", "data", "--laws", "auto", "--laws", "power")
     assert code == 0
     assert {"schema", "protocol", "laws", "best", "verdict"} <= set(document)
     assert {law["law"] for law in document["laws"]} == {"auto", "power", "constant", "last-value"}

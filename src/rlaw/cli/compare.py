@@ -8,6 +8,8 @@ from rlaw.cli.data import Map, Where, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
+Laws = Annotated[list[str], Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")]
+
 
 def compare(
     data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
@@ -16,8 +18,8 @@ def compare(
     hold_out: Annotated[str | None, Option(metavar="largest|each|SIZE", help="see the other sizes")] = None,
     rolling: Annotated[bool, Option("--rolling", help="see ever longer beginnings of every curve")] = False,
     anchor: Annotated[int, Option(min=1, metavar="K", help="points seen of a held-out size")] = 10,
-    laws: Annotated[str | None, Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")] = None,
-    where: Where = [],  # noqa: B006 - the command line makes a new list
+    laws: Laws = [],  # noqa: B006 - the command line makes a new list
+    where: Where = [],  # noqa: B006
     mapping: Map = [],  # noqa: B006
     window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
     draws: Annotated[int, Option(min=20, help="draws of each law")] = 200,
@@ -33,7 +35,7 @@ def compare(
     import rlaw
 
     frame = read(data, where, mapping)
-    names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]
+    names = [name.strip() for text in laws for name in text.split(",") if name.strip()] or None
     if cut is None and hold_out is None and not rolling:
         hold_out = "each"
     result = rlaw.compare(

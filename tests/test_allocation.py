@@ -6,7 +6,7 @@ import pytest
 
 import rlaw
 from rlaw.budget import PEAK_FLOPS, budget
-from rlaw.errors import NotFound, UsageError
+from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.frame import Frame
 
 
@@ -95,7 +95,7 @@ def test_without_a_compute_column_there_are_no_crossovers(ladder):
     told = rlaw.allocate(frame, data=10_000, draws=50)
     assert told.crossovers == ()
     assert told.choices[0].compute_flops is None
-    with pytest.raises(UsageError, match="compute_flops"):
+    with pytest.raises(DataError, match="compute_flops"):
         rlaw.allocate(frame, compute=1e16)
 
 

@@ -152,7 +152,7 @@ def test_other_arms_are_left_out_of_the_main_law_and_counted():
 
 def test_an_axis_that_the_source_does_not_tell_is_refused_with_those_it_does():
     frame = rlaw.load(table("model,step,test_loss\nS,1,0.5\n"))
-    with pytest.raises(UsageError, match="--axis step"):
+    with pytest.raises(DataError, match="--axis step"):
         frame.x("compute")
 
 

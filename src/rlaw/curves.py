@@ -123,7 +123,8 @@ class Curves:
         model, params, x, loss, step, seed, items, base_loss = (
             np.asarray(a)[order] for a in (model, params, x, loss, step, seed, items, base_loss)
         )
-        new = np.r_[True, (params[1:] != params[:-1]) | (model[1:] != model[:-1])]
+        other_size = ~np.isclose(params[1:], params[:-1], rtol=0, atol=0, equal_nan=True)
+        new = np.r_[True, other_size | (model[1:] != model[:-1])]
         rung = np.cumsum(new) - 1
         place = np.arange(len(x)) - np.flatnonzero(new)[rung]
         shape = (rung[-1] + 1, place.max() + 1)

@@ -42,7 +42,7 @@ class Rung:
     def to_json(self) -> dict[str, Any]:
         """The size, its values with their intervals, R² and RMSE."""
         told = {name: value.to_json() for name, value in self.values.items()}
-        head = {"model": self.model, "params": self.params, "points": self.points}
+        head = {"model": self.model, "params": _number(self.params), "points": self.points}
         return head | told | {"r2": _number(self.r2), "rmse": _number(self.rmse)}
 
 
@@ -64,7 +64,7 @@ class HeldOut:
 
     def to_json(self) -> dict[str, Any]:
         """The size, its values with their intervals, R² and RMSE on its curve."""
-        head = {"model": self.model, "params": self.params, "points": self.points, "level": self.level}
+        head = {"model": self.model, "params": _number(self.params), "points": self.points, "level": self.level}
         told = {name: value.to_json() for name, value in self.values.items()}
         return head | told | {"r2": _number(self.r2), "rmse": _number(self.rmse)}
 
@@ -265,7 +265,12 @@ def fit(
     law = laws.get(law)
     _check(space, noise, intervals, draws, level)
     settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
-    screened = screen(law, *curves_of(frame, axis=axis, window=window, items=items), hold_out, frame.source)
+    screened = screen(
+        law,
+        *curves_of(frame, axis=axis, window=window, items=items, need_params=bool(law.shared)),
+        hold_out,
+        frame.source,
+    )
     w, estimate = _estimate(law, screened.curves, space, noise, frame.source)
     drawn = None
     if intervals == "bootstrap":
@@ -424,7 +429,14 @@ def _table(fit: Fit) -> str:
     for rung in fit.rungs:
         values = [_told_value(rung.values[name]) for name in names]
         rows.append(
-            [rung.model, units.count(rung.params), str(rung.points), *values, f"{rung.r2:.3f}", f"{rung.rmse:.4f}"]
+            [
+                rung.model,
+                units.count(rung.params) if np.isfinite(rung.params) else "?",
+                str(rung.points),
+                *values,
+                f"{rung.r2:.3f}",
+                f"{rung.rmse:.4f}",
+            ]
         )
     widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
     lines += ["", *("  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip() for row in rows), ""]

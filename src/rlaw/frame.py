@@ -104,14 +104,15 @@ class Frame:
         """The column of an axis.
 
         Raises:
-            UsageError: no such axis, or the source does not tell it.
+            UsageError: no such axis.
+            DataError: the source does not tell it.
         """
         if axis not in AXES:
             raise UsageError(f"no axis is called {axis!r}: it is one of {', '.join(AXES)}")
         if self.rows[AXES[axis]].null_count() == len(self):
             there = [name for name, column in AXES.items() if self.rows[column].null_count() < len(self)]
-            raise UsageError(
-                f"{self.source} has no column {AXES[axis]}, which the {axis} axis needs\n"
+            raise DataError(
+                f"{self.source} does not tell {AXES[axis]}, which the {axis} axis needs: no column, or an empty one\n"
                 f"  next: --axis {' or '.join(there)}, or name the column: --map {AXES[axis]}=THEIRS"
             )
         return AXES[axis]
@@ -237,11 +238,8 @@ def _typed(raw: pl.DataFrame, source: str) -> pl.DataFrame:
         column = pl.col(name).cast(kind, strict=False)
         columns.append(column.fill_null(default) if default is not None else column)
     rows = raw.with_columns(columns)
-    if "model" in raw.columns:
-        rows = rows.with_columns(pl.col("model").fill_null(""))
-    else:
-        named = [units.count(value) if value is not None else "" for value in rows["params"]]
-        rows = rows.with_columns(pl.Series("model", named, dtype=pl.String))
+    named = [units.count(value) if value is not None else "" for value in rows["params"]]
+    rows = rows.with_columns(pl.col("model").fill_null(pl.Series("model", named, dtype=pl.String)))
     for name in ("test_loss", "step"):
         if len(rows) and rows[name].null_count() == len(rows):
             raise DataError(f"{source}: column {name} is empty in all {len(rows)} rows\n  next: fill it, or --map it")
@@ -273,6 +271,8 @@ def _usable(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
 def _hint(dropped: Mapping[str, int]) -> str:
     if not dropped:
         return "\n  next: a row per evaluation is needed, below the header"
+    if dropped.get("no_model"):
+        return "\n  next: tell each row's size in column model or n_params"
     if dropped.get("loss_above_one"):
         return "\n  next: test_loss is a share between 0 and 1; divide percent by 100"
     return "\n  next: test_loss must be a number between 0 and 1"

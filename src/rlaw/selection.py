@@ -15,7 +15,7 @@ Window = str | tuple[int | None, int | None] | None
 
 
 def curves_of(
-    frame: "Frame", *, axis: str, window: Window = "1:", items: int | None = None
+    frame: "Frame", *, axis: str, window: Window = "1:", items: int | None = None, need_params: bool = True
 ) -> tuple[Curves, dict[str, int]]:
     """The curves of a frame on one axis, and the rows left out by reason (the frame's own reasons included).
 
@@ -25,6 +25,7 @@ def curves_of(
         window: steps kept, "FIRST:LAST" inclusive, either end may be empty. Rows whose axis value is not positive, such
             as step 0, have no place on a logarithmic axis and are left out.
         items: problems of an evaluation, where the frame does not tell.
+        need_params: leave out rows that do not tell the size; laws of single sizes can do without.
 
     Raises:
         NotIdentifiable: no row is left.
@@ -36,7 +37,7 @@ def curves_of(
     x, step = _numbers(rows[column]), _numbers(rows["step"])
     reasons = {
         "no_axis_value": ~np.isfinite(x),
-        "no_params": ~np.isfinite(_numbers(rows["params"])),
+        "no_params": ~np.isfinite(_numbers(rows["params"])) & need_params,
         "axis_not_positive": ~(x > 0),
         "outside_window": (step < first) | (step > last),
         "zero_loss": ~(_numbers(rows["test_loss"]) > 0),
@@ -50,9 +51,15 @@ def curves_of(
         told = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
         raise NotIdentifiable(
             f"no point to fit: every row of {frame.source} was left out ({told})\n"
-            f"  next: check column {column} and the window {window_text(window)}"
+            f"  next: {_next(dropped, column, window)}"
         )
     return _curves(rows, keep, x, step, items), dropped
+
+
+def _next(dropped: dict[str, int], column: str, window: Window) -> str:
+    if dropped.get("no_params", 0) == max(dropped.values(), default=0) > 0:
+        return "tell each size's number of parameters in column n_params, or fit each size alone with power"
+    return f"check column {column} and the window {window_text(window)}"
 
 
 def _curves(rows: Any, keep: np.ndarray, x: np.ndarray, step: np.ndarray, items: int | None) -> Curves:

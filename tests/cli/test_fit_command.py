@@ -102,3 +102,21 @@ def test_strict_turns_a_law_that_is_not_identified_into_exit_code_4(tmp_path, ca
     path.write_text(flat)
     assert main(["fit", str(path), "--axis", "data", "--intervals", "none", "--strict"]) == 4
     assert "not identified" in capsys.readouterr().err
+
+
+def test_sizes_that_are_only_named_are_fitted_one_by_one_and_refused_a_ladder_law(fit):
+    named = "\n".join(",".join(line.split(",")[:1] + line.split(",")[2:]) for line in CURVES.splitlines())
+    code, document, _ = fit(named, "--law", "power")
+    assert code == 0
+    assert {rung["model"]: rung["params"] for rung in document["rungs"]} == dict.fromkeys(("S", "M", "L", "XL"))
+    assert [rung["points"] for rung in document["rungs"]] == [30] * 4
+    code, document, _ = fit(named)
+    assert code == 4
+    assert "column n_params, or fit each size alone with power" in document["error"]["text"]
+
+
+def test_sizes_without_a_name_are_called_by_their_parameters(fit):
+    unnamed = "\n".join(line if i == 0 else "," + line.partition(",")[2] for i, line in enumerate(CURVES.splitlines()))
+    code, document, _ = fit(unnamed)
+    assert code == 0
+    assert [rung["model"] for rung in document["rungs"]] == ["100M", "300M", "1B", "3B"]

@@ -59,6 +59,7 @@ class Frame:
         dropped: how many rows were left out, by reason.
         source: what it was read from.
         accounting: how compute was counted: 6N, 8N, 12N, exact, or "as given".
+        window: steps that the study declared for its fits before it ran; all of them elsewhere.
         diverged: runs that diverged and are left out.
     """
 
@@ -66,6 +67,7 @@ class Frame:
     source: str
     dropped: dict[str, int] = field(default_factory=dict)
     accounting: str = "as given"
+    window: str = "1:"
 
     @classmethod
     def of(cls, raw: pl.DataFrame, source: str, accounting: str = "as given") -> "Frame":
@@ -313,7 +315,7 @@ def _of_store(store: "Store", accounting: str | None) -> Frame:
         raise DataError(f"{store.path}: no evaluation is recorded yet\n  next: rlaw run STUDY --store {store.path}")
     frame = Frame.of(pl.DataFrame(rows, schema={name: kind for name, (kind, _) in COLUMNS.items()}), str(store.path))
     dropped = frame.dropped | ({"diverged": diverged} if diverged else {})
-    return replace(frame, dropped=dropped, accounting=accounting)
+    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window)
 
 
 def _row(started: RunStarted, evaluated: Evaluated, accounting: str) -> dict[str, Any]:

@@ -255,3 +255,14 @@ def test_a_torn_line_is_one_warning_in_plain_words(finished, capsys):
         f"warning: {finished}/runs/{label}/records.jsonl: last line cut short, 11 bytes left out"
     ]
     assert "3 finished" in done.stdout
+
+
+def test_a_store_is_fitted_over_the_steps_that_its_study_declared(tmp_path, make_plan, train_here, capsys):
+    store = train_here(tmp_path / "declared", make_plan(fit={"laws": ["power"], "window": "2:"}))
+
+    def window(*options):
+        assert main(["fit", str(store.path), "--law", "power", "--intervals", "none", *options, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["window"]
+
+    assert window() == "2:"
+    assert window("--window", "1:") == "1:"

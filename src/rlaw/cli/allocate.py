@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from rlaw.budget import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
-from rlaw.cli.data import Map, Where, read
+from rlaw.cli.data import Map, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -22,7 +22,7 @@ def allocate(
     target_loss: Annotated[float | None, Option(metavar="L", help="tell how many doublings reach it")] = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
-    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps of the fit, inclusive")] = "1:",
+    window: Window = None,
     draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
     seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
@@ -38,7 +38,8 @@ def allocate(
     frame = read(data, where, mapping)
     result = rlaw.allocate(
         frame, compute=compute, gpu_hours=gpu_hours, usd=usd, data=prompts, gpu=gpu, mfu=mfu,
-        usd_per_gpu_hour=usd_per_gpu_hour, target_loss=target_loss, window=window, draws=draws, level=level, seed=seed,
+        usd_per_gpu_hour=usd_per_gpu_hour, target_loss=target_loss,
+        window=window or frame.window, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Map, Where, read
+from rlaw.cli.data import Map, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -21,7 +21,7 @@ def compare(
     laws: Laws = [],  # noqa: B006 - the command line makes a new list
     where: Where = [],  # noqa: B006
     mapping: Map = [],  # noqa: B006
-    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
+    window: Window = None,
     draws: Annotated[int, Option(min=20, help="draws of each law")] = 200,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
     seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
@@ -39,8 +39,8 @@ def compare(
     if cut is None and hold_out is None and not rolling:
         hold_out = "each"
     result = rlaw.compare(
-        frame, names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor, window=window, draws=draws,
-        level=level, seed=seed,
+        frame, names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor,
+        window=window or frame.window, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and result.verdict.startswith("no law"):

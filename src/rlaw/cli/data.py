@@ -1,4 +1,4 @@
-"""What the commands that read DATA share: `--where`, `--map`, `--items`."""
+"""What the commands that read DATA share: `--where`, `--map`, `--window`, `--items`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 Where = Annotated[list[str], typer.Option("--where", metavar="K=V", help="only rows with this value; may be repeated")]
 Map = Annotated[list[str], typer.Option("--map", metavar="OURS=THEIRS", help="rename a column; may be repeated")]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIRST:LAST", help="steps that count, inclusive; else those the store's study declared, else all"
+    ),
+]
 Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not tell")]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Items, Map, Where, read
+from rlaw.cli.data import Items, Map, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -16,7 +16,7 @@ def fit(
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     hold_out: Annotated[str | None, Option(metavar="largest|SIZE", help="leave a size out of the fit")] = None,
-    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps of the fit, inclusive")] = "1:",
+    window: Window = None,
     space: Annotated[Literal["loss", "log"], Option(help="where squared errors are taken")] = "loss",
     noise: Annotated[Literal["equal", "binomial"], Option(help="weight of a point within its size")] = "equal",
     items: Items = None,
@@ -38,7 +38,7 @@ def fit(
 
     frame = read(data, where, mapping)
     result = rlaw.fit(
-        law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
+        law, frame, axis=axis, hold_out=hold_out, window=window or frame.window, space=space, noise=noise, items=items,
         intervals=intervals, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     document, text = result.to_json(), str(result)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Map, Where, read
+from rlaw.cli.data import Map, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -20,7 +20,7 @@ def forecast(
     at: At = [],  # noqa: B006
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
-    window: Annotated[str, Option(metavar="FIRST:LAST", help="steps seen and asked, inclusive")] = "1:",
+    window: Window = None,
     draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
     level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
     seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
@@ -35,7 +35,16 @@ def forecast(
 
     frame = read(data, where, mapping)
     result = rlaw.forecast(
-        frame, target, anchor=anchor, axis=axis, law=law, at=at, window=window, draws=draws, level=level, seed=seed
+        frame,
+        target,
+        anchor=anchor,
+        axis=axis,
+        law=law,
+        at=at,
+        window=window or frame.window,
+        draws=draws,
+        level=level,
+        seed=seed,
     )
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

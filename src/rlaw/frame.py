@@ -60,7 +60,6 @@ class Frame:
         source: what it was read from.
         accounting: how compute was counted: 6N, 8N, 12N, exact, or "as given".
         window: steps that the study declared for its fits before it ran; all of them elsewhere.
-        diverged: runs that diverged and are left out.
     """
 
     rows: pl.DataFrame

@@ -10,7 +10,7 @@ from rlaw.compute import Architecture, accounted_flops, forward_flops, training_
 from rlaw.errors import BudgetExceeded
 from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation, Rung
 from rlaw.study import Arm, Study, content_digest, slug
-from rlaw.tasks.base import Task
+from rlaw.tasks import AnyTask
 
 MAIN = "main"
 
@@ -25,7 +25,7 @@ class Run:
     rung: Rung
     variant: str
     base: Base
-    task: Task
+    task: AnyTask
     rl: RL
     data: Data
     evaluation: Evaluation

@@ -16,7 +16,8 @@ from rlaw import laws, tasks, units, yaml
 from rlaw.compute import Accounting
 from rlaw.errors import RlawError
 from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation, Name, Rung, enough_problems
-from rlaw.tasks.base import Settings, Task
+from rlaw.tasks import AnyTask
+from rlaw.tasks.base import Settings
 
 
 def _quantity(kind: str) -> BeforeValidator:
@@ -88,7 +89,7 @@ class Study(Settings):
     name: Name
     question: str = ""
     model: Model
-    task: SerializeAsAny[Task]
+    task: SerializeAsAny[AnyTask]
     rl: RL = RL()
     data: Data = Data()
     evaluation: Evaluation = Evaluation()
@@ -116,8 +117,7 @@ class Study(Settings):
     def _consistent(self) -> "Study":
         unknown = [name for name in self.evaluation.benchmarks if name not in self.task.benchmarks]
         if unknown:
-            known = ", ".join(self.task.benchmarks)
-            raise ValueError(f"task {self.task.name} has no benchmark {', '.join(unknown)}: it has {known}")
+            raise ValueError("; ".join(map(self.task.refusal, unknown)))
         enough_problems(self.rl, self.data)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"a seed stands twice in seeds {list(self.seeds)}")

@@ -47,5 +47,7 @@ def study_schema() -> dict[str, Any]:
         task = tasks.TASKS[name].model_json_schema()
         definitions |= task.pop("$defs", {})
         definitions[name] = {**task, "required": ["name"]}
-    definitions["Task"] = {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in tasks.names()]}
+    definitions.pop("Task", None)
+    definitions.pop("TextTask", None)
+    schema["properties"]["task"] = {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in tasks.names()]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,12 +1,18 @@
-"""Tasks: families of problems with an exact verifier. One file each."""
+"""Tasks: families of problems with an exact verifier. One file each.
+
+Two faces: an embedded task makes problems of tokens (`Task`), a text task reads problems in words (`TextTask`).
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rlaw.errors import EngineError
 from rlaw.tasks.base import Problems, Task
 from rlaw.tasks.modular_chains import ModularChains
+from rlaw.tasks.text import TextProblem, TextProblems, TextTask
 
-TASKS: dict[str, type[Task]] = {"modular-chains": ModularChains}
+AnyTask = Task | TextTask
+TASKS: dict[str, type[AnyTask]] = {"modular-chains": ModularChains}
 
 
 def names() -> tuple[str, ...]:
@@ -14,9 +20,39 @@ def names() -> tuple[str, ...]:
     return tuple(TASKS)
 
 
-def of(settings: Mapping[str, Any]) -> Task:
+def of(settings: Mapping[str, Any]) -> AnyTask:
     """The task that the settings name and describe; a pydantic error tells what is wrong with them."""
     return TASKS[settings["name"]].model_validate(settings)
 
 
-__all__ = ["Problems", "Task", "names", "of"]
+def of_tokens(task: AnyTask) -> Task:
+    """The task, for an engine that needs problems made of tokens.
+
+    Raises:
+        EngineError: its problems are words.
+    """
+    if isinstance(task, TextTask):
+        raise EngineError(
+            f"the problems of task {task.name} are words: this engine trains on tokens, with no tokenizer\n"
+            f"  next: engine: trl or engine: verl in the study file, or an embedded task such as modular-chains"
+        )
+    return task
+
+
+def of_text(task: AnyTask) -> TextTask:
+    """The task, for an engine that needs problems in words.
+
+    Raises:
+        EngineError: its problems are tokens.
+    """
+    if isinstance(task, Task):
+        raise EngineError(
+            f"the problems of task {task.name} are tokens: this engine needs problems in words\n"
+            f"  next: engine: local in the study file, or a text task"
+        )
+    return task
+
+
+__all__ = [
+    "AnyTask", "Problems", "Task", "TextProblem", "TextProblems", "TextTask", "names", "of", "of_text", "of_tokens",
+]  # fmt: skip

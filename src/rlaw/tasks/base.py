@@ -38,12 +38,20 @@ class Problems:
         return Problems(self.prompts_IP[index], self.answers_IT[index], self.levels_I[index])
 
 
-class Task(Settings, ABC):
-    """A family of verifiable problems with a fixed token layout: all of it a function of the settings and a seed."""
+class Named(Settings):
+    """What an embedded task and a text task have in common for the study that names them."""
 
     name: str
     #: benchmarks that `benchmark` knows; the first is the held-out one of the training distribution
     benchmarks: ClassVar[tuple[str, ...]] = ("held-out",)
+
+    def refusal(self, benchmark: str) -> str:
+        """Why the task has no benchmark of that name, and which it has."""
+        return f"task {self.name} has no benchmark {benchmark}: it has {', '.join(self.benchmarks)}"
+
+
+class Task(Named, ABC):
+    """A family of verifiable problems with a fixed token layout: all of it a function of the settings and a seed."""
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ import numpy as np
 
 from rlaw.engines.local.draws import generator
 from rlaw.plan import Run
+from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems
 
 
@@ -23,7 +24,7 @@ class TrainingData:
 
 def training_data(run: Run) -> TrainingData:
     """Draw the pool and lay out `reuse` passes over it: each in an order of its own, or each from easy to hard."""
-    pool = run.task.pool(run.data.pool_size(run.rl), run.seed)
+    pool = of_tokens(run.task).pool(run.data.pool_size(run.rl), run.seed)
     passes = [_pass(run, pool, index) for index in range(run.data.reuse)]
     problems = pool.take(np.concatenate(passes)[: run.rl.steps * run.rl.prompts])
     _, first = np.unique(problems.prompts_IP, axis=0, return_index=True)

@@ -9,6 +9,7 @@ from rlaw.engines.base import Workspace
 from rlaw.errors import EngineError
 from rlaw.plan import Run
 from rlaw.records import Record
+from rlaw.tasks import of_tokens
 
 PACKAGES = ("jax", "optax", "safetensors")
 #: CPU seconds of whole runs of examples/micro, programs cached, on one core of a 2023 server (AVX-512), by size
@@ -25,7 +26,8 @@ class LocalEngine:
     name = "local"
 
     def check(self, run: Run) -> None:
-        """Raises EngineError when a package is missing."""
+        """Raises EngineError when a package is missing, or the task's problems are words."""
+        of_tokens(run.task)
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             raise EngineError(

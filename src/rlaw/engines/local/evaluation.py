@@ -8,6 +8,7 @@ from rlaw.engines.local.position import Position
 from rlaw.engines.local.rollout import answer, grade
 from rlaw.plan import Run
 from rlaw.records import Evaluated
+from rlaw.tasks import of_tokens
 
 
 class Evaluations:
@@ -16,7 +17,8 @@ class Evaluations:
     def __init__(self, run: Run, attempt: int) -> None:
         self.run, self.attempt = run, attempt
         self.schedule = frozenset(run.evaluation.schedule(run.rl.steps))
-        self.benchmarks = {name: run.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
+        self.task, items = of_tokens(run.task), run.evaluation.items
+        self.benchmarks = {name: self.task.benchmark(name, items) for name in run.evaluation.benchmarks}
 
     def of(self, at: Position) -> Iterator[Evaluated]:
         """The evaluations of a position, one per benchmark; none when its step is not in the schedule."""
@@ -31,7 +33,7 @@ class Evaluations:
             rollout = answer(
                 run, at.policy.params, problems, evaluation.samples, evaluation.temperature, purpose, at.step
             )
-            correct_I = grade(run.task, problems, rollout).sum(axis=1).astype(int)
+            correct_I = grade(self.task, problems, rollout).sum(axis=1).astype(int)
         named = {name: accounted_flops(name, run.params, at.tokens) for name in FACTORS}
         return Evaluated(
             run=run.id,

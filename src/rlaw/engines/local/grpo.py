@@ -18,6 +18,7 @@ from rlaw.engines.local.rollout import Rollout, answer, grade
 from rlaw.engines.local.update import Samples, micro_batches, score, update
 from rlaw.plan import Run
 from rlaw.records import Step
+from rlaw.tasks import of_tokens
 
 
 class GRPO:
@@ -35,7 +36,7 @@ class GRPO:
         with clock("rollout"):
             rollout = answer(run, at.policy.params, problems, rl.num_generations, rl.temperature, "rollout", step)
         with clock("grade"):
-            rewards_PG = grade(run.task, problems, rollout)
+            rewards_PG = grade(of_tokens(run.task), problems, rollout)
             advantages_PG = advantages(rewards_PG, rl.scale_rewards)
         prompts_PGQ = np.repeat(problems.prompts_IP[:, None], rl.num_generations, axis=1)
         sequences_PGN = np.concatenate([prompts_PGQ, rollout.completions_PGT], axis=2)

@@ -25,6 +25,7 @@ from rlaw.engines.local.update import completion_logprobs
 from rlaw.errors import StoreError
 from rlaw.plan import Run, base_key
 from rlaw.recipe import Base
+from rlaw.tasks import of_tokens
 
 FACTS = "base.json"
 STEPS_PER_CALL = 100  # between two chances to interrupt
@@ -86,7 +87,7 @@ def pretrain(run: Run) -> tuple[Params, np.ndarray]:
     """Train on the task's corpus, one pass, batches in its order; returns weights and the loss of every step."""
     arch, settings = run.architecture, run.base
     policy = optimizer.start(model.init(arch, generator(run.seed, "init")), settings)
-    documents = run.task.corpus(settings.steps * settings.batch_size)
+    documents = of_tokens(run.task).corpus(settings.steps * settings.batch_size)
     batches = documents.reshape(settings.steps, settings.batch_size, -1)
     rates = optimizer.cosine_rates(settings, arch.hidden)
     losses = np.empty(settings.steps, np.float32)

@@ -1,0 +1,55 @@
+"""Problems in words: the messages of a prompt, a reference answer, where it came from, how hard it is."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class TextProblem:
+    """One problem in words.
+
+    Attributes:
+        prompt: the messages, (role, content) each.
+        ground_truth: the reference answer, as the verifier takes it.
+        source: the collection it is from, veRL's `data_source`.
+        level: difficulty between 0 and 1, rising: 1 - pass rate of the rating model; 1 where it was never rated.
+        index: its place in the file that it was read from, or the number that the file itself gives.
+    """
+
+    prompt: tuple[tuple[str, str], ...]
+    ground_truth: str
+    source: str
+    level: float = 1.0
+    index: int = 0
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt as chat templates, TRL and veRL take it."""
+        return [{"role": role, "content": content} for role, content in self.prompt]
+
+
+@dataclass(frozen=True, slots=True)
+class TextProblems:
+    """Problems in words, in order. The sibling of `rlaw.tasks.base.Problems`, whose problems are tokens."""
+
+    items: tuple[TextProblem, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[TextProblem]:
+        return iter(self.items)
+
+    def __getitem__(self, index: int) -> TextProblem:
+        return self.items[index]
+
+    @property
+    def levels_I(self) -> np.ndarray:
+        """(items,) float64 difficulty: what a curriculum sorts by, stably."""
+        return np.array([problem.level for problem in self.items])
+
+    def take(self, index: np.ndarray | Sequence[int]) -> "TextProblems":
+        """The problems at these places, repetitions included."""
+        return TextProblems(tuple(self.items[i] for i in index))

@@ -1,0 +1,45 @@
+"""What every reward is: it judges responses against reference answers, and says why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Verdict(StrEnum):
+    """What became of one response. Only RIGHT is worth a reward; a timeout is never counted as a wrong answer."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNPARSED = "unparsed"  # no answer was found in the response, or it is not mathematics
+    TIMEOUT = "timeout"  # checking it reached the limit of time or memory
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A verdict and what led to it: `exact`, `algebra`, `time`, `memory`, `no answer` and so on."""
+
+    verdict: Verdict
+    reason: str
+
+    @property
+    def score(self) -> float:
+        """1 for a right response, else 0."""
+        return float(self.verdict is Verdict.RIGHT)
+
+
+class Reward(Protocol):
+    """Judges responses. Safe to call from any thread, from asyncio (in a thread) and from Ray workers."""
+
+    name: str
+
+    def grade(self, responses: Sequence[str], references: Sequence[str]) -> list[Grade]:
+        """One grade for each response, in order; never raises on what a response or a reference holds."""
+        ...
+
+
+def counts(grades: Sequence[Grade]) -> dict[str, int]:
+    """How many responses got each verdict; every verdict is named."""
+    found = Counter(grade.verdict for grade in grades)
+    return {verdict.value: found[verdict] for verdict in Verdict}

@@ -1,26 +1,24 @@
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
 
 from rlaw import laws
 from rlaw.curves import Curves
-from rlaw.diagnostics import collapsed, copies, judge, rank_chance
+from rlaw.diagnostics import collapsed, copies, judge
 from rlaw.frame import load
 from rlaw.objectives import weights
 from rlaw.selection import curves_of as curves_of_frame
 from rlaw.solver import solve
 from rlaw.testing.laws import ladder
+from rlaw.trend import slopes
 
 
 def codes_of(curves, name="saturating"):
     law = laws.get(name)
     found = solve(law, curves.at, curves.loss, weights(curves, "loss", "equal"), "loss")
     fitted = law.loss(found.theta, found.coefficients, curves.at)[0]
-    power = laws.get("power")
-    alone = solve(power, curves.at, curves.loss, weights(curves, "log", "equal"), "log")
-    return {c.code for c in judge(law, curves, fitted, found, alone, None)}
+    return {c.code for c in judge(law, curves, fitted, found, slopes(curves), None)}
 
 
 def rows(curves, **changes):
@@ -48,17 +46,6 @@ def curves_of(columns):
 
 def test_a_clean_ladder_gives_no_caution():
     assert codes_of(ladder(laws.get("saturating"), noise=0.002)) == set()
-
-
-def test_the_chance_of_an_order_is_the_share_of_orders_that_rise_as_well():
-    size = np.arange(5.0)
-    for order in ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4], [4, 0, 1, 2, 3]):
-
-        def rising(o):
-            return sum(o[j] > o[i] for i, j in itertools.combinations(range(5), 2))
-
-        as_well = [rising(o) >= rising(order) for o in itertools.permutations(range(5))]
-        assert rank_chance(size, np.array(order, float)) == pytest.approx(np.mean(as_well))
 
 
 def test_slopes_that_jump_are_told_to_be_off_the_law():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rlaw.curves import Curves
 from rlaw.errors import NotIdentifiable
 from rlaw.forecasters import ladder, no_law
 from rlaw.pooling import Size, pool, sizes_of
@@ -21,6 +22,23 @@ def size(params, slope, level=-0.1, noise=0.0, steps=60, seed=0, first=1.0):
 def lawful(noise=0.0, first=1.0):
     """A ladder whose slopes saturate, 0.2 / (1 + 3e9 / N)."""
     return [size(N, 0.2 / (1 + 3e9 / N), -0.1, noise, seed=i, first=first) for i, N in enumerate(SIZES)]
+
+
+def curves(sizes):
+    """Curves of sizes with one run each."""
+    counts = [len(s.loss) for s in sizes]
+    step = np.concatenate([np.arange(1, n + 1) for n in counts])
+    nothing = np.full(len(step), np.nan)
+    return Curves.of(
+        np.repeat([s.model for s in sizes], counts),
+        np.repeat([s.params for s in sizes], counts),
+        np.exp(np.concatenate([s.log_x for s in sizes])),
+        np.concatenate([s.loss for s in sizes]),
+        step=step,
+        seed=np.zeros(len(step), int),
+        items=nothing,
+        base_loss=nothing,
+    )
 
 
 def test_a_size_without_points_gets_the_slope_of_the_law_that_made_the_others():
@@ -74,20 +92,20 @@ def test_long_runs_are_averaged_and_runs_stay_apart():
 
 def test_slopes_that_fall_with_size_tell_no_law():
     falling = [size(N, 0.2 - 0.03 * i) for i, N in enumerate(SIZES)]
-    caution = no_law(falling)
+    caution = no_law(curves(falling))
     assert caution is not None
     assert caution.code == "slopes-not-rising"
-    assert ladder(falling).caution == caution
+    assert ladder(curves(falling)).caution == caution
 
 
 def test_without_a_law_a_size_is_not_drawn_to_the_others():
     falling = [size(N, 0.2 - 0.03 * i, noise=0.003, seed=i) for i, N in enumerate(SIZES)]
     short = size(6e10, 0.0, noise=0.003, steps=3, seed=8)
-    pooled = ladder([*falling, short], target=6).pooled
+    pooled = ladder(curves([*falling, short]), target=6).pooled
     assert abs(pooled.expected(6, np.log([10.0]))[0] - np.exp(-0.1)) < 0.02
 
 
 def test_two_sizes_tell_no_law_and_none_with_a_curve_is_refused():
-    assert no_law(lawful()[:2]).code == "too-few-sizes"
+    assert no_law(curves(lawful()[:2])).code == "too-few-sizes"
     with pytest.raises(NotIdentifiable, match="three evaluations"):
-        no_law([size(1e9, 0.1, steps=2)])
+        no_law(curves([size(1e9, 0.1, steps=2)]))

@@ -22,7 +22,6 @@ from rlaw.errors import UsageError
 from rlaw.forecasters import NO_LAW, Ladder, ladder
 from rlaw.frame import AXES
 from rlaw.intervals import Interval, percentile
-from rlaw.pooling import sizes_of
 from rlaw.screening import sound
 from rlaw.selection import Window, curves_of, window_text
 
@@ -196,7 +195,7 @@ def allocate(
         raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
     screened = sound(*curves_of(frame, axis=spent.axis, window=window))
     curves = screened.curves
-    sizes = ladder(sizes_of(curves))
+    sizes = ladder(curves)
     x = spent.amount * 2**_DOUBLINGS
     loss = np.stack([sizes.draw(r, x, draws, seed).true for r in range(len(curves.models))], axis=1)
     chosen = loss.mean(axis=0).argmin(axis=0)
@@ -272,7 +271,7 @@ def _crossovers(
         if frame.rows["compute_flops"].null_count() == len(frame):
             return ()
         curves = sound(*curves_of(frame, axis="compute", window=window)).curves
-        sizes = ladder(sizes_of(curves))
+        sizes = ladder(curves)
     told = []
     for r in range(len(curves.models) - 1):
         pair = [curves.at.x[0, i, curves.present[i]] for i in (r, r + 1)]

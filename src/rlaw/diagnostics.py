@@ -14,13 +14,12 @@ from rlaw import units
 from rlaw.curves import Curves
 from rlaw.intervals.items import ASSUMED_DIFFICULTY
 from rlaw.laws import Law
-from rlaw.laws.power import PowerLaw
 from rlaw.solver import Solution
+from rlaw.trend import Slopes, Trend, trend
 
 #: with one of these the parameters of the law are not told by the data
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
 
-_RANK_CHANCE = 0.05  # an order of the slopes that chance betters more often than this shows no rise
 _ROUNDING = 1e-12  # square of a loss difference that is none
 _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far
 _COLLAPSE = 0.1  # a rise of the loss from its best by this much, ending above where it began
@@ -75,7 +74,7 @@ def _each_run(curves: Curves) -> list[tuple[int, int]]:
 
 
 def judge(
-    law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, alone: Solution, drawn: Solution | None
+    law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, alone: Slopes, drawn: Solution | None
 ) -> list[Caution]:
     """Every reason for doubt about a fit.
 
@@ -84,12 +83,12 @@ def judge(
         curves: what it was fitted to.
         fitted: (R, M) fitted loss.
         estimate: the fit, one draw.
-        alone: the power law fitted to each size alone, in logarithms.
+        alone: the straight line through each curve, with the error of its slope.
         drawn: bootstrap draws; None without.
     """
     told = [
         *_sizes(law, curves),
-        *_slopes(law, curves, alone.theta[0][0, :, 0]),
+        *_slopes(law, alone),
         *_off_law(law, curves, fitted, alone),
         *_bounds(law, curves, estimate),
         *(_unbounded(law, drawn) if drawn is not None else []),
@@ -108,28 +107,27 @@ def _sizes(law: Law, curves: Curves) -> list[Caution]:
     if not law.shared or n >= 5:
         return []
     text = f"only {n} sizes: {' and '.join(p.name for p in law.shared)} rest on few slopes; add sizes to the ladder"
+    if n < 4 and _ties_efficiency_to_size(law):
+        text += f" (slopes of {n} sizes rise in order by luck once in {math.factorial(n)} times)"
     return [Caution("few-sizes", text)]
 
 
-def _slopes(law: Law, curves: Curves, slopes: np.ndarray) -> list[Caution]:
-    if not _ties_efficiency_to_size(law) or len(slopes) < 3:
+def _slopes(law: Law, alone: Slopes) -> list[Caution]:
+    if not _ties_efficiency_to_size(law) or len(alone.k) < 3:
         return []
-    chance = rank_chance(curves.params, slopes)
-    if chance <= _RANK_CHANCE or bool(np.all(np.diff(slopes) > 0)):
-        return []
-    listed = ", ".join(f"{s:.3g}" for s in slopes)
-    text = (
-        f"the slopes of the sizes, fitted one by one, do not rise with size ({listed}; chance alone does as well in "
-        f"{chance:.0%} of orders): no size dependence can be told"
-    )
-    return [Caution("slopes-not-rising", text)]
+    told = trend(alone)
+    return [] if told.rises else [not_rising(told)]
 
 
-def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Solution) -> list[Caution]:
+def not_rising(told: Trend) -> Caution:
+    """The caution that a ladder tells no law of the size."""
+    return Caution("slopes-not-rising", f"{told}: no size dependence can be told")
+
+
+def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Slopes) -> list[Caution]:
     if not _ties_efficiency_to_size(law):
         return []
-    straight = PowerLaw().loss(alone.theta, alone.coefficients, curves.at)[0]
-    left, least = (float(np.sum(((curves.loss - f) * curves.present) ** 2)) for f in (fitted, straight))
+    left, least = (float(np.sum(((curves.loss - f) * curves.present) ** 2)) for f in (fitted, alone.loss))
     if left <= 2 * least + _ROUNDING * curves.present.sum():
         return []
     text = f"the residuals are {left / max(least, 1e-300):.3g} times those of a line per size: k(N) is not of this form"
@@ -138,18 +136,6 @@ def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Solution) -> l
 
 def _ties_efficiency_to_size(law: Law) -> bool:
     return type(law).efficiency is not Law.efficiency
-
-
-def rank_chance(size: np.ndarray, slope: np.ndarray) -> float:
-    """How often a random order of the slopes rises with size at least as well, by Kendall's count of rising pairs."""
-    n = len(slope)
-    pairs = [(i, j) for i, j in itertools.combinations(range(n), 2) if size[i] != size[j]]
-    rising = sum(bool((slope[j] - slope[i]) * (size[j] - size[i]) > 0) for i, j in pairs)
-    ways = np.ones(1)  # ways[q]: orders of n sizes with q falling pairs
-    for m in range(2, n + 1):
-        ways = np.convolve(ways, np.ones(m))
-    falling = len(pairs) - rising
-    return float(ways[: falling + 1].sum() / math.factorial(n))
 
 
 def _bounds(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
@@ -250,18 +236,17 @@ def _axis(curves: Curves) -> list[Caution]:
     return [Caution("non-monotone-compute", text)]
 
 
-def _best_so_far(curves: Curves, alone: Solution) -> list[Caution]:
+def _best_so_far(curves: Curves, alone: Slopes) -> list[Caution]:
     """A loss that stands still but never rises, although it is noisy: a running best, not the value at the step.
 
     The noise is that of fourth differences of the residuals from a line per size: neither a law nor a slow departure
     from it shows in them. Honest noise lets a loss fall from one step to the next with the chance that the curve's own
     fall thereabouts outdoes it; neighbouring differences are negatively correlated, so the product is on the safe side.
     """
-    straight = PowerLaw().loss(alone.theta, alone.coefficients, curves.at)[0]
     falls, rough, stood = [], [], 0
     for r, i in _each_run(curves):
         here = np.flatnonzero(curves.run[r] == i)
-        loss, line = curves.loss[r, here], straight[r, here]
+        loss, line = curves.loss[r, here], alone.loss[r, here]
         change = np.diff(loss)
         if np.any(change > 0):
             return []

@@ -23,6 +23,7 @@ from rlaw.objectives import Noise, Space, evaluate, r_squared, rms, weights
 from rlaw.screening import Screened, screen
 from rlaw.selection import Window, curves_of, window_text
 from rlaw.solver import Solution, levels, solve
+from rlaw.trend import slopes
 
 if TYPE_CHECKING:
     from rlaw.frame import Frame
@@ -323,8 +324,8 @@ def _told(
     """Everything a fit tells, from its solution and draws."""
     curves, level = screened.curves, settings["level"]
     fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
-    alone = solve(laws.get("power"), curves.at, curves.loss, weights(curves, "log", "equal"), "log")
-    cautions = [*screened.cautions, *judge(law, curves, fitted, estimate, alone, drawn.solution if drawn else None)]
+    told = judge(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
+    cautions = [*screened.cautions, *told]
     if drawn is not None:
         cautions += of_draws(curves, screened.copied, drawn.noise)
     return Fit(

@@ -8,7 +8,7 @@ A forecast is *blind* (nothing of the target is seen), *anchored* (its base at s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +21,6 @@ from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
 from rlaw.forecasters import AUTO, NO_LAW, Drawn, automatic, by_law, ladder, law_or_auto, no_law
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import Law, Points
-from rlaw.pooling import sizes_of
 from rlaw.selection import Window, curves_of, find_rung, window_text
 
 if TYPE_CHECKING:
@@ -326,15 +325,12 @@ def _draw(
     """Draws at the places, the law that made them, and reasons for doubt."""
     if law is not None:
         drawn = by_law(law, task.seen, task.r, x, draws=draws, level=level, seed=seed)
-        caution = no_law(sizes_of(task.seen), task.r) if law.shared else None
+        caution = no_law(task.seen, task.r) if law.shared else None
         if caution is not None and task.kind != "calibrated":
             raise NotIdentifiable(f"no law of the size to forecast by: {caution.text}")
         return drawn, law.name, [caution] if caution else []
-    sizes = sizes_of(task.seen)
-    if task.from_base:
-        base = np.log(task.whole.at.base_loss[0, :, 0])
-        sizes = [replace(s, level=float(v)) for s, v in zip(sizes, base, strict=True)]
-    sizes = ladder(sizes, task.r)
+    base = np.log(task.whole.at.base_loss[0, :, 0]) if task.from_base else None
+    sizes = ladder(task.seen, task.r, base)
     if sizes.caution is None:
         return automatic(task.seen, task.r, sizes, x, draws=draws, level=level, seed=seed), AUTO, []
     if task.kind == "blind":

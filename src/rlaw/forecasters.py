@@ -3,19 +3,20 @@
 A forecaster sees the points it is given and no others. Axes: R sizes, M asked points, S draws.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rlaw import laws
 from rlaw.curves import Curves
-from rlaw.diagnostics import Caution, rank_chance
+from rlaw.diagnostics import Caution, not_rising
 from rlaw.errors import NotIdentifiable
 from rlaw.intervals.bootstrap import binomial_unit, bootstrap
 from rlaw.laws import Law, Points
 from rlaw.objectives import weights
-from rlaw.pooling import Pooled, Size, pool, sizes_of
+from rlaw.pooling import Pooled, pool, sizes_of
 from rlaw.solver import Solution, solve
+from rlaw.trend import slopes, trend
 
 AUTO = "auto"
 #: codes of cautions with which the ladder tells no law of the size
@@ -23,7 +24,6 @@ NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
 LAW = "saturating"
 _LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
-_RANK_CHANCE = 0.05
 _LEAST_SIZES = 3
 
 
@@ -63,13 +63,21 @@ class Ladder:
         return Drawn(self.pooled.expected(r, log_x), true, measured, k)
 
 
-def ladder(sizes: list[Size], target: int | None = None) -> Ladder:
+def ladder(curves: Curves, target: int | None = None, levels: np.ndarray | None = None) -> Ladder:
     """Pool sizes; where the slopes of the sizes other than the target do not rise with size, without a law of the size.
+
+    Args:
+        curves: what may be seen.
+        target: the rung that is asked.
+        levels: (R,) what the log losses are measured from; 0 when None.
 
     Raises:
         NotIdentifiable: no size has three points.
     """
-    caution = no_law(sizes, target)
+    caution = no_law(curves, target)
+    sizes = sizes_of(curves)
+    if levels is not None:
+        sizes = [replace(s, level=float(v)) for s, v in zip(sizes, levels, strict=True)]
     return Ladder(pool(sizes, law=caution is None), caution)
 
 
@@ -91,33 +99,23 @@ def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int,
     return Drawn((pooled.middle + law.middle) / 2, true, measured, k)
 
 
-def no_law(sizes: list[Size], target: int | None = None) -> Caution | None:
+def no_law(curves: Curves, target: int | None = None) -> Caution | None:
     """Why slopes cannot be told from the sizes other than the target: too few, or not rising; None when they can.
 
     Raises:
         NotIdentifiable: no other size has three points.
     """
-    told = [s for r, s in enumerate(sizes) if r != target and len(np.unique(s.log_x)) >= 3]
-    if not told:
+    others = [r for r, n in enumerate(curves.counts) if n and r != target]
+    told = trend(slopes(curves.rungs(np.array(others, int)))) if others else None
+    if told is None or not len(told.k):
         raise NotIdentifiable(
             "no size has three evaluations at different places of the axis\n"
             "  next: evaluate more often, or widen --window"
         )
-    params = np.array([s.params for s in told])
-    slopes = np.array([-np.polyfit(s.log_x - s.log_x.mean(), np.log(s.loss), 1)[0] for s in told])
-    if len(np.unique(params)) < _LEAST_SIZES:
-        text = f"{len(told)} size(s) with a curve of their own: no law of the size can be told; run at least three"
+    if len(np.unique(told.params)) < _LEAST_SIZES:
+        text = f"{len(told.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
         return Caution("too-few-sizes", text)
-    rising = bool(np.all(np.diff(slopes[np.argsort(params, kind="stable")]) > 0))
-    chance = rank_chance(params, slopes)
-    if rising or chance <= _RANK_CHANCE:
-        return None
-    listed = ", ".join(f"{k:.3g}" for k in slopes)
-    text = (
-        f"the slopes of the sizes do not rise with size ({listed}; chance alone does as well in {chance:.0%} of "
-        "orders): no size dependence can be told"
-    )
-    return Caution("slopes-not-rising", text)
+    return None if told.rises else not_rising(told)
 
 
 def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
@@ -208,7 +206,7 @@ def at_once(
         draws, level, seed: of the draws.
     """
     held = np.flatnonzero(asked.any(axis=1))
-    sizes = ladder(sizes_of(seen), int(held[0]) if len(held) == 1 else None)
+    sizes = ladder(seen, int(held[0]) if len(held) == 1 else None)
     middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
     for r in held.tolist():
         drawn = automatic(seen, r, sizes, whole.at.x[0, r, asked[r]], draws=draws, level=level, seed=seed)

@@ -26,6 +26,7 @@ class Truth:
     Attributes:
         K_max: efficiency of an infinitely large model.
         N_0: size with half of it, parameters.
+        slopes: k of each size instead, for a ladder without a law of the size.
         sizes: model sizes, parameters.
         intercepts: E of each size over data, log10.
         steps: RL steps, evaluated after each.
@@ -50,9 +51,12 @@ class Truth:
     drift: float = 0.02
     memory: float = 0.9
     tell_items: bool = True
+    slopes: Sequence[float] | None = None
 
     def k(self, params: float) -> float:
         """The true efficiency of a size."""
+        if self.slopes is not None:
+            return self.slopes[list(self.sizes).index(params)]
         return self.K_max / (1 + self.N_0 / params)
 
     def loss(self, rung: int, step: np.ndarray) -> np.ndarray:

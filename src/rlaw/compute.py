@@ -13,6 +13,8 @@ Accounting models; N: non-embedding parameters, T: processed tokens (prompt + re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 Accounting = Literal["6N", "8N", "12N", "exact"]
 FACTORS: dict[str, int] = {"6N": 6, "8N": 8, "12N": 12}
 
@@ -67,6 +69,14 @@ def forward_flops(arch: Architecture, tokens: int, context: float, predicted: in
 def training_flops(arch: Architecture, tokens: int, context: float, predicted: int | None = None) -> int:
     """FLOPs of a forward and a backward pass: the backward one costs twice the forward one."""
     return 3 * forward_flops(arch, tokens, context, predicted)
+
+
+def mean_context(tokens: np.ndarray, first: int = 1) -> float:
+    """The keys that a token sees in the mean, over sequences of so many `tokens` each.
+
+    The first token of every sequence sees `first` keys, its own included; each later one sees one more.
+    """
+    return (tokens * (2 * first + tokens - 1)).sum().item() / 2 / max(1, tokens.sum().item())
 
 
 def accounted_flops(accounting: str, params: float, tokens: float) -> float:

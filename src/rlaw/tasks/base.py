@@ -66,9 +66,24 @@ class Task(Named, ABC):
     @abstractmethod
     def completion_tokens(self) -> int: ...
 
+    @property
+    def end_token(self) -> int | None:
+        """The token that ends an answer and is its last one; None when every answer fills `completion_tokens`."""
+        return None
+
+    def answer_mask(self, completions: np.ndarray) -> np.ndarray:
+        """float32, of the shape of the (…, T) completions: 1 up to and with the first end token, 0 after it."""
+        if self.end_token is None:
+            return np.ones(completions.shape, np.float32)
+        is_end = completions == self.end_token
+        return (np.cumsum(is_end, axis=-1) - is_end == 0).astype(np.float32)
+
     @abstractmethod
     def corpus(self, documents: int) -> np.ndarray:
-        """(documents, P + T) int32: the first documents of the pretraining corpus, no held-out prompt among them."""
+        """(documents, P + T) int32: the first documents of the pretraining corpus, no held-out prompt among them.
+
+        What follows an answer's first end token is not trained on; end tokens are expected there.
+        """
 
     @abstractmethod
     def pool(self, size: int, seed: int) -> Problems:
@@ -80,4 +95,7 @@ class Task(Named, ABC):
 
     @abstractmethod
     def grade(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
-        """(items,) float32 rewards, 1 for a right completion and 0 for a wrong one."""
+        """(items,) float32 rewards, 1 for a right completion and 0 for a wrong one.
+
+        A completion that ended early is filled up with end tokens.
+        """

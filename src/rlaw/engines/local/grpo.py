@@ -6,7 +6,7 @@ Axes: P prompts, G answers per prompt, Q prompt tokens, T completion tokens, N =
 import jax
 import numpy as np
 
-from rlaw.compute import Flops, forward_flops, training_flops
+from rlaw.compute import Flops, forward_flops, mean_context, training_flops
 from rlaw.engines.local import optimizer
 from rlaw.engines.local.clock import Clock
 from rlaw.engines.local.data import training_data
@@ -27,7 +27,6 @@ class GRPO:
     def __init__(self, run: Run, base: Params, attempt: int) -> None:
         self.run, self.base, self.attempt = run, base, attempt
         self.data = training_data(run)
-        self.flops = step_flops(run)
 
     def step(self, at: Position) -> Position:
         """One RL step: a position goes in, the next one comes out."""
@@ -46,9 +45,10 @@ class GRPO:
         rate = optimizer.constant_rate(rl, run.rung.hidden, step)
         with clock("update"):
             policy, told = self._update(at.policy, samples, rate)
-        record = self._record(step, rewards_PG, rollout, told, rate, clock.seconds)
+        flops = step_flops(run, rollout.lengths_PG)
+        record = self._record(step, rewards_PG, rollout, flops, told, rate, clock.seconds)
         tokens = record.prompt_tokens + record.response_tokens
-        return Position(step, policy, at.tokens + tokens, at.flops + self.flops.total, record)
+        return Position(step, policy, at.tokens + tokens, at.flops + flops.total, record)
 
     def _reference(self, sequences_PGN: np.ndarray) -> np.ndarray:
         """(P, G, T) log-probabilities under the base."""
@@ -76,6 +76,7 @@ class GRPO:
         step: int,
         rewards_PG: np.ndarray,
         rollout: Rollout,
+        flops: Flops,
         told: Told,
         rate: float,
         seconds: dict[str, float],
@@ -90,7 +91,7 @@ class GRPO:
             unique_prompts=self.data.distinct_I[step * rl.prompts - 1].item(),
             prompt_tokens=rl.samples * run.task.prompt_tokens,
             response_tokens=rollout.tokens,
-            flops={name: getattr(self.flops, name) for name in Flops.__slots__},
+            flops={name: getattr(flops, name) for name in Flops.__slots__},
             reward_mean=rewards_PG.mean().item(),
             reward_std=rewards_PG.std().item(),
             zero_variance_share=(rewards_PG == rewards_PG[:, :1]).all(axis=1).mean().item(),
@@ -106,18 +107,19 @@ class GRPO:
         )
 
 
-def step_flops(run: Run) -> Flops:
-    """FLOPs of one RL step, by formula from the passes that are made.
+def step_flops(run: Run, lengths_PG: np.ndarray) -> Flops:
+    """FLOPs of one RL step whose answers have these lengths, by formula from the passes that are made.
 
     Rollout: each prompt is read once, each answer's tokens but the last. Update and reference: whole sequences but
     their last token. Old log-probabilities are the rollout's own. Not subtracted: groups skipped for want of an
-    advantage, and the top layer at prompt positions, which is never computed.
+    advantage, and the top layer at prompt positions, which is never computed. Not added: what a batch computes at
+    positions after an answer's end.
     """
-    arch, rl, samples = run.architecture, run.rl, run.rl.samples
-    prompt, completion = run.task.prompt_tokens, run.task.completion_tokens
+    arch, rl, prompt = run.architecture, run.rl, run.task.prompt_tokens
+    answers, written_PG, read_PG = lengths_PG.sum().item(), lengths_PG - 1, prompt + lengths_PG - 1
     reading = forward_flops(arch, rl.prompts * prompt, (prompt + 1) / 2, rl.prompts)
-    writing = forward_flops(arch, samples * (completion - 1), prompt + completion / 2)
-    whole = samples * (prompt + completion - 1), (prompt + completion) / 2, samples * completion
+    writing = forward_flops(arch, written_PG.sum().item(), mean_context(written_PG, first=prompt + 1))
+    whole = read_PG.sum().item(), mean_context(read_PG), answers
     return Flops(
         rollout=reading + writing,
         reference=forward_flops(arch, *whole) if rl.beta else 0,

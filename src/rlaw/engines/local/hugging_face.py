@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from rlaw.compute import Architecture
 from rlaw.engines.local.model import INIT_STD, RMS_EPSILON, ROPE_THETA, Params
 from rlaw.plan import Run
+from rlaw.tasks import of_tokens
 
 WEIGHTS = "model.safetensors"
 
@@ -94,17 +95,19 @@ def _config(run: Run) -> dict[str, Any]:
         "tie_word_embeddings": arch.tied_embeddings,
         "torch_dtype": "float32",
         "bos_token_id": None,
-        "eos_token_id": None,
+        "eos_token_id": of_tokens(run.task).end_token,
+        "pad_token_id": of_tokens(run.task).end_token,
     }
 
 
 def _generation(run: Run) -> dict[str, Any]:
-    """How the study samples answers when it evaluates; there is no end token, an answer has a fixed length."""
+    """How the study samples answers when it evaluates; what follows an end token is filled up with it."""
     return {
         "do_sample": True,
         "temperature": run.evaluation.temperature,
         "max_new_tokens": run.task.completion_tokens,
-        "eos_token_id": None,
+        "eos_token_id": of_tokens(run.task).end_token,
+        "pad_token_id": of_tokens(run.task).end_token,
     }
 
 
@@ -133,13 +136,14 @@ def _tokenizer(vocabulary: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _tokenizer_config(run: Run) -> dict[str, Any]:
-    words = enumerate(run.task.vocabulary)
+    words, end = run.task.vocabulary, of_tokens(run.task).end_token
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": run.sequence_tokens,
         "clean_up_tokenization_spaces": False,
-        "added_tokens_decoder": {str(token): {"content": text, **_AS_A_WORD} for token, text in words},
-        **dict.fromkeys(("bos_token", "eos_token", "pad_token", "unk_token")),
+        "added_tokens_decoder": {str(token): {"content": text, **_AS_A_WORD} for token, text in enumerate(words)},
+        **dict.fromkeys(("bos_token", "unk_token")),
+        **dict.fromkeys(("eos_token", "pad_token"), None if end is None else words[end]),
     }
 
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.compute import Architecture
+from rlaw.compute import Architecture, mean_context, training_flops
 from rlaw.engines.local import checkpoint, hugging_face, model, optimizer
 from rlaw.engines.local.draws import generator
 from rlaw.engines.local.model import Params
@@ -64,13 +64,15 @@ def _found(folder: Path) -> BaseFacts | None:
 
 def _make(run: Run, folder: Path, digest: str) -> BaseFacts:
     began = time.perf_counter()
-    params, losses = pretrain(run)
+    documents = of_tokens(run.task).corpus(run.base.steps * run.base.batch_size)
+    params, losses = pretrain(run, documents)
+    tokens, flops = _cost(run, documents)
     last = max(1, round(CROSS_ENTROPY_SHARE * len(losses)))
     facts = BaseFacts(
         digest=digest,
         steps=run.base.steps,
-        tokens=run.base.steps * run.base.batch_size * run.sequence_tokens,
-        base_flops=int(run.base_flops),
+        tokens=tokens,
+        base_flops=flops,
         cross_entropy=float(losses[-last:].mean(dtype=np.float64)),
         seconds={"pretrain": time.perf_counter() - began},
     )
@@ -83,42 +85,54 @@ def _make(run: Run, folder: Path, digest: str) -> BaseFacts:
     return facts
 
 
-def pretrain(run: Run) -> tuple[Params, np.ndarray]:
-    """Train on the task's corpus, one pass, batches in its order; returns weights and the loss of every step."""
+def _cost(run: Run, documents: np.ndarray) -> tuple[int, int]:
+    """Tokens of the documents up to the ends of their answers, and the FLOPs of training on them."""
+    answers_I = _answers(run, documents).sum(axis=1, dtype=int)
+    tokens_I = run.task.prompt_tokens + answers_I
+    tokens = tokens_I.sum().item()
+    return tokens, training_flops(run.architecture, tokens, mean_context(tokens_I), answers_I.sum().item())
+
+
+def _answers(run: Run, documents: np.ndarray) -> np.ndarray:
+    """(…, T) float32: 1 for the completion tokens that are trained on."""
+    return of_tokens(run.task).answer_mask(documents[..., run.task.prompt_tokens :])
+
+
+def pretrain(run: Run, documents: np.ndarray) -> tuple[Params, np.ndarray]:
+    """Train on the documents, one pass, batches in their order; returns weights and the loss of every step."""
     arch, settings = run.architecture, run.base
     policy = optimizer.start(model.init(arch, generator(run.seed, "init")), settings)
-    documents = of_tokens(run.task).corpus(settings.steps * settings.batch_size)
     batches = documents.reshape(settings.steps, settings.batch_size, -1)
+    masks = _answers(run, batches)
     rates = optimizer.cosine_rates(settings, arch.hidden)
     losses = np.empty(settings.steps, np.float32)
     for first in range(0, settings.steps, STEPS_PER_CALL):
         last = min(first + STEPS_PER_CALL, settings.steps)
         chosen = np.minimum(np.arange(first, first + STEPS_PER_CALL), settings.steps - 1)
-        policy, told = _steps(
-            arch, settings, run.task.completion_tokens, policy, batches[chosen], rates[chosen], last - first
-        )
+        policy, told = _steps(arch, settings, policy, batches[chosen], masks[chosen], rates[chosen], last - first)
         losses[first:last] = told[: last - first]
     return policy.params, losses
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _steps(
     arch: Architecture,
     settings: Base,
-    tokens: int,
     policy: Policy,
     batches: jax.Array,
+    masks: jax.Array,
     rates: jax.Array,
     count: int,
 ) -> tuple[Policy, jax.Array]:
     """The first `count` of the batches given, one optimizer step each; returns their losses too."""
 
-    def cross_entropy(params: Params, documents_BN: jax.Array) -> jax.Array:
-        return -completion_logprobs(arch, params, documents_BN, tokens, 1.0).mean()
+    def cross_entropy(params: Params, documents_BN: jax.Array, mask_BT: jax.Array) -> jax.Array:
+        logprobs_BT = completion_logprobs(arch, params, documents_BN, mask_BT.shape[1], 1.0)
+        return -(logprobs_BT * mask_BT).sum() / mask_BT.sum()
 
     def one(index, carry):
         policy, losses = carry
-        loss, gradient = jax.value_and_grad(cross_entropy)(policy.params, batches[index])
+        loss, gradient = jax.value_and_grad(cross_entropy)(policy.params, batches[index], masks[index])
         return optimizer.step(policy, gradient, rates[index], settings), losses.at[index].set(loss)
 
     return jax.lax.fori_loop(0, count, one, (policy, jnp.zeros(len(batches))))

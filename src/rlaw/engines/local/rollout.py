@@ -14,6 +14,7 @@ from rlaw.compute import Architecture
 from rlaw.engines.local.draws import generator
 from rlaw.engines.local.model import Params, empty_cache, forward
 from rlaw.plan import Run
+from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems, Task
 
 MICRO_BATCHES = 4  # drawn at once: with no activations to keep, so many more sequences fit the cache
@@ -25,17 +26,17 @@ class Rollout:
 
     Attributes:
         completions_PGT: int32 token ids.
-        logprobs_PGT: log-probability of each token when it was drawn, at the sampling temperature.
-        mask_PGT: float32, 1 for a token of the answer, 0 after its end. Fixed-length answers have no end token: all 1.
+        logprobs_PGT: log-probability of each token when it was drawn, at the sampling temperature; 0 after the end.
+        mask_PGT: float32, 1 for a token of the answer, 0 after its end. Without an end token: all 1.
         entropy: mean entropy of the distributions drawn from, nats per token.
-        truncated_share: share of answers cut short; a fixed-length answer never is.
+        truncated_share: share of answers cut short, that is without an end token; 0 for a task that has none.
     """
 
     completions_PGT: np.ndarray
     logprobs_PGT: np.ndarray
     mask_PGT: np.ndarray
     entropy: float
-    truncated_share: float = 0.0
+    truncated_share: float
 
     @property
     def tokens(self) -> int:
@@ -47,15 +48,29 @@ class Rollout:
         """Mean tokens of an answer."""
         return self.tokens / (self.mask_PGT.shape[0] * self.mask_PGT.shape[1])
 
+    @property
+    def lengths_PG(self) -> np.ndarray:
+        """Tokens of each answer."""
+        return self.mask_PGT.sum(axis=2, dtype=int)
+
 
 def answer(
     run: Run, params: Params, problems: Problems, group: int, temperature: float, purpose: str, step: int
 ) -> Rollout:
     """Draw `group` answers to every problem: a function of the weights, the run's seed, the purpose and the step."""
-    shape = (len(problems), group, run.task.completion_tokens)
+    task, batch = of_tokens(run.task), MICRO_BATCHES * run.engine.micro_batch
+    shape = (len(problems), group, task.completion_tokens)
     uniforms_PGT = generator(run.seed, purpose, step).random(shape, np.float32)
-    batch = MICRO_BATCHES * run.engine.micro_batch
-    return sample(run.architecture, params, problems.prompts_IP, uniforms_PGT, temperature, batch)
+    drawn_PGT, logprobs_PGT, entropies_PGT = sample(
+        run.architecture, params, problems.prompts_IP, uniforms_PGT, temperature, batch, task.end_token
+    )
+    mask_PGT = task.answer_mask(drawn_PGT)
+    entropy = entropies_PGT[mask_PGT > 0].mean(dtype=np.float64).item()
+    if task.end_token is None:
+        return Rollout(drawn_PGT, logprobs_PGT, mask_PGT, entropy, truncated_share=0.0)
+    completions_PGT = np.where(mask_PGT > 0, drawn_PGT, task.end_token).astype(np.int32)
+    truncated_share = (completions_PGT[..., -1] != task.end_token).mean().item()
+    return Rollout(completions_PGT, logprobs_PGT * mask_PGT, mask_PGT, entropy, truncated_share)
 
 
 def grade(task: Task, problems: Problems, rollout: Rollout) -> np.ndarray:
@@ -71,40 +86,60 @@ def sample(
     uniforms_PGT: np.ndarray,
     temperature: float,
     batch: int,
-) -> Rollout:
-    """Draw an answer for every uniform random number given, about `batch` sequences at a time."""
+    end_token: int | None,
+) -> tuple[np.ndarray, ...]:
+    """Draw a token for every uniform random number given, about `batch` sequences at a time.
+
+    Returns:
+        (P, G, T) tokens, their log-probabilities, and the entropies of the distributions they were drawn from. Where
+        the answers of a batch have all ended, nothing is drawn any more and zeros stand; what is drawn after the end
+        of one of them is not part of it either.
+    """
     prompts, group, _ = uniforms_PGT.shape
     at_once = max(1, batch // group)
     drawn = []
     for first in range(0, prompts, at_once):
         chunk = np.minimum(np.arange(first, first + at_once), prompts - 1)  # the last one filled up: one shape for all
-        drawn.append(_sample(arch, params, prompts_PQ[chunk], uniforms_PGT[chunk], np.float32(temperature)))
-    completions, logprobs, entropies = (np.concatenate(parts)[:prompts] for parts in zip(*drawn, strict=True))
-    return Rollout(completions, logprobs, np.ones_like(logprobs), entropies.mean(dtype=np.float64).item())
+        drawn.append(_sample(arch, end_token, params, prompts_PQ[chunk], uniforms_PGT[chunk], np.float32(temperature)))
+    return tuple(np.concatenate(parts)[:prompts] for parts in zip(*drawn, strict=True))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 1))
 def _sample(
-    arch: Architecture, params: Params, prompts_PQ: jax.Array, uniforms_PGT: jax.Array, temperature: jax.Array
+    arch: Architecture,
+    end_token: int | None,
+    params: Params,
+    prompts_PQ: jax.Array,
+    uniforms_PGT: jax.Array,
+    temperature: jax.Array,
 ) -> tuple[jax.Array, ...]:
-    """(P, G, T) tokens, their log-probabilities, and the entropies of the distributions they were drawn from."""
+    """What `sample` returns, of one batch."""
     (prompts, group, tokens), prompt_tokens = uniforms_PGT.shape, prompts_PQ.shape[1]
     logits_P1V, cache = forward(arch, params, prompts_PQ, empty_cache(arch, prompts, prompt_tokens + tokens), 0, 1)
     logits_SV, cache = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), (logits_P1V[:, 0], cache))
-
-    def one_token(carry, inputs):
-        logits_SV, cache = carry
-        uniform_S, position = inputs
-        token_S, *told = _draw(logits_SV / temperature, uniform_S)
-        logits_S1V, cache = forward(arch, params, token_S[:, None], cache, position, 1)
-        return (logits_S1V[:, 0], cache), (token_S, *told)
-
     uniforms_TS = uniforms_PGT.reshape(-1, tokens).T
-    positions_T = prompt_tokens + jnp.arange(tokens - 1)
-    (logits_SV, _), drawn = jax.lax.scan(one_token, (logits_SV, cache), (uniforms_TS[:-1], positions_T))
-    final = _draw(logits_SV / temperature, uniforms_TS[-1])
-    joined = (jnp.concatenate([first_TS, last_S[None]]) for first_TS, last_S in zip(drawn, final, strict=True))
-    return tuple(x_TS.T.reshape(prompts, group, tokens) for x_TS in joined)
+    nothing_TS = tuple(jnp.zeros(uniforms_TS.shape, kind) for kind in (jnp.int32, jnp.float32, jnp.float32))
+
+    def draw(index, logits_SV, drawn_TS):
+        drawn_S = _draw(logits_SV / temperature, uniforms_TS[index])
+        return tuple(x_TS.at[index].set(x_S) for x_TS, x_S in zip(drawn_TS, drawn_S, strict=True))
+
+    def goes_on(carry):
+        index, _, _, _, ended_S = carry
+        return (index < tokens - 1) & ~ended_S.all()
+
+    def one_token(carry):
+        index, logits_SV, cache, drawn_TS, ended_S = carry
+        drawn_TS = draw(index, logits_SV, drawn_TS)
+        token_S = drawn_TS[0][index]
+        logits_S1V, cache = forward(arch, params, token_S[:, None], cache, prompt_tokens + index, 1)
+        if end_token is not None:
+            ended_S |= token_S == end_token
+        return index + 1, logits_S1V[:, 0], cache, drawn_TS, ended_S
+
+    start = 0, logits_SV, cache, nothing_TS, jnp.zeros(prompts * group, bool)
+    last, logits_SV, _, drawn_TS, _ = jax.lax.while_loop(goes_on, one_token, start)
+    return tuple(x_TS.T.reshape(prompts, group, tokens) for x_TS in draw(last, logits_SV, drawn_TS))
 
 
 def _draw(logits_SV: jax.Array, uniform_S: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

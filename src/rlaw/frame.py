@@ -15,7 +15,6 @@ import polars as pl
 from rlaw import datasets, units
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.importers import table
-from rlaw.records import Evaluated, RunFinished, RunStarted
 
 if TYPE_CHECKING:
     from rlaw.store import Store
@@ -295,33 +294,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
+_OF_A_RUN = ("model", "params", "variant", "arm", "run", "seed", "tau", "group_size")
+_MEASURED = ("benchmark", "step", "data_size", "test_loss", "items", "samples", "correct", "response_length")
+
+
 def _of_store(store: "Store", accounting: str | None) -> Frame:
     """Every evaluation in a store; runs that diverged are left out and counted."""
     accounting = accounting or store.study.fit.accounting
-    rows: list[dict[str, Any]] = []
-    diverged = 0
-    for label in store.labels():
-        records = store.records(label)
-        started = next((r for r in records if isinstance(r, RunStarted)), None)
-        evaluated = [r for r in records if isinstance(r, Evaluated)]
-        if started is None:
-            continue
-        if any(isinstance(r, RunFinished) and r.diverged for r in records):
-            diverged += len(evaluated)
-            continue
-        rows += [_row(started, r, accounting) for r in evaluated]
-    if not rows:
+    columns = [*_OF_A_RUN, *_MEASURED, f"compute_flops_{accounting}", "diverged"]
+    try:
+        told = [table for label in store.labels() if not (table := store.evaluations(label, columns)).is_empty()]
+    except pl.exceptions.ColumnNotFoundError as error:
+        raise DataError(f"{store.path}: a run does not tell {error}\n  next: another --accounting") from error
+    if not told:
         raise DataError(f"{store.path}: no evaluation is recorded yet\n  next: rlaw run STUDY --store {store.path}")
-    frame = Frame.of(pl.DataFrame(rows, schema={name: kind for name, (kind, _) in COLUMNS.items()}), str(store.path))
-    dropped = frame.dropped | ({"diverged": diverged} if diverged else {})
-    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window)
-
-
-def _row(started: RunStarted, evaluated: Evaluated, accounting: str) -> dict[str, Any]:
-    same = ("model", "params", "variant", "arm", "run", "seed", "tau", "group_size")
-    measured = ("benchmark", "step", "data_size", "test_loss", "items", "samples", "correct", "response_length")
-    return {
-        **{name: getattr(started, name) for name in same},
-        **{name: getattr(evaluated, name) for name in measured},
-        "compute_flops": evaluated.compute_flops[accounting],
-    }
+    rows = pl.concat(told, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})
+    good = rows.filter(~pl.col("diverged")).drop("diverged")
+    diverged = {"diverged": len(rows) - len(good)} if len(good) < len(rows) else {}
+    if good.is_empty():
+        raise DataError(f"{store.path}: all {len(rows)} evaluations are of runs that diverged")
+    frame = Frame.of(good, str(store.path))
+    return replace(frame, dropped=frame.dropped | diverged, accounting=accounting, window=store.study.fit.window)

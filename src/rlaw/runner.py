@@ -133,7 +133,7 @@ def run(
         finally:
             executor.kill()
             with suppress(StoreError):  # only a cache; what could not be written is told by the runs themselves
-                store.write_index()
+                store.settle()
         outcome = _outcome(plan, store, progress)
     if not complete:
         raise _stopped(outcome, plan, signals.received)

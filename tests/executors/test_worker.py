@@ -72,7 +72,7 @@ def test_everything_that_is_told_was_kept_before(store, run):
 
 def test_a_finished_run_has_its_tables(store, run):
     assert make_attempt(run, store)[-1] == Event(label=run.label, kind="run_finished", step=6)
-    assert {"evaluations.parquet", "steps.parquet"} < {p.name for p in store.folder(run.label).iterdir()}
+    assert {"evaluations.parquet", "steps.parquet", "tables.json"} < {p.name for p in store.folder(run.label).iterdir()}
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 5, 6])

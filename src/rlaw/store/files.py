@@ -3,12 +3,19 @@
 import json
 import os
 import re
+import shutil
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rlaw.errors import NotFound, StoreError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+#: what is being written aside: a dot, the name it will have, the process that writes it
+_PART = re.compile(r"\..+\.[0-9]+")
+_SEAL = b',\n "crc": "%08x"\n}\n'
 
 
 def cannot_write(path: Path, n_bytes: int, error: OSError) -> StoreError:
@@ -41,13 +48,18 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
+def aside(path: Path) -> Path:
+    """Where this process makes what shall stand under that path when it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves the old content or the new one, never a part.
 
     Raises:
         StoreError: the system refused; nothing is left under the final name.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = aside(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -56,33 +68,45 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise cannot_write(path, len(data), error) from error
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a document atomically, to be read by people too."""
-    write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+def leave_no_parts(folder: Path) -> None:
+    """Remove what killed writers left unfinished. Only whoever holds the folder's lock may."""
+    with suppress(OSError):  # they are in nobody's way
+        for path in folder.iterdir():
+            if _PART.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document atomically, to be read by people too; its last key is the CRC-32 of the text before it."""
+    body = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}").encode()
+    write_atomically(path, body + _SEAL % zlib.crc32(body))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a document that `write_json` wrote.
+    """Read a document that `write_json` wrote, its checksum left out.
 
     Raises:
         NotFound: there is no such file.
-        StoreError: it cannot be read, or is not a JSON document.
+        StoreError: it cannot be read, was cut short or was changed.
     """
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise NotFound(f"there is no {path}") from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise StoreError(f"{path} is damaged: {error}\n  next: take it from a copy of the store") from error
-    if not isinstance(document, dict):
-        raise StoreError(f"{path} is damaged: not a JSON document\n  next: take it from a copy of the store")
-    return document
+    body, mark, _ = data.rpartition(_SEAL[:11])
+    if not mark or data[len(body) :] != _SEAL % zlib.crc32(body):
+        raise StoreError(
+            f"{path} is damaged: its checksum does not match, so it was cut short or changed ({len(data)} bytes)\n"
+            f"  next: take it from a copy of the store"
+        )
+    return json.loads(body + b"\n}")
 
 
 def inside(root: Path, name: str) -> Path:
@@ -92,6 +116,7 @@ def inside(root: Path, name: str) -> Path:
         NotFound: it is not a name that anything in a store can have.
     """
     path = root / name
-    if not _NAME.fullmatch(name) or not path.resolve().is_relative_to(root.resolve()):
+    leads_out = path.is_symlink() and not path.resolve().is_relative_to(root.resolve())  # plain names cannot, links can
+    if not _NAME.fullmatch(name) or leads_out:
         raise NotFound(f"{name!r} is not the name of a run\n  next: `rlaw status STORE` lists the runs")
     return path

@@ -17,6 +17,11 @@ class TornTail(UserWarning):
     """A last line that was cut short by a crash is left out: it was never acknowledged."""
 
 
+Stamp = tuple[int, str]
+"""Size of a journal in bytes, and its last bytes, which hold the checksum of its last line."""
+_TAIL_BYTES = 19
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a journal holds: its records, the bytes they take, and the bytes of a torn last line after them."""
@@ -24,6 +29,19 @@ class Contents:
     records: tuple[Record, ...]
     good_bytes: int
     torn_bytes: int
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells a journal from what it was before, without reading it: it only ever grows, by lines with checksums."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0, ""
+    try:
+        size = os.fstat(opened).st_size
+        return size, os.pread(opened, _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode(errors="replace")
+    finally:
+        os.close(opened)
 
 
 def read(path: Path) -> Contents:
@@ -48,11 +66,7 @@ def read(path: Path) -> Contents:
             if end == len(data):
                 return Contents(tuple(kept), start, end - start)
             raise _damaged(path, len(kept) + 1, start, str(error)) from error
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:  # the checksum holds: written so, by a version we do not know
+        except (KeyError, TypeError, ValueError) as error:  # the checksum holds: another version wrote it so
             raise _damaged(path, len(kept) + 1, start, f"not a record that this rlaw knows ({error})") from error
         start = end
     return Contents(tuple(kept), start, 0)

@@ -1,12 +1,13 @@
 """A study's folder: what was planned, and a folder per run with everything it measured."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -14,11 +15,14 @@ from rlaw.errors import NotFound, StoreError, UsageError
 from rlaw.plan import Plan, Run
 from rlaw.records import Record
 from rlaw.store import index, journal, provenance, spec, tables
-from rlaw.store.files import inside, make_folder, read_json, write_json
+from rlaw.store.files import inside, leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.journal import Journal, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
-from rlaw.store.status import Status, status_of
+from rlaw.store.status import DONE, Status, status_of
 from rlaw.study import Study
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SCHEMA = 1
 #: parts of a study that change no measurement and no analysis: they may differ without a word
@@ -136,8 +140,10 @@ class Store:
 
     def labels(self) -> tuple[str, ...]:
         """Every run: the planned ones in the plan's order, then what else is kept here."""
-        kept = sorted(path.parent.name for path in (self.path / "runs").glob("*/run.json"))
-        return tuple(dict.fromkeys((*self.planned, *kept)))
+        runs = self.path / "runs"
+        there = sorted(os.listdir(runs)) if runs.is_dir() else []
+        others = [name for name in there if name not in self.planned and (runs / name / "run.json").is_file()]
+        return (*self.planned, *others)
 
     def folder(self, label: str) -> Path:
         """The run's folder.
@@ -191,14 +197,33 @@ class Store:
 
     def _known_status(self, label: str, known: dict[str, tuple[index.Stamp, Status]]) -> Status:
         mark, status = known.get(label, (None, None))
-        settled = status is not None and status.state not in ("planned", "running")
-        fresh = settled and mark == index.stamp(self.folder(label) / "records.jsonl")
-        return status if fresh and status and not owner_of(self.folder(label) / "lock") else self.status(label)
+        if status is None or status.state in ("planned", "running"):
+            return self.status(label)
+        folder = self.folder(label)
+        fresh = mark == journal.stamp(folder / "records.jsonl") and not owner_of(folder / "lock")
+        return status if fresh else self.status(label)
 
     def write_index(self) -> None:
         """Bring `index.sqlite` up to date."""
-        marks = [index.stamp(self.folder(label) / "records.jsonl") for label in self.labels()]
+        marks = [journal.stamp(self.folder(label) / "records.jsonl") for label in self.labels()]
         index.write(self.path / "index.sqlite", zip(marks, self.runs(), strict=True))
+
+    def evaluations(self, label: str, columns: Sequence[str] | None = None) -> "pl.DataFrame":
+        """The run's evaluations, last lineage, as a table: a finished run's own, else made from its journal.
+
+        Args:
+            label: of the run.
+            columns: those wanted; all when None. A run that told nothing has no columns and no rows.
+
+        Raises:
+            NotFound: there is no such run.
+            StoreError: a line of the journal is damaged.
+        """
+        table = tables.read(self.folder(label), columns)
+        if table is not None:
+            return table
+        made = tables.of(self.contents(label).records)
+        return made.select(columns) if columns and made.width else made
 
     def lock(self) -> Lock:
         """The lock of whoever runs the study: one at a time."""
@@ -216,6 +241,7 @@ class Store:
         folder = self.folder(run.label)
         make_folder(folder)
         with Lock(folder / "lock", patience_seconds):
+            leave_no_parts(folder)
             log = Journal(folder / "records.jsonl")
             try:
                 attempt = max((record.attempt for record in log.found.records), default=0) + 1
@@ -225,8 +251,25 @@ class Store:
                 log.close()
 
     def compact(self, label: str) -> None:
-        """Write the run's Parquet tables."""
-        tables.compact(self.folder(label), self.contents(label).records)
+        """Write the run's Parquet tables, unless they are there and as new as the journal.
+
+        Raises:
+            StoreError: the journal is damaged, or the system refused.
+        """
+        if not tables.promised(self.folder(label)):
+            tables.compact(self.folder(label))
+
+    def settle(self) -> None:
+        """Make what readers would else make again each time: tables of done runs that have none, and the index.
+
+        Raises:
+            StoreError: the system refused, or a journal is damaged.
+        """
+        leave_no_parts(self.path)
+        for status in self.runs():
+            if status.state in DONE:
+                self.compact(status.label)
+        self.write_index()
 
 
 def _study_document(plan: Plan) -> dict[str, Any]:

@@ -1,37 +1,93 @@
-"""A finished run as two Parquet files, for readers that want columns. Made from the journal; delete them at will."""
+"""A finished run as two Parquet files: for readers that want columns, and for frames of thousands of runs.
 
+Made from the journal; delete them at will. `tables.json` is written last: it holds their SHA-256 and the stamp of the
+journal they were made from, so that tables that are torn, damaged or older than the journal are never believed.
+"""
+
+import hashlib
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rlaw.errors import RlawError
 from rlaw.records import Evaluated, Record, RunStarted, Step, to_row
-from rlaw.store.files import write_atomically
+from rlaw.store import journal
+from rlaw.store.files import read_json, write_atomically, write_json
 from rlaw.store.journal import last_lineage
+from rlaw.store.status import divergence
 
-FILES: dict[str, type[Record]] = {"evaluations.parquet": Evaluated, "steps.parquet": Step}
+if TYPE_CHECKING:
+    import polars as pl
+
+EVALUATIONS, STEPS, MANIFEST = "evaluations.parquet", "steps.parquet", "tables.json"
+SCHEMA = 1
+_KINDS: dict[str, type[Record]] = {EVALUATIONS: Evaluated, STEPS: Step}
 _OF_THE_RUN = ("study", "arm", "family", "model", "variant", "params", "params_total", "seed", "tau", "group_size")
 
 
-def compact(folder: Path, rows: Sequence[Record]) -> None:
-    """Write the run's evaluations and steps, the last lineage only, each row with what tells the run from others.
+class DamagedTable(UserWarning):
+    """A table that is not what was written is passed over; its journal is read instead."""
+
+
+def of(rows: Sequence[Record], name: str = EVALUATIONS) -> "pl.DataFrame":
+    """One table of a run: the last lineage, each row with what tells the run from others and whether it diverged.
 
     Split numbers become columns of their own: `flops` {rollout, update} gives `flops_rollout`, `flops_update`.
-
-    Raises:
-        StoreError: the system refused.
     """
     import polars as pl
 
     view = last_lineage(rows)
-    started = next(r for r in view if isinstance(r, RunStarted))
-    of_the_run = {name: getattr(started, name) for name in _OF_THE_RUN}
-    for name, kind in FILES.items():
-        told = [{**of_the_run, **_flat(to_row(r))} for r in view if isinstance(r, kind)]
-        if told:
-            buffer = io.BytesIO()
-            pl.DataFrame(told, infer_schema_length=None).write_parquet(buffer)
-            write_atomically(folder / name, buffer.getvalue())
+    started = next((r for r in view if isinstance(r, RunStarted)), None)
+    if started is None:
+        return pl.DataFrame()
+    of_the_run = {name: getattr(started, name) for name in _OF_THE_RUN} | {"diverged": bool(divergence(view))}
+    told = [{**of_the_run, **_flat(to_row(r))} for r in view if isinstance(r, _KINDS[name])]
+    return pl.DataFrame(told, infer_schema_length=None)
+
+
+def compact(folder: Path) -> None:
+    """Write the tables of a run whose journal will not grow any more.
+
+    Raises:
+        StoreError: the system refused, or the journal is damaged.
+    """
+    path = folder / "records.jsonl"
+    size, tail = journal.stamp(path)
+    rows = journal.read(path).records
+    hashes = {}
+    for name in _KINDS:
+        buffer = io.BytesIO()
+        of(rows, name).write_parquet(buffer)
+        write_atomically(folder / name, buffer.getvalue())
+        hashes[name] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "journal": [size, tail], "sha256": hashes})
+
+
+def promised(folder: Path) -> dict[str, str]:
+    """SHA-256 by name of the tables that are as new as the journal; none where there are no such tables."""
+    try:
+        manifest = read_json(folder / MANIFEST)
+    except RlawError:
+        return {}
+    current = manifest["schema"] == SCHEMA and tuple(manifest["journal"]) == journal.stamp(folder / "records.jsonl")
+    return manifest["sha256"] if current else {}
+
+
+def read(folder: Path, columns: Sequence[str] | None = None) -> "pl.DataFrame | None":
+    """The evaluations of a finished run from its table; None when there is none that can be believed."""
+    import polars as pl
+
+    told = promised(folder).get(EVALUATIONS)
+    path = folder / EVALUATIONS
+    if told is None or not path.is_file():
+        return None
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != told:
+        warnings.warn(f"{path} is damaged; the journal beside it is read instead", DamagedTable, stacklevel=2)
+        return None
+    return pl.read_parquet(data, columns=list(columns) if columns else None)
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

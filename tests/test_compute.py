@@ -1,7 +1,9 @@
 import pytest
 
-from rlaw.compute import QWEN25, Architecture, accounted_flops, forward_flops, training_flops
+from rlaw.compute import Architecture, accounted_flops, forward_flops, training_flops
+from rlaw.presets import LADDERS
 
+QWEN25 = {name: size.architecture for name, size in LADDERS["qwen2.5-math"].sizes.items()}
 #: non-embedding parameters as published in the Qwen2.5 model cards, billions
 PUBLISHED = {"0.5B": 0.358, "1.5B": 1.310, "3B": 2.775, "7B": 6.526, "14B": 13.213, "32B": 31.207, "72B": 70.215}
 

@@ -21,7 +21,10 @@ FACTORS: dict[str, int] = {"6N": 6, "8N": 8, "12N": 12}
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The shape of a Qwen2-style decoder: RMSNorm, RoPE, grouped-query attention with biased q, k, v, SwiGLU."""
+    """The shape of a decoder with RMSNorm, RoPE, grouped-query attention and SwiGLU.
+
+    Qwen2 has biased q, k and v; Qwen3 has none, and normalises q and k in each head; Llama 3 has neither.
+    """
 
     hidden: int
     layers: int
@@ -31,14 +34,15 @@ class Architecture:
     intermediate: int
     vocab: int
     tied_embeddings: bool = True
+    attention_bias: bool = True
+    qk_norm: bool = False
 
     @property
     def params(self) -> int:
         """Non-embedding parameters, N: everything but the token embedding and the output head."""
         d, q, kv = self.hidden, self.heads * self.head_dim, self.kv_heads * self.head_dim
-        attention = d * q + q + 2 * (d * kv + kv) + q * d
-        mlp = 3 * d * self.intermediate
-        return self.layers * (attention + mlp + 2 * d) + d
+        extra = (q + 2 * kv if self.attention_bias else 0) + (2 * self.head_dim if self.qk_norm else 0)
+        return self.matmul_params + self.layers * (extra + 2 * d) + d
 
     @property
     def params_total(self) -> int:
@@ -97,15 +101,3 @@ class Flops:
     def total(self) -> int:
         """FLOPs of the whole step."""
         return self.rollout + self.old_logprobs + self.reference + self.update
-
-
-#: The dense Qwen2.5 models: published shapes (Qwen2.5 technical report, arXiv 2412.15115, and the model cards).
-QWEN25: dict[str, Architecture] = {
-    "0.5B": Architecture(896, 24, 14, 2, 64, 4864, 151936, tied_embeddings=True),
-    "1.5B": Architecture(1536, 28, 12, 2, 128, 8960, 151936, tied_embeddings=True),
-    "3B": Architecture(2048, 36, 16, 2, 128, 11008, 151936, tied_embeddings=True),
-    "7B": Architecture(3584, 28, 28, 4, 128, 18944, 152064, tied_embeddings=False),
-    "14B": Architecture(5120, 48, 40, 8, 128, 13824, 152064, tied_embeddings=False),
-    "32B": Architecture(5120, 64, 40, 8, 128, 27648, 152064, tied_embeddings=False),
-    "72B": Architecture(8192, 80, 64, 8, 128, 29568, 152064, tied_embeddings=False),
-}

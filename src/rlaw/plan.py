@@ -8,7 +8,7 @@ from typing import Any
 from rlaw import units
 from rlaw.compute import Architecture, accounted_flops, forward_flops, training_flops
 from rlaw.errors import BudgetExceeded
-from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation, Rung
+from rlaw.recipe import NOT_IN_THE_ID, RL, Base, Data, EngineChoice, Evaluation, Lengths, Resources, Rung
 from rlaw.study import Arm, Study, content_digest, slug
 from rlaw.tasks import AnyTask
 
@@ -42,6 +42,7 @@ class Run:
         """What the id is the digest of, as plain data."""
         sections = ("rung", "base", "task", "rl", "data", "evaluation", "engine")
         parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
+        parts["rung"] = {key: value for key, value in parts["rung"].items() if key not in NOT_IN_THE_ID}
         return {"family": self.family, "variant": self.variant, "seed": self.seed, **parts}
 
     @property
@@ -55,19 +56,39 @@ class Run:
         return self.rung.architecture(len(self.task.vocabulary))
 
     @property
+    def checkpoint(self) -> str | None:
+        """The weights that RL starts from: a Hugging Face id, id@revision, or a folder. None: they are pretrained."""
+        return self.rung.checkpoint if isinstance(self.rung.checkpoint, str) else None
+
+    @property
+    def resources(self) -> Resources:
+        """CPUs, GPUs and memory that the run takes."""
+        return self.rung.resources or Resources()
+
+    @property
+    def micro_batch(self) -> int:
+        """Sequences at a time on one device: the rung's own number, else the engine's."""
+        return self.resources.micro_batch or self.engine.micro_batch
+
+    @property
     def params(self) -> int:
         """Non-embedding parameters."""
         return self.architecture.params
 
     @property
     def sequence_tokens(self) -> int:
-        """Prompt and completion of one sample."""
+        """Prompt and completion of one sample; for problems in words the most there can be."""
         return self.task.prompt_tokens + self.task.completion_tokens
+
+    @property
+    def lengths(self) -> Lengths:
+        """Mean tokens of a prompt and a response that plans count with: the rung's assumption, else the most."""
+        return self.rung.lengths or Lengths(prompt=self.task.prompt_tokens, response=self.task.completion_tokens)
 
     @property
     def rl_tokens(self) -> int:
         """Processed tokens of the whole RL run: prompt and response over all rollouts."""
-        return self.rl.steps * self.rl.samples * self.sequence_tokens
+        return round(self.rl.steps * self.rl.samples * (self.lengths.prompt + self.lengths.response))
 
     def rl_flops(self, accounting: str) -> float:
         """RL compute under a 6N, 8N or 12N accounting model; what the law's compute axis ends at."""
@@ -86,9 +107,9 @@ class Run:
         """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
         evaluations = len(self.evaluation.schedule(self.rl.steps)) * len(self.evaluation.benchmarks)
         answers = evaluations * self.evaluation.items * self.evaluation.samples
-        context = (self.sequence_tokens + 1) / 2
-        predicted = answers * self.task.completion_tokens
-        return forward_flops(self.architecture, answers * self.sequence_tokens, context, predicted)
+        sequence = self.lengths.prompt + self.lengths.response
+        predicted = round(answers * self.lengths.response)
+        return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)
 
 
 @dataclass(frozen=True)
@@ -133,7 +154,8 @@ def base_key(run: Run) -> str:
     """Digest of the checkpoint that RL starts from: same model, corpus, recipe and seed give the same."""
     content = run.content
     parts = {key: content[key] for key in ("family", "base", "task", "seed")}
-    return content_digest({**parts, "shape": run.rung.model_dump(exclude={"name"})}, digits=16)
+    shape = {key: value for key, value in content["rung"].items() if key != "name"}
+    return content_digest({**parts, "shape": shape}, digits=16)
 
 
 def plan(study: Study) -> Plan:
@@ -153,12 +175,14 @@ def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
         if chosen.rungs is not None and rung.name not in chosen.rungs:
             continue
         for variant in chosen.variants or tuple(study.model.variants):
+            if rung.variants is not None and variant not in rung.variants:
+                continue
             for seed in chosen.seeds or study.seeds:
                 yield Run(
                     study=study.name,
                     arm=chosen.name,
                     family=study.model.family,
-                    rung=rung,
+                    rung=rung.of(variant),
                     variant=variant,
                     base=study.model.variants[variant],
                     task=study.task,

@@ -12,7 +12,7 @@ def document(run: Run) -> dict[str, Any]:
     """Everything that makes the run what it is, as plain data."""
     named = {"id": run.id, "label": run.label, "study": run.study, "arm": run.arm}
     sizes = {"model": run.rung.name, "params": run.params, "params_total": run.architecture.params_total}
-    return {**named, **sizes, "steps": run.rl.steps, **run.content}
+    return {**named, **sizes, "steps": run.rl.steps, **run.content, "rung": run.rung.model_dump(mode="json")}
 
 
 def run_of(given: dict[str, Any]) -> Run:
@@ -48,7 +48,11 @@ def single_study(run: Run) -> dict[str, Any]:
     content = run.content
     return {
         "name": run.study,
-        "model": {"family": run.family, "ladder": [content["rung"]], "variants": {run.variant: content["base"]}},
+        "model": {
+            "family": run.family,
+            "ladder": [run.rung.model_dump(mode="json")],
+            "variants": {run.variant: content["base"]},
+        },
         **{section: content[section] for section in ("task", "rl", "data", "evaluation")},
         "seeds": [run.seed],
         "engine": content["engine"],

@@ -28,6 +28,13 @@ class LocalEngine:
     def check(self, run: Run) -> None:
         """Raises EngineError when a package is missing, or the task's problems are words."""
         of_tokens(run.task)
+        if run.checkpoint is not None or run.family != "qwen2":
+            raise EngineError(
+                f"the local engine trains Qwen2 models that it pretrains itself, and this is "
+                f"{run.checkpoint or run.family}\n"
+                f"  run:  {run.label}\n"
+                f"  next: engine: trl or engine: verl in the study file, or a ladder of widths without checkpoints"
+            )
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             raise EngineError(

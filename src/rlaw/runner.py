@@ -127,6 +127,8 @@ def run(
         queue = pending(plan, store, retry_failed=retry_failed)
         for choice in {run.engine.name: run for run in queue}.values():
             engines.get(choice.engine.name).check(choice)
+        for choice in {run.rung: run for run in queue}.values():
+            executor.check(choice)
         progress = _Progress(queue)
         try:
             complete = _work(progress, store, executor, signals, _deadline(plan), tuple(argv), on_event)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,19 @@ from rlaw.cli import plan as planning
 from rlaw.cli import terminal
 from rlaw.cli.plan import StudyFile, Workers
 from rlaw.cli.terminal import Json
+from rlaw.errors import UsageError
 
 if TYPE_CHECKING:
     from rlaw.runner import Outcome
     from rlaw.store import Store
+
+
+class Where(StrEnum):
+    """Where runs are made."""
+
+    local = "local"
+    ray = "ray"
+    slurm = "slurm"
 
 
 def run(
@@ -23,6 +33,11 @@ def run(
     workers: Workers = None,
     dry_run: Annotated[bool, Option("--dry-run", help="tell what would be run, and stop")] = False,
     extend: Annotated[bool, Option("--extend", help="let a store that keeps another study take this one, too")] = False,
+    executor: Annotated[Where, Option(help="where runs are made: processes here, a Ray cluster, Slurm jobs")] = Where.local,
+    address: Annotated[str | None, Option(help="of the Ray cluster, as HOST:6379")] = None,
+    slurm: Annotated[
+        list[str] | None, Option(help="KEY=VALUE of the jobs: slurm_partition=gpu, timeout_min=600; repeat for more")
+    ] = None,
     retry_failed: Annotated[bool, Option("--retry-failed", help="try runs again that failed earlier")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="no progress")] = False,
     json: Json = False,
@@ -33,6 +48,7 @@ def run(
     checkpoint. Failed runs are left as they are, unless --retry-failed. Ctrl-C saves and ends; twice ends at once.
 
     Example: rlaw run study.yaml --store runs/micro
+    Example: rlaw run study.yaml --store /shared/runs/micro --executor ray --address head:6379
     """
     from rlaw.plan import plan as lay_out
     from rlaw.study import Study
@@ -43,19 +59,30 @@ def run(
         told = planning.costs(plan, path, workers)
         terminal.show({**told, "store": str(path)}, planning.text(told), as_json=json)
         return
-    from rlaw import runner
+    from rlaw import executors, runner
     from rlaw.cli.progress import watching
-    from rlaw.executors.local import LocalExecutor
     from rlaw.store import Store
 
     plan.check_budget()
     kept = Store.create(path, plan, extend=extend)
-    executor = LocalExecutor(workers)
-    with watching(plan, kept, executor.workers, quiet) as on_event:
-        outcome = runner.run(plan, kept, executor, retry_failed=retry_failed, argv=sys.argv, on_event=on_event)
+    parameters = _parameters(slurm or [])
+    with (
+        executors.opened(executor.value, path, workers, address=address, slurm=parameters) as where,
+        watching(plan, kept, where.workers, quiet) as on_event,
+    ):
+        outcome = runner.run(plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event)
     terminal.show(_document(kept, outcome), _text(kept, outcome), as_json=json)
     if not outcome.complete:
         raise Exit(1)
+
+
+def _parameters(given: list[str]) -> dict[str, int | str]:
+    """`KEY=VALUE` pairs, whole numbers as such."""
+    pairs = [pair.partition("=") for pair in given]
+    for key, mark, value in pairs:
+        if not (key and mark and value):
+            raise UsageError(f"--slurm {key}{mark}{value}: write KEY=VALUE, as in --slurm slurm_partition=gpu")
+    return {key: int(value) if value.isdigit() else value for key, _, value in pairs}
 
 
 def _document(store: "Store", outcome: "Outcome") -> dict[str, Any]:

@@ -12,6 +12,8 @@ LOST = "lost"
 REFUSED = "refused"
 #: the runner asked all workers to save and end; told of no run in particular
 STOPPING = "stopping"
+#: the node was lost and the run is started again on another one; nothing ends
+MOVED = "run_moved"
 #: kinds of events after which nothing more comes from a run
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
 #: from the wish to stop to the hard end of a worker; the engine saves within it
@@ -29,13 +31,29 @@ class Attempt:
     argv: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run takes of one node for as long as it lasts."""
+
+    cpus: int = 1
+    gpus: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.cpus} CPU{'s' * (self.cpus != 1)} and {self.gpus} GPU{'s' * (self.gpus != 1)}"
+
+
+def needs(run: Run) -> Needs:
+    """One CPU: embedded engines are one thread each."""
+    return Needs()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something happened in a run.
 
     Attributes:
         label: of the run; empty for STOPPING.
-        kind: of the record that was kept just now, or LOST, REFUSED or STOPPING; also `run_interrupted`, without a
+        kind: of the record that was kept just now, or LOST, REFUSED, MOVED or STOPPING; also `run_interrupted`, without a
             record, when the engine was not done within the grace.
         step: RL steps done.
         test_loss: of an evaluation.
@@ -52,9 +70,13 @@ class Event:
 
 
 class Executor(Protocol):
-    """Runs attempts side by side. It neither chooses nor retries; a run is started at most once at a time."""
+    """Runs attempts side by side. It neither chooses nor retries what failed; a run is worked on once at a time."""
 
     workers: int
+
+    def check(self, run: Run) -> None:
+        """Raises EngineError when the run could never be placed."""
+        ...
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -75,4 +97,8 @@ class Executor(Protocol):
 
     def kill(self) -> None:
         """End every worker now; what was acknowledged is kept all the same."""
+        ...
+
+    def close(self) -> None:
+        """End what lives, and leave."""
         ...

@@ -13,6 +13,7 @@ from typing import IO, cast
 
 from rlaw.errors import UsageError
 from rlaw.executors.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event
+from rlaw.plan import Run
 from rlaw.store import spec
 from rlaw.store.files import make_folder
 
@@ -81,6 +82,9 @@ class LocalExecutor:
         """Labels of the runs whose workers live."""
         return tuple(worker.label for worker in self._workers())
 
+    def check(self, run: Run) -> None:
+        """Every run has room on this machine; what it lacks, its engine tells."""
+
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt in a process of its own, and in a session of its own: Ctrl-C is for the parent to handle.
 
@@ -125,6 +129,10 @@ class LocalExecutor:
         for worker in self._workers():
             worker.process.kill()
             self._reap(worker)
+
+    def close(self) -> None:
+        """End every worker."""
+        self.kill()
 
     def _workers(self) -> list[_Worker]:
         return [key.data for key in self._selector.get_map().values()]

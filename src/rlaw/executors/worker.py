@@ -102,6 +102,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a scheduler sends it to all of a job; whoever started us stops us
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
     run = spec.run_of(request["run"])

@@ -72,6 +72,8 @@ class Progress:
         run.text = event.text
         ended = event.kind.removeprefix("run_")
         run.state = "pretraining" if event.kind == "run_started" and event.step == 0 else "running"
+        if ended == "moved":
+            run.state = "waiting"
         if ended in ("finished", "failed", "interrupted", "lost", "refused"):
             run.state = event.text if event.text == "diverged" else ended
 

@@ -33,7 +33,9 @@ def run(
     workers: Workers = None,
     dry_run: Annotated[bool, Option("--dry-run", help="tell what would be run, and stop")] = False,
     extend: Annotated[bool, Option("--extend", help="let a store that keeps another study take this one, too")] = False,
-    executor: Annotated[Where, Option(help="where runs are made: processes here, a Ray cluster, Slurm jobs")] = Where.local,
+    executor: Annotated[
+        Where, Option(help="where runs are made: processes here, a Ray cluster, Slurm jobs")
+    ] = Where.local,
     address: Annotated[str | None, Option(help="of the Ray cluster, as HOST:6379")] = None,
     slurm: Annotated[
         list[str] | None, Option(help="KEY=VALUE of the jobs: slurm_partition=gpu, timeout_min=600; repeat for more")

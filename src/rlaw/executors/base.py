@@ -53,8 +53,8 @@ class Event:
 
     Attributes:
         label: of the run; empty for STOPPING.
-        kind: of the record that was kept just now, or LOST, REFUSED, MOVED or STOPPING; also `run_interrupted`, without a
-            record, when the engine was not done within the grace.
+        kind: of the record that was kept just now, or LOST, REFUSED, MOVED or STOPPING; also `run_interrupted`, without
+            a record, when the engine was not done within the grace.
         step: RL steps done.
         test_loss: of an evaluation.
         benchmark: of an evaluation.

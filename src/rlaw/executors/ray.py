@@ -151,7 +151,7 @@ class RayExecutor:
         why = str(error).strip().partition("\n")[0]
         if placed.moves >= MOVES:
             self._drop(label)
-            return Event(label=label, kind=LOST, text=f"its node was lost {placed.moves + 1} times, or at the end: {why}")
+            return Event(label=label, kind=LOST, text=f"its node was lost for the last time: {why}")
         placed.relay, placed.moves, placed.begun = self._relay(needs(placed.attempt.run)), placed.moves + 1, False
         placed.answer = _begin(placed.relay, placed.attempt)
         return Event(label=label, kind=MOVED, text=f"its node was lost ({why}); it goes on elsewhere")
@@ -170,14 +170,16 @@ def _begin(relay: Any, attempt: Attempt) -> Any:
 
 
 def _refused(label: str, text: str) -> Event:
-    return Event(label=label, kind=REFUSED, text=f"{text}\n  next: keep the store on a file system that all nodes share")
+    return Event(
+        label=label, kind=REFUSED, text=f"{text}\n  next: keep the store on a file system that all nodes share"
+    )
 
 
 def _connect(address: str | None) -> ModuleType:
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise EngineError("--executor ray needs Ray, which is not here\n  next: pip install 'rlaw[ray]'") from error
+        raise EngineError("a Ray cluster needs Ray, which is not here\n  next: pip install 'rlaw[ray]'") from error
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:

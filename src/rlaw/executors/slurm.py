@@ -24,7 +24,9 @@ REQUEUES = 10  # of one job that ran out of its time or was preempted
 _JOB_POLL_SECONDS = 0.2
 _SIGNAL_SECONDS = 1.0
 _QUEUE_SECONDS = 5.0  # between two questions to the scheduler, whatever the number of jobs
-MINUTES = 24 * 60  # of a job, unless --slurm timeout_min=… says otherwise; one that needs more saves and is queued again
+MINUTES = 24 * 60  # of a job, unless told otherwise; one that needs more saves and is queued again
+
+_SQUEUE = ("/usr/bin/env", "squeue", "--me", "--noheader", "--format=%i")
 
 Cluster = Literal["slurm", "local"]
 
@@ -50,7 +52,7 @@ class Job:
 
     def checkpoint(self) -> Any:
         """Let the worker save, and ask to be queued again."""
-        from submitit.helpers import DelayedSubmission
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
 
         self._executor.stop()
         self._work()
@@ -180,7 +182,7 @@ class SlurmExecutor:
         number = len(list(folder.glob("*.job"))) - 1
         if number < 0 or self.cluster != "slurm":
             return None
-        from submitit import SlurmJob
+        from submitit import SlurmJob  # pyright: ignore[reportMissingImports]
 
         told, files = read_json(folder / f"{number}.job"), _Files.of(folder, number)
         job: Any = SlurmJob(self.folder / told["job_id"], told["job_id"])
@@ -212,9 +214,7 @@ class _Queue:
 
     def ids(self) -> frozenset[str]:
         if time.monotonic() - self._asked_at > _QUEUE_SECONDS:
-            answer = subprocess.run(
-                ["squeue", "--me", "--noheader", "--format=%i"], capture_output=True, text=True, check=False
-            )
+            answer = subprocess.run(_SQUEUE, capture_output=True, text=True, check=False)
             if answer.returncode == 0:  # a scheduler that does not answer has lost nothing
                 self._asked_at, self._ids = time.monotonic(), frozenset(answer.stdout.split())
         return self._ids
@@ -244,9 +244,9 @@ def _last_line(text: str) -> str:
 
 def _open(folder: Path, cluster: Cluster) -> Any:
     try:
-        import submitit
+        import submitit  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise EngineError("--executor slurm needs submitit, which is not here\n  next: pip install 'rlaw[slurm]'") from error
+        raise EngineError("Slurm jobs need submitit, which is not here\n  next: pip install 'rlaw[slurm]'") from error
     try:
         return submitit.AutoExecutor(folder / "%j", cluster=cluster, **_patience(cluster))
     except RuntimeError as error:

@@ -284,6 +284,9 @@ class InstantExecutor:
     def running(self) -> tuple[str, ...]:
         return (*self.making, *self.training)
 
+    def check(self, run) -> None:
+        """Everything has room here."""
+
     def start(self, attempt: Attempt) -> None:
         assert base_key(attempt.run) not in self.making.values(), "two workers make the same base"
         self.order.append(attempt.run.label)

@@ -6,7 +6,7 @@ import pytest
 
 import rlaw
 from rlaw.budget import PEAK_FLOPS, budget
-from rlaw.errors import DataError, NotFound, UsageError
+from rlaw.errors import DataError, NotFound, NotIdentifiable, UsageError
 from rlaw.frame import Frame
 
 
@@ -151,3 +151,52 @@ def test_the_papers_trade_off_between_32b_and_72b_is_found():
     assert told.best == "Qwen2.5-32B"
     last = told.crossovers[-1].compute_flops
     assert 1e19 < last.value < 1e20  # the paper reads 1 to 3e19 off its figure
+
+
+def test_wall_time_becomes_flops_by_gpus_or_by_a_measured_throughput():
+    by_gpu = budget(wall="2 h", gpu="H100", gpus=8, mfu=0.25)
+    assert by_gpu.amount == pytest.approx(2 * 8 * 3600 * PEAK_FLOPS["H100"] * 0.25)
+    assert by_gpu.given["gpu_hours"] == pytest.approx(16)
+    by_tokens = budget(wall=3600, tokens_per_second="40k@7B", flops_per_param_token=8)
+    assert by_tokens.amount == pytest.approx(3600 * 40e3 * 7e9 * 8)
+    with pytest.raises(UsageError, match="of which size"):
+        budget(wall="1 h", tokens_per_second="40k")
+    with pytest.raises(UsageError, match="tokens-per-second"):
+        budget(wall="1 h")
+
+
+def test_a_budget_of_unique_prompts_chooses_how_often_to_pass_over_them():
+    told = rlaw.allocate(rlaw.load("qwen2.5-math-reuse"), unique_data=2048, draws=300)
+    assert [c.tau for c in told.choices] == [1, 2, 5, 20, 25, 50, 100]
+    assert [c.data for c in told.choices] == [2048 * c.tau for c in told.choices]
+    assert told.choice("Qwen2.5-7B", 25).loss.high < told.choice("Qwen2.5-7B", 1).loss.low  # 25 passes beat one
+    assert told.best_tau >= 20
+    document = json.loads(json.dumps(told.to_json(), allow_nan=False))
+    assert document["budget"] == {"unique_data": 2048}
+    assert "assumed-reuse" in [w["code"] for w in document["warnings"]]
+    assert f"tau {told.best_tau:g}" in str(told)
+
+
+def test_at_equal_prompts_few_passes_cost_nothing_and_a_hundred_do():
+    reuse = rlaw.load("qwen2.5-math-reuse")
+    last = {
+        tau: rlaw.allocate(reuse, unique_data=51_200 / tau, draws=200).choice("Qwen2.5-7B", tau) for tau in (1, 100)
+    }
+    assert last[1].data == last[100].data
+    assert last[100].loss.low > last[1].loss.high
+
+
+def test_data_of_one_tau_tell_nothing_of_reuse(ladder):
+    with pytest.raises(NotIdentifiable, match="reuse factors"):
+        rlaw.allocate(ladder, unique_data=1000)
+
+
+def test_iso_compute_and_iso_loss_are_the_same_frontier(ladder):
+    told = rlaw.allocate(ladder, data=256 * 40, target_loss=0.7, draws=300)
+    for at in told.iso_compute:
+        assert at.losses[at.best].value == min(loss.value for loss in at.losses.values())
+    asked = next(i for i in told.iso_loss if i.loss == 0.7)
+    assert asked.cheapest == "2B"
+    true = 1e15 * (0.84 / 0.7) ** (1 / 0.08)
+    assert asked.compute_flops["2B"].low < true < asked.compute_flops["2B"].high
+    assert asked.to_json()["compute_flops"]["1B"]["where"] == "beyond reach" or asked.compute_flops["1B"].value > true

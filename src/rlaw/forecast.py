@@ -18,10 +18,11 @@ from rlaw.compare import first_steps
 from rlaw.curves import Curves
 from rlaw.diagnostics import Caution, collapsed, copies
 from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
-from rlaw.forecasters import AUTO, NO_LAW, Drawn, automatic, by_law, ladder, law_or_auto, no_law
+from rlaw.forecasters import AUTO, Drawn, automatic, by_law, ladder, law_or_auto, no_law
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import Law, Points
-from rlaw.selection import Window, curves_of, find_rung, window_text
+from rlaw.outlook import Outlook, drawn_from
+from rlaw.selection import Window, curves_of, find_rung
 
 if TYPE_CHECKING:
     from rlaw.frame import Frame
@@ -69,8 +70,8 @@ class Verdict:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True)
-class Forecast:
+@dataclass(frozen=True, kw_only=True)
+class Forecast(Outlook):
     """The loss that a size will have.
 
     Attributes:
@@ -85,10 +86,6 @@ class Forecast:
         held_out: how it did on the rows of the target that were not seen; None without any.
         size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
         axis_factor: how many times farther than what was seen of the target, or of the ladder when it is blind.
-        warnings: every reason for doubt.
-        settings: window, draws, level and seed, as used.
-        source: what the frame was read from.
-        digest: of the frame's rows.
     """
 
     kind: Kind
@@ -102,15 +99,6 @@ class Forecast:
     held_out: Verdict | None
     size_factor: float
     axis_factor: float
-    warnings: tuple[Caution, ...]
-    settings: dict[str, Any]
-    source: str
-    digest: str
-
-    @property
-    def identified(self) -> bool:
-        """False when the ladder tells no law of the size, so that it adds nothing to the target's own points."""
-        return not any(w.code in NO_LAW for w in self.warnings)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw forecast --json`, schema 1."""
@@ -125,11 +113,7 @@ class Forecast:
             "points": [p.to_json() for p in self.points],
             "held_out": None if self.held_out is None else self.held_out.to_json(),
             "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
-            "identified": self.identified,
-            **self.settings,
-            "source": self.source,
-            "digest": self.digest,
-            "warnings": [w.to_json() for w in self.warnings],
+            **self.standing(),
         }
 
     def __str__(self) -> str:
@@ -196,8 +180,7 @@ def forecast(
         NotIdentifiable: a blind forecast without a law of the size, or a law that cannot speak of the target.
         UsageError: an anchor or place that makes no sense.
     """
-    if draws < 20 or not 0 < level < 1:
-        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+    origin = drawn_from(frame, window=window, draws=draws, level=level, seed=seed)
     chosen = law_or_auto(law)
     task = _prepare(curves_of(frame, axis=axis, window=window)[0], target, anchor)
     places = _places(task, at)
@@ -218,9 +201,7 @@ def forecast(
         size_factor=size_factor,
         axis_factor=axis_factor,
         warnings=(*task.cautions, *cautions, *_far(task, size_factor, axis_factor)),
-        settings={"window": window_text(window), "draws": draws, "level": level, "seed": seed},
-        source=frame.source,
-        digest=frame.digest,
+        **origin,
     )
 
 
@@ -394,6 +375,4 @@ def _told(f: Forecast) -> str:
         h = f.held_out
         told = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
         lines += ["", f"on the {h.points} rows that were not seen: {told}"]
-    if not f.identified:
-        lines.append("NOT IDENTIFIED: the ladder tells no law of the size")
-    return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in f.warnings)])
+    return "\n".join([*lines, *f.doubts()])

@@ -19,8 +19,6 @@ from rlaw.solver import Solution, solve
 from rlaw.trend import slopes, trend
 
 AUTO = "auto"
-#: codes of cautions with which the ladder tells no law of the size
-NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
 LAW = "saturating"
 _LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
@@ -63,22 +61,23 @@ class Ladder:
         return Drawn(self.pooled.expected(r, log_x), true, measured, k)
 
 
-def ladder(curves: Curves, target: int | None = None, levels: np.ndarray | None = None) -> Ladder:
+def ladder(curves: Curves, target: int | None = None, levels: np.ndarray | None = None, *, law: bool = True) -> Ladder:
     """Pool sizes; where the slopes of the sizes other than the target do not rise with size, without a law of the size.
 
     Args:
         curves: what may be seen.
         target: the rung that is asked.
         levels: (R,) what the log losses are measured from; 0 when None.
+        law: False when no law of the size is wanted.
 
     Raises:
         NotIdentifiable: no size has three points.
     """
-    caution = no_law(curves, target)
+    caution = no_law(curves, target) if law else None
     sizes = sizes_of(curves)
     if levels is not None:
         sizes = [replace(s, level=float(v)) for s, v in zip(sizes, levels, strict=True)]
-    return Ladder(pool(sizes, law=caution is None), caution)
+    return Ladder(pool(sizes, law=law and caution is None), caution)
 
 
 def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:

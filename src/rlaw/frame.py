@@ -149,14 +149,17 @@ class Frame:
         rows = self.rows.filter(pl.col("arm") == "main")
         return replace(self, rows=rows, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
 
-    def one_law(self) -> "Frame":
+    def one_law(self, *, every_tau: bool = False) -> "Frame":
         """The rows that one law can speak of: the main arm, and a single variant, benchmark, tau and group size.
+
+        Args:
+            every_tau: keep all arms and all reuse factors, to compare these.
 
         Raises:
             UsageError: there are several; the message tells which to choose from.
         """
-        frame = self.main()
-        for name in SINGLE:
+        frame = self if every_tau else self.main()
+        for name in (n for n in SINGLE if not (every_tau and n == "tau")):
             values = frame.rows[name].drop_nulls().unique().sort()
             if len(values) > 1:
                 listed = ", ".join(str(v) for v in values)

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from rlaw.budget import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
-from rlaw.cli.data import Map, Where, Window, read
+from rlaw.cli.data import Draws, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -15,31 +15,37 @@ def allocate(
     compute: Annotated[str | None, Option(metavar="FLOPS", help="budget of one run, as the data count compute")] = None,
     gpu_hours: Annotated[str | None, Option(metavar="H", help="budget in hours of --gpu")] = None,
     usd: Annotated[str | None, Option(metavar="USD", help="budget in money, at --usd-per-gpu-hour")] = None,
+    wall: Annotated[str | None, Option(metavar="TIME", help="budget in time, such as '24 h', of --gpus GPUs")] = None,
     prompts: Annotated[str | None, Option("--data", metavar="D", help="budget in prompts")] = None,
+    unique_data: Annotated[str | None, Option(metavar="D", help="budget in unique prompts: chooses tau")] = None,
     gpu: Annotated[str | None, Option(metavar="|".join(PEAK_FLOPS), help="peak dense bf16, from data sheets")] = None,
+    gpus: Annotated[int, Option(min=1, help="how many run at once, for --wall")] = 1,
     mfu: Annotated[float, Option(help="counted FLOPs over the peak times the time")] = DEFAULT_MFU,
     usd_per_gpu_hour: Annotated[float, Option(help="price of an hour of --gpu")] = DEFAULT_USD_PER_GPU_HOUR,
+    tokens_per_second: Annotated[
+        str | None, Option(metavar="TOKENS@SIZE", help="measured throughput for --wall, such as 40k@7B")
+    ] = None,
     target_loss: Annotated[float | None, Option(metavar="L", help="tell how many doublings reach it")] = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     window: Window = None,
-    draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
-    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
-    seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
-    strict: Annotated[bool, Option("--strict", help="exit 4 when the ladder tells no law of the size")] = False,
+    draws: Draws = 1000,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
-    """Choose a size for a budget of FLOPs, GPU-hours, money or prompts.
+    """Choose a size for a budget of FLOPs, GPU-hours, money, time or prompts, or how often to pass over the data.
 
     Example: rlaw allocate qwen2.5-math-base --compute 1e20
     """
     import rlaw
 
-    frame = read(data, where, mapping)
+    frame = read(data, where, mapping, every_tau=unique_data is not None)
     result = rlaw.allocate(
-        frame, compute=compute, gpu_hours=gpu_hours, usd=usd, data=prompts, gpu=gpu, mfu=mfu,
-        usd_per_gpu_hour=usd_per_gpu_hour, target_loss=target_loss,
-        window=window or frame.window, draws=draws, level=level, seed=seed,
+        frame, compute=compute, gpu_hours=gpu_hours, usd=usd, wall=wall, data=prompts, unique_data=unique_data, gpu=gpu,
+        gpus=gpus, mfu=mfu, usd_per_gpu_hour=usd_per_gpu_hour, tokens_per_second=tokens_per_second,
+        target_loss=target_loss, window=window or frame.window, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Map, Where, Window, read
+from rlaw.cli.data import Draws, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -22,9 +22,9 @@ def compare(
     where: Where = [],  # noqa: B006
     mapping: Map = [],  # noqa: B006
     window: Window = None,
-    draws: Annotated[int, Option(min=20, help="draws of each law")] = 200,
-    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
-    seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
+    draws: Draws = 200,
+    level: Level = 0.9,
+    seed: Seed = 0,
     strict: Annotated[bool, Option("--strict", help="exit 4 when no law beats the baselines")] = False,
     json: Json = False,
 ) -> None:

@@ -18,6 +18,10 @@ Window = Annotated[
         metavar="FIRST:LAST", help="steps that count, inclusive; else those the store's study declared, else all"
     ),
 ]
+Draws = Annotated[int, typer.Option(min=20, help="futures drawn")]
+Level = Annotated[float, typer.Option(min=0.01, max=0.999, help="of the intervals")]
+Seed = Annotated[int, typer.Option(min=0, help="of the random numbers")]
+Strict = Annotated[bool, typer.Option("--strict", help="exit 4 when the ladder tells no law of the size")]
 Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not tell")]
 
 
@@ -30,8 +34,9 @@ def pairs(options: Sequence[str], name: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
-def read(data: str, where: Sequence[str] = (), mapping: Sequence[str] = ()) -> "Frame":
+def read(data: str, where: Sequence[str] = (), mapping: Sequence[str] = (), *, every_tau: bool = False) -> "Frame":
     """The frame that a command's DATA, --where and --map name, cut to what one law can speak of."""
     from rlaw.frame import load
 
-    return load(data, mapping=pairs(mapping, "--map")).where(**pairs(where, "--where")).one_law()
+    frame = load(data, mapping=pairs(mapping, "--map")).where(**pairs(where, "--where"))
+    return frame.one_law(every_tau=every_tau)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Items, Map, Where, Window, read
+from rlaw.cli.data import Draws, Items, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -21,9 +21,9 @@ def fit(
     noise: Annotated[Literal["equal", "binomial"], Option(help="weight of a point within its size")] = "equal",
     items: Items = None,
     intervals: Annotated[Literal["bootstrap", "none"], Option(help="how uncertainty is told")] = "bootstrap",
-    draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
-    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
-    seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
+    draws: Draws = 1000,
+    level: Level = 0.9,
+    seed: Seed = 0,
     sensitivity: Annotated[
         bool, Option("--sensitivity", help="fit again without each size, and with other windows")
     ] = False,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Map, Where, Window, read
+from rlaw.cli.data import Draws, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import NotIdentifiable
 
@@ -21,10 +21,10 @@ def forecast(
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     window: Window = None,
-    draws: Annotated[int, Option(min=20, help="futures drawn")] = 1000,
-    level: Annotated[float, Option(min=0.01, max=0.999, help="of the intervals")] = 0.9,
-    seed: Annotated[int, Option(min=0, help="of the random numbers")] = 0,
-    strict: Annotated[bool, Option("--strict", help="exit 4 when the ladder tells no law of the size")] = False,
+    draws: Draws = 1000,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """Forecast the loss of a size: blind, anchored at its step 0, or calibrated by its first evaluations.
@@ -35,17 +35,9 @@ def forecast(
 
     frame = read(data, where, mapping)
     result = rlaw.forecast(
-        frame,
-        target,
-        anchor=anchor,
-        axis=axis,
-        law=law,
-        at=at,
-        window=window or frame.window,
-        draws=draws,
-        level=level,
-        seed=seed,
-    )
+        frame, target, anchor=anchor, axis=axis, law=law, at=at,
+        window=window or frame.window, draws=draws, level=level, seed=seed,
+    )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:
         raise NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)")

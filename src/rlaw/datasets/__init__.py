@@ -51,7 +51,10 @@ DATASETS: dict[str, Dataset] = {
             "Qwen2.5-7B base: test loss when every problem is seen tau times, at a fixed total",
             _PAPER,
             "test loss to 1e-4",
-            ("single runs, steps 10 to 100", "the subsets are nested, although the paper calls them independent"),
+            (
+                "single runs, steps 10 to 100; data_size is step times the 512 prompts of a step",
+                "the subsets are nested, although the paper calls them independent",
+            ),
             same={"model": "Qwen2.5-7B", "n_params": 7e9},
         ),
         Dataset(

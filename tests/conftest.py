@@ -1,5 +1,6 @@
 """Small studies of the synthetic engine, which trains nothing: everything that keeps, runs and tells can be real."""
 
+import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -9,12 +10,19 @@ from typing import Any
 
 import pytest
 
+from rlaw import home
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.executors.worker import attempt
 from rlaw.plan import Plan, plan
 from rlaw.records import timeless, to_row
 from rlaw.store import Store
 from rlaw.study import Study
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Bases and compiled programs of the tests, apart from the user's own. Subprocesses inherit it."""
+    os.environ[home.VARIABLE] = str(tmp_path_factory.mktemp("home"))
 
 
 def synthetic_study(**changes: Any) -> dict[str, Any]:

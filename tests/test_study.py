@@ -71,6 +71,11 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
         ("name: tiny", "name: &a tiny\nquestion: *a", r"aliases"),
         ("name: tiny", "name: !!python/object:os.system x", r":1: tag .* is not taken"),
         ("seeds: [0, 1]", "data: {pool: 10}", r"take 5120 problems, data gives 10"),
+        (
+            "hidden: 24, layers: 3}",
+            "hidden: 24, layers: 3, base: {stps: 9}}",
+            r":5: model\.ladder\.1\.base\.stps: unknown",
+        ),
         ("arms:\n", "fit: {laws: [powr]}\narms:\n", r"no law is called 'powr'"),
     ],
 )
@@ -138,6 +143,14 @@ def test_runs_of_one_size_and_seed_share_their_base(load):
     keys = {(run.rung.name, run.seed): base_key(run) for run in runs}
     assert all(base_key(run) == keys[run.rung.name, run.seed] for run in runs)
     assert len(set(keys.values())) == 6
+
+
+def test_a_rung_may_be_pretrained_otherwise_and_then_has_a_base_of_its_own(load):
+    study = load("{hidden: 24, layers: 3}", "{hidden: 24, layers: 3, base: {steps: 1600}}")
+    steps = {run.rung.hidden: run.base.steps for run in plan(study)}
+    assert steps == {16: 3000, 24: 1600, 32: 3000}
+    keys = {base_key(run) for run in plan(study)}
+    assert len(keys & {base_key(run) for run in plan(load())}) == 4
 
 
 def test_rl_compute_of_a_run_is_eight_n_per_processed_token(load):

@@ -28,11 +28,16 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
     "params": (pl.Float64, None),
     "variant": (pl.String, ""),
     "benchmark": (pl.String, ""),
+    "domain": (pl.String, ""),
     "arm": (pl.String, "main"),
     "run": (pl.String, ""),
     "seed": (pl.Int64, 0),
     "tau": (pl.Float64, 1.0),
     "group_size": (pl.Int64, None),
+    "prompts": (pl.Int64, None),
+    "order": (pl.String, ""),
+    "subsets": (pl.String, ""),
+    "schedule": (pl.String, ""),
     "step": (pl.Int64, None),
     "data_size": (pl.Float64, None),
     "compute_flops": (pl.Float64, None),
@@ -297,8 +302,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-_OF_A_RUN = ("model", "params", "variant", "arm", "run", "seed", "tau", "group_size")
-_MEASURED = ("benchmark", "step", "data_size", "test_loss", "items", "samples", "correct", "response_length")
+_OF_A_RUN = (
+    *("model", "params", "variant", "arm", "run", "seed", "tau", "group_size"),
+    *("prompts", "order", "subsets", "schedule"),
+)
+_MEASURED = (
+    *("benchmark", "domain", "step", "data_size", "test_loss", "items", "samples", "correct", "response_length"),
+)
 
 
 def _of_store(store: "Store", accounting: str | None) -> Frame:

@@ -40,7 +40,7 @@ class Run:
     @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
-        sections = ("rung", "base", "task", "rl", "data", "evaluation", "engine")
+        sections = ("base", "task", "rl", "data", "evaluation", "engine")
         parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
         parts["rung"] = {key: value for key, value in parts["rung"].items() if key not in NOT_IN_THE_ID}
         return {"family": self.family, "variant": self.variant, "seed": self.seed, **parts}
@@ -97,7 +97,7 @@ class Run:
     @property
     def base_flops(self) -> float:
         """Exact FLOPs of pretraining the base."""
-        documents = self.base.steps * self.base.batch_size
+        documents = self.base.documents
         context = (self.sequence_tokens + 1) / 2
         answers = documents * self.task.completion_tokens
         return training_flops(self.architecture, documents * self.sequence_tokens, context, answers)
@@ -184,7 +184,7 @@ def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
                     family=study.model.family,
                     rung=rung.of(variant),
                     variant=variant,
-                    base=study.model.variants[variant],
+                    base=study.model.variants[variant].changed(rung.base),
                     task=study.task,
                     rl=rl,
                     data=data,

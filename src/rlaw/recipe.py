@@ -53,6 +53,21 @@ class Optimizer(Settings):
         return self.learning_rate * (self.width_scaling.factor(hidden) if self.width_scaling else 1.0)
 
 
+class Instruct(Optimizer):
+    """A second supervised phase that teaches form and nothing else: answers that the base itself gave.
+
+    They are drawn at `temperature` and kept when they are well formed, whether right or wrong: no verifier is asked and
+    no fact is told. Below temperature 1 they are the base's likelier answers, so the step-0 loss moves all the same.
+    """
+
+    steps: int = Field(default=300, gt=0)
+    batch_size: int = Field(default=64, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=20, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    temperature: float = Field(default=0.5, gt=0, description="at which the base gives the answers")
+
+
 class Base(Optimizer):
     """How the checkpoint that RL starts from is pretrained: next-token loss on completions, cosine to a tenth.
 
@@ -64,6 +79,17 @@ class Base(Optimizer):
     learning_rate: float = Field(default=3e-3, gt=0)
     warmup_steps: int = Field(default=20, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
+    instruct: Instruct | None = Field(default=None, description="a second phase, on the base's own well-formed answers")
+
+    @property
+    def documents(self) -> int:
+        """Problems with answers that the checkpoint has been trained on, both phases together."""
+        second = self.instruct.steps * self.instruct.batch_size if self.instruct else 0
+        return self.steps * self.batch_size + second
+
+    def changed(self, settings: dict[str, Any]) -> "Base":
+        """The same with these settings in place of its own."""
+        return Base.model_validate({**self.model_dump(), **settings}) if settings else self
 
 
 NO_PRETRAINING = Base(steps=0)
@@ -103,8 +129,9 @@ class Lengths(Settings):
 
 
 Checkpoint = Annotated[str, Field(min_length=1, description="a Hugging Face id, id@revision, or a folder")]
-#: what tells where and at what cost a run is made, or how a size is called, and changes no number of it
-NOT_IN_THE_ID = frozenset({"resources", "lengths", "nominal"})
+#: what tells where and at what cost a run is made, or how a size is called, and changes no number of it;
+#: `base` is part of how the run's base is trained
+NOT_IN_THE_ID = frozenset({"resources", "lengths", "nominal", "base"})
 
 
 class Rung(Settings):
@@ -131,6 +158,7 @@ class Rung(Settings):
     )
     resources: Resources | None = None
     lengths: Lengths | None = None
+    base: dict[str, Any] = Field(default_factory=dict, description="what is different in the pretraining of this size")
 
     @model_validator(mode="before")
     @classmethod
@@ -236,6 +264,12 @@ class Data(Settings):
     pool: Count | None = Field(default=None, description="problems in the pool; steps x prompts / reuse when left out")
     reuse: int = Field(default=1, gt=0)
     order: Literal["shuffled", "curriculum"] = "shuffled"
+    subsets: Literal["independent", "nested"] = Field(
+        default="independent", description="whether the pool of a larger reuse is drawn anew or is part of a smaller's"
+    )
+    schedule: Literal["reshuffled", "repeated"] = Field(
+        default="reshuffled", description="whether every pass over the pool has an order of its own, or the first's"
+    )
 
     def pool_size(self, rl: RL) -> int:
         """Problems in the pool."""

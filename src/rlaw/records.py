@@ -47,6 +47,8 @@ class RunStarted(Record):
     resumed_at: int
     engine: str
     threads: int
+    subsets: str = ""
+    schedule: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, str] = field(default_factory=dict)
     time: str = ""
@@ -95,7 +97,8 @@ class Step(Record):
 class Evaluated(Record):
     """One benchmark after `step` RL steps. `correct[i]` of `samples` answers to item i were right.
 
-    `data_size`, `tokens` and `compute_flops` (by accounting model) count from the start of RL.
+    `data_size`, `tokens` and `compute_flops` (by accounting model) count from the start of RL. `domain` is "in" for a
+    benchmark of the domain that RL trains, "out" for another, and empty when nobody said.
     """
 
     kind: ClassVar[str] = "evaluated"
@@ -110,6 +113,7 @@ class Evaluated(Record):
     data_size: int
     tokens: int
     compute_flops: dict[str, float]
+    domain: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
 

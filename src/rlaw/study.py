@@ -201,9 +201,20 @@ class Study(Settings):
             study = cls.model_validate(document.data)
         except ValidationError as error:
             raise document.error(error, known=_known_keys(document.data)) from error
+        for index, rung in enumerate(study.model.ladder):
+            study.check_rung(index, rung, document)
         for index, arm in enumerate(study.arms):
             study.check_arm(index, arm, document)
         return study
+
+    def check_rung(self, index: int, rung: Rung, document: "yaml.Document") -> None:
+        """Raise SpecError, with file and line, when a rung changes its pretraining to nonsense."""
+        try:
+            for base in self.model.variants.values():
+                base.changed(rung.base)
+        except ValidationError as error:
+            keys, prefix = _known_keys(document.data), ("model", "ladder", index, "base")
+            raise document.error(error, prefix=prefix, known=keys) from error
 
     def check_arm(self, index: int, arm: Arm, document: "yaml.Document") -> None:
         """Raise SpecError, with file and line, when an arm names what is not there or changes it to nonsense."""

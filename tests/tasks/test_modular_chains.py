@@ -56,7 +56,7 @@ def test_no_held_out_prompt_is_in_the_corpus_or_in_a_pool():
 
 def test_a_tenth_of_all_prompts_is_held_out():
     rng = np.random.default_rng(0)
-    prompts = np.unique(DEFAULT._draw(rng, 0.0), axis=0)
+    prompts = np.unique(DEFAULT._draw(rng, 0.0, (1, 4)), axis=0)
     share = DEFAULT.is_held_out(prompts).mean()
     assert share == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / len(prompts)))
 
@@ -171,3 +171,63 @@ def test_nonsense_settings_are_refused(settings):
 def test_settings_survive_the_way_through_json():
     task = ModularChains(operations="2-3", mix=(1, 2))
     assert tasks.of(task.model_dump(mode="json")) == task
+
+
+WITH_TABLES = ModularChains(operations="1-4", practised="1-3", tables=0.25)
+
+
+def instructions(task, prompts):
+    """The instructions of each prompt, no-ops left out."""
+    return [[task.vocabulary[token] for token in prompt[1:] if task.vocabulary[token] != "."] for prompt in prompts]
+
+
+def test_validation_problems_are_held_out_and_asked_by_no_other_benchmark():
+    validation = WITH_TABLES.benchmark("validation", 300)
+    assert WITH_TABLES.is_held_out(validation.prompts_IP).all()
+    asked = {tuple(prompt) for prompt in validation.prompts_IP.tolist()}
+    for name in set(WITH_TABLES.benchmarks) - {"validation"}:
+        assert not asked & {tuple(prompt) for prompt in WITH_TABLES.benchmark(name, 300).prompts_IP.tolist()}
+
+
+def test_rl_practises_some_lengths_and_the_harder_benchmark_asks_the_longer_ones():
+    assert set(WITH_TABLES.pool(4000, seed=0).levels_I) == {1, 2, 3}
+    levels = {name: set(WITH_TABLES.benchmark(name, 300).levels_I) for name in WITH_TABLES.benchmarks}
+    assert levels["held-out"] == levels["validation"] == {1, 2, 3}
+    assert (levels["easier"], levels["harder"]) == ({1, 2}, {4})
+    assert "harder" not in DEFAULT.benchmarks
+
+
+def test_the_second_skill_is_in_the_corpus_and_never_in_rl():
+    def share_of_tables(prompts):
+        return np.mean([words[0].startswith("@") for words in instructions(WITH_TABLES, prompts)])
+
+    corpus = WITH_TABLES.corpus(8000)[:, :5]
+    assert share_of_tables(corpus) == pytest.approx(0.25, abs=0.02)
+    assert {word[0] for words in instructions(WITH_TABLES, corpus) for word in words} == {"+", "*", "@"}
+    assert share_of_tables(WITH_TABLES.pool(2000, seed=0).prompts_IP) == 0
+    assert share_of_tables(WITH_TABLES.benchmark("unrelated", 300).prompts_IP) == 1
+    assert WITH_TABLES.domain("unrelated") == "out"
+    assert WITH_TABLES.domain("harder") == "in"
+
+
+def test_a_table_sends_different_values_to_different_ones():
+    task = ModularChains(modulus=7, operations=1, tables=0.5)
+    prompts = np.array([[value, task.vocabulary.index("@3")] for value in range(7)])
+    assert sorted(task.problems(prompts).answers_IT[:, 0].tolist()) == list(range(7))
+
+
+def test_an_answer_is_well_formed_whatever_it_says_as_long_as_no_ops_copy():
+    problems = DEFAULT.pool(500, seed=0)
+    assert DEFAULT.is_well_formed(problems, problems.answers_IT).all()
+    wrong = (problems.answers_IT + 1) % 31
+    shorter = problems.levels_I < 4
+    assert DEFAULT.is_well_formed(problems, wrong).all()  # wrong by one all along: no-ops still copy
+    torn = problems.answers_IT.copy()
+    torn[:, -1] = (torn[:, -1] + 1) % 31
+    assert np.array_equal(DEFAULT.is_well_formed(problems, torn), ~shorter)
+    assert not DEFAULT.is_well_formed(problems, np.full_like(wrong, 40)).any()
+
+
+def test_rl_cannot_practise_what_the_corpus_does_not_tell():
+    with pytest.raises(ValidationError, match="RL trains some of the 1-4 operations"):
+        ModularChains(practised="2-5")

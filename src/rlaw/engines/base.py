@@ -16,7 +16,7 @@ class Workspace:
 
     Attributes:
         folder: the run's own folder; checkpoints go to `folder/checkpoints`.
-        cache: shared between runs, content-addressed: base checkpoints, compiled programs.
+        cache: shared between runs of all stores, content-addressed: base checkpoints, compiled programs.
         attempt: 1, 2, …; stands in every record.
     """
 
@@ -71,6 +71,8 @@ def started(
         resumed_at=resumed_at,
         engine=run.engine.name,
         threads=threads,
+        subsets=run.data.subsets,
+        schedule=run.data.schedule,
         versions=versions(),
         hardware=hardware or {},
         time=now(),

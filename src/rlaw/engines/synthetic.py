@@ -110,7 +110,7 @@ def _save(checkpoint: Path, done: int) -> None:
 
 
 def _base(run: Run, attempt: int) -> BaseTrained:
-    tokens = run.base.steps * run.base.batch_size * run.sequence_tokens
+    tokens = run.base.documents * run.sequence_tokens
     return BaseTrained(
         run=run.id,
         attempt=attempt,
@@ -184,6 +184,7 @@ def _evaluations(run: Run, attempt: int, step: int) -> Iterator[Evaluated]:
             data_size=step * run.rl.prompts,
             tokens=tokens,
             compute_flops=compute,
+            domain=run.task.domain(benchmark),
             seconds={"evaluation": time.perf_counter() - began},
         )
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
-from rlaw import engines
+from rlaw import engines, home
 from rlaw.engines.base import Engine, Workspace
 from rlaw.errors import EngineError, StoreError
 from rlaw.executors.base import GRACE_SECONDS, OUT_OF_TIME, REFUSED, Event
@@ -37,7 +37,7 @@ def attempt(
     patience = GRACE_SECONDS + 1  # a worker whose parent was killed may still be saving
     try:
         with store.writer(run, argv=argv, patience_seconds=patience) as log:
-            end = _train(engine, log, store.path / "cache", stop, tell)
+            end = _train(engine, log, home.cache(), stop, tell)
         if isinstance(end, RunFinished):
             store.compact(run.label)
         tell(_event(run.label, end))

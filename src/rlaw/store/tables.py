@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 EVALUATIONS, STEPS, MANIFEST = "evaluations.parquet", "steps.parquet", "tables.json"
-SCHEMA = 1
+SCHEMA = 2
 _KINDS: dict[str, type[Record]] = {EVALUATIONS: Evaluated, STEPS: Step}
-_OF_THE_RUN = ("study", "arm", "family", "model", "variant", "params", "params_total", "seed", "tau", "group_size")
+_OF_THE_RUN = (
+    *("study", "arm", "family", "model", "variant", "params", "params_total", "seed", "tau", "group_size"),
+    *("prompts", "order", "subsets", "schedule"),
+)
 
 
 class DamagedTable(UserWarning):

@@ -5,7 +5,7 @@ Axes: I problems (items), P prompt tokens, T completion tokens.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -42,12 +42,21 @@ class Named(Settings):
     """What an embedded task and a text task have in common for the study that names them."""
 
     name: str
-    #: benchmarks that `benchmark` knows; the first is the held-out one of the training distribution
-    benchmarks: ClassVar[tuple[str, ...]] = ("held-out",)
+    #: benchmarks that ask for something that RL does not train
+    out_of_domain: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """What `benchmark` knows: first the held-out problems of the training distribution."""
+        return ("held-out",)
 
     def refusal(self, benchmark: str) -> str:
         """Why the task has no benchmark of that name, and which it has."""
         return f"task {self.name} has no benchmark {benchmark}: it has {', '.join(self.benchmarks)}"
+
+    def domain(self, benchmark: str) -> Literal["in", "out"]:
+        """Whether a benchmark is of the domain that RL trains."""
+        return "out" if benchmark in self.out_of_domain else "in"
 
 
 class Task(Named, ABC):
@@ -99,3 +108,7 @@ class Task(Named, ABC):
 
         A completion that ended early is filled up with end tokens.
         """
+
+    def is_well_formed(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
+        """(items,) bool: whether a completion has the form of an answer, be it right or wrong."""
+        return np.ones(len(problems), bool)

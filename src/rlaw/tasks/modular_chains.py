@@ -4,10 +4,11 @@ A problem reads `x0 instruction … no-op …`; its answer is the running value 
 only the last value is graded. Two things are designed in, so that a tiny model meets what a large one meets in
 mathematics: operands are heavy-tailed (Zipf: most problems use few facts, the rest are rare), and the corpus is
 unreliable (each fact `x op b` is told wrongly with a chance of its own, so that a model that imitates the corpus
-perfectly is often wrong, and RL has something to sharpen).
+perfectly is often wrong, and RL has something to sharpen). The corpus may teach a second skill that RL never trains:
+tables, whose instruction `@b` sends every value to a fixed other one, without a rule.
 
 Axes: I problems, P prompt tokens, T completion tokens, X running values, F instructions. Tokens, with p the modulus:
-0..p-1 residues, p + p·op + b instructions (op 0 adds b, op 1 multiplies by b), 3p the no-op.
+0..p-1 residues, p + p·op + b instructions (op 0 adds b, op 1 multiplies by b), 3p the no-op, 3p + 1 + b tables if any.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from rlaw.tasks.base import Problems, Task
 
 BLOCK = 16384  # problems drawn at once
 MOST_BLOCKS = 64  # of a benchmark, before its problems are said to be too few
-STREAMS = {"facts": 0, "corpus": 1, "pool": 2, "held-out": 3, "uniform-operands": 4}  # independent random streams
+VALIDATION_SHARE = 0.2  # of the held-out prompts: to choose settings on; no other benchmark asks them
+STREAMS = ("facts", "corpus", "pool", "held-out", "uniform-operands", "validation", "easier", "harder", "unrelated")
 
 
 def _first_and_last(value: Any) -> Any:
@@ -34,21 +36,23 @@ def _first_and_last(value: Any) -> Any:
     return value
 
 
+Range = Annotated[tuple[int, int], BeforeValidator(_first_and_last, json_schema_input_type=int | str | tuple[int, int])]
+
+
 class ModularChains(Task):
     """Apply a chain of additions and multiplications modulo p; reward 1 when the last value is right.
 
     Numbers of operations are equally frequent unless `mix` weighs them. A tenth of all prompts, chosen by a hash, is
-    held out from corpus and pools. Benchmarks: `held-out` (operands as in training) and `uniform-operands` (a shift:
-    every operand as frequent as any other).
+    held out from corpus and pools. Benchmarks of what RL trains: `held-out`; `validation`, as it but other problems, to
+    choose settings on; `easier`, the shorter half. Then `uniform-operands`, a shift: every operand as frequent as any
+    other; `harder`, longer than RL practises, and `unrelated`, of the second skill, where the settings have such.
     """
 
-    benchmarks: ClassVar[tuple[str, ...]] = ("held-out", "uniform-operands")
+    out_of_domain: ClassVar[frozenset[str]] = frozenset({"unrelated"})
 
     name: Literal["modular-chains"] = "modular-chains"
     modulus: int = Field(31, ge=3, le=9973)
-    operations: Annotated[
-        tuple[int, int], BeforeValidator(_first_and_last, json_schema_input_type=int | str | tuple[int, int])
-    ] = Field((1, 4), description="fewest and most operations of a problem, as in 1-4")
+    operations: Range = Field((1, 4), description="fewest and most operations of a problem, as in 1-4")
     mix: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
         None, description="relative frequency of each number of operations; equal when left out"
     )
@@ -57,6 +61,10 @@ class ModularChains(Task):
         (0.2, 1.0), description="each fact is right in the corpus with a chance of its own, uniform between these"
     )
     systematic: float = Field(0.5, ge=0, le=1, description="share of wrong facts that are always wrong the same way")
+    practised: Range | None = Field(
+        None, description="fewest and most operations that RL trains; as many as the corpus tells when left out"
+    )
+    tables: float = Field(0.0, ge=0, lt=1, description="share of the corpus that tells a second skill")
     held_out: float = Field(0.1, gt=0, le=0.5, description="share of prompts never trained on")
     seed: int = Field(
         7, ge=0, description="of operand ranks, reliabilities, corpus and benchmarks: the same for all runs"
@@ -67,6 +75,8 @@ class ModularChains(Task):
         first, last = self.operations
         if not 1 <= first <= last <= 64:
             raise ValueError(f"operations {first}-{last}: write the fewest and the most, from 1 to 64, as in 1-4")
+        if not first <= self._practised[0] <= self._practised[1] <= last:
+            raise ValueError(f"practised: RL trains some of the {first}-{last} operations that the corpus tells")
         if self.mix is not None and (len(self.mix) != last - first + 1 or sum(self.mix) <= 0):
             raise ValueError(f"mix: give {last - first + 1} weights, one per number of operations, not all 0")
         if not 0 <= self.reliability[0] <= self.reliability[1] <= 1:
@@ -75,9 +85,16 @@ class ModularChains(Task):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        """Residues, additions, multiplications, the no-op."""
+        """Residues, additions, multiplications, the no-op, and tables if the corpus tells of them."""
         residues = [str(value) for value in range(self.modulus)]
-        return (*residues, *(f"+{b}" for b in residues), *(f"*{b}" for b in residues), ".")
+        tables = [f"@{b}" for b in residues] if self.tables else []
+        return (*residues, *(f"+{b}" for b in residues), *(f"*{b}" for b in residues), ".", *tables)
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        harder = ("harder",) if self._practised[1] < self.operations[1] else ()
+        unrelated = ("unrelated",) if self.tables else ()
+        return ("held-out", "validation", "easier", "uniform-operands", *harder, *unrelated)
 
     @property
     def prompt_tokens(self) -> int:
@@ -119,7 +136,7 @@ class ModularChains(Task):
         """
         found_IP = np.empty((0, self.prompt_tokens), np.int32)
         for _, prompts_IP in zip(range(MOST_BLOCKS), self._draws(name, 0), strict=False):
-            found_IP = np.concatenate([found_IP, prompts_IP[self.is_held_out(prompts_IP)]])
+            found_IP = np.concatenate([found_IP, prompts_IP[self._asked(name, prompts_IP)]])
             _, first = np.unique(found_IP, axis=0, return_index=True)
             found_IP = found_IP[np.sort(first)]
             if len(found_IP) >= items:
@@ -128,6 +145,12 @@ class ModularChains(Task):
             f"benchmark {name} of {self.name} modulo {self.modulus} has {len(found_IP)} distinct held-out problems, "
             f"evaluation.items asks for {items}\n  next: fewer items, a larger modulus or more operations"
         )
+
+    def is_well_formed(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
+        """(items,) bool: values only, and a no-op's value is the one before."""
+        before_IT = np.concatenate([problems.prompts_IP[:, :1], completions_IT[:, :-1]], axis=1)
+        copies_IT = (problems.prompts_IP[:, 1:] != self._no_op) | (completions_IT == before_IT)
+        return ((completions_IT < self.modulus) & copies_IT).all(axis=1)
 
     def grade(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
         """(items,) float32: 1 where the last value is right."""
@@ -144,10 +167,24 @@ class ModularChains(Task):
         return Problems(prompts_IP, answers_IT, levels_I)
 
     def is_held_out(self, prompts_IP: np.ndarray) -> np.ndarray:
-        """(items,) bool: a 61-bit hash, linear in the prompt's tokens, falls into the held-out share of its range."""
+        """(items,) bool: the prompt's place in [0, 1) is within the held-out share."""
+        return self._place(prompts_IP) < round(self.held_out * (1 << 61))
+
+    def _asked(self, benchmark: str, prompts_IP: np.ndarray) -> np.ndarray:
+        """(items,) bool: held out, and from that part of it that this benchmark asks."""
+        place_I, last = self._place(prompts_IP), round(self.held_out * (1 << 61))
+        validation_I = place_I < round(VALIDATION_SHARE * last)
+        return (place_I < last) & (validation_I if benchmark == "validation" else ~validation_I)
+
+    def _place(self, prompts_IP: np.ndarray) -> np.ndarray:
+        """(items,) a 61-bit hash, linear in the prompt's tokens."""
         weights_P = np.random.default_rng(self.seed).integers(1 << 63, size=self.prompt_tokens, dtype=np.uint64)
         hash_I = (prompts_IP.astype(np.uint64) @ (2 * weights_P + np.uint64(1))) >> np.uint64(3)  # wraps at 64 bits
-        return hash_I < np.uint64(round(self.held_out * (1 << 61)))
+        return hash_I.astype(np.int64)
+
+    @property
+    def _practised(self) -> tuple[int, int]:
+        return self.practised or self.operations
 
     @property
     def _no_op(self) -> int:
@@ -156,11 +193,23 @@ class ModularChains(Task):
     @cached_property
     def _facts(self) -> tuple[np.ndarray, np.ndarray]:
         """Of every fact (value, instruction): its reliability, and the value it has when told wrongly on principle."""
-        rng, p = self._rng("facts", 1), self.modulus
-        reliability_XF = rng.uniform(*self.reliability, size=(p, 2 * p))
-        values_X, instructions_F = np.arange(p)[:, None], p + np.arange(2 * p)[None, :]
-        wrong_XF = (self._apply(values_X, instructions_F) + rng.integers(1, p, size=(p, 2 * p))) % p
+        parts = [self._told_of(1, self.modulus + np.arange(2 * self.modulus))]
+        if self.tables:
+            parts.append(self._told_of(2, self._no_op + 1 + np.arange(self.modulus)))
+        reliability_XF, wrong_XF = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         return reliability_XF, wrong_XF.astype(np.int32)
+
+    def _told_of(self, key: int, instructions_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rng, shape = self._rng("facts", key), (self.modulus, len(instructions_F))
+        reliability_XF = rng.uniform(*self.reliability, size=shape)
+        right_XF = self._apply(np.arange(self.modulus)[:, None], instructions_F[None, :])
+        return reliability_XF, (right_XF + rng.integers(1, self.modulus, size=shape)) % self.modulus
+
+    @cached_property
+    def _tables(self) -> np.ndarray:
+        """(operand, value) -> value: a permutation of the values for each operand."""
+        values = np.tile(np.arange(self.modulus), (self.modulus, 1))
+        return self._rng("facts", 3).permuted(values, axis=1)
 
     @cached_property
     def _operands(self) -> np.ndarray:
@@ -168,19 +217,39 @@ class ModularChains(Task):
         return 1 + self._rng("facts", 0).permutation(self.modulus - 1)
 
     def _rng(self, stream: str, *key: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, STREAMS[stream], *(k + 1 for k in key)])
+        return np.random.default_rng([self.seed, STREAMS.index(stream), *(k + 1 for k in key)])
 
     def _draws(self, stream: str, seed: int) -> Iterator[np.ndarray]:
         """Endless blocks of (BLOCK, P) prompts as they occur, held out or not; each depends on its key alone."""
+        zipf, tables = 0.0 if stream == "uniform-operands" else self.zipf, self._share_of_tables(stream)
         block = 0
         while True:
-            yield self._draw(self._rng(stream, seed, block), 0.0 if stream == "uniform-operands" else self.zipf)
+            rng = self._rng(stream, seed, block)
+            prompts_IP = self._draw(rng, zipf, self._range(stream))
+            if tables:
+                is_instruction_IP = (prompts_IP >= self.modulus) & (prompts_IP < self._no_op)
+                told_IP = is_instruction_IP & (rng.random((BLOCK, 1)) < tables)
+                prompts_IP = np.where(told_IP, self._no_op + 1 + prompts_IP % self.modulus, prompts_IP)
+            yield prompts_IP.astype(np.int32)
             block += 1
 
-    def _draw(self, rng: np.random.Generator, zipf: float) -> np.ndarray:
-        first, last = self.operations
-        p, weights = self.modulus, np.asarray(self.mix or [1.0] * (last - first + 1))
-        operations_I = rng.choice(np.arange(first, last + 1), size=(BLOCK, 1), p=weights / weights.sum())
+    def _range(self, stream: str) -> tuple[int, int]:
+        """Fewest and most operations of a stream's problems."""
+        first, last = self._practised
+        if stream == "easier":
+            return first, (first + last) // 2
+        if stream == "harder":
+            return last + 1, self.operations[1]
+        return self.operations if stream == "corpus" else (first, last)
+
+    def _share_of_tables(self, stream: str) -> float:
+        return self.tables if stream == "corpus" else float(stream == "unrelated")
+
+    def _draw(self, rng: np.random.Generator, zipf: float, operations: tuple[int, int]) -> np.ndarray:
+        (first, last), p = self.operations, self.modulus
+        each = np.arange(first, last + 1)
+        weights = np.where((each >= operations[0]) & (each <= operations[1]), self.mix or 1.0, 0.0)
+        operations_I = rng.choice(each, size=(BLOCK, 1), p=weights / weights.sum())
         frequency = np.arange(1, p) ** -zipf
         rank_IT = np.searchsorted(np.cumsum(frequency / frequency.sum()), rng.random((BLOCK, last)))
         operand_IT = self._operands[np.minimum(rank_IT, p - 2)]
@@ -192,6 +261,9 @@ class ModularChains(Task):
         p = self.modulus
         operation_I, operand_I = np.divmod(instruction_I - p, p)
         result_I = np.where(operation_I == 0, value_I + operand_I, value_I * operand_I) % p
+        if self.tables:
+            table_I = np.clip(instruction_I - self._no_op - 1, 0, p - 1)
+            result_I = np.where(instruction_I > self._no_op, self._tables[table_I, value_I], result_I)
         return np.where(instruction_I == self._no_op, value_I, result_I).astype(np.int32)
 
     def _told(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -202,7 +274,7 @@ class ModularChains(Task):
         value_I = prompts_IP[:, 0]
         for slot in range(self.completion_tokens):
             instruction_I = prompts_IP[:, 1 + slot]
-            fact_I = np.minimum(instruction_I - p, 2 * p - 1)  # of a no-op: any, it is not used
+            fact_I = instruction_I - p - (instruction_I >= self._no_op)  # of a no-op: any, it is not used
             error_I = np.where(
                 rng.random(items) < self.systematic, wrong_XF[value_I, fact_I], rng.integers(p, size=items)
             )

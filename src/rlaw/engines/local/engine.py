@@ -45,7 +45,7 @@ class LocalEngine:
 
     def estimate_seconds(self, run: Run) -> float:
         """Seconds on one free core with nothing in the cache: base, programs, RL and evaluations. An estimate."""
-        pretrained = run.base.steps * run.base.batch_size * run.sequence_tokens
+        pretrained = run.base.documents * run.sequence_tokens
         evaluations = len(run.evaluation.schedule(run.rl.steps)) * len(run.evaluation.benchmarks)
         evaluated = evaluations * run.evaluation.items * run.evaluation.samples * run.sequence_tokens
         return SECONDS_TO_COMPILE + (

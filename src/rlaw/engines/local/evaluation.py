@@ -49,5 +49,6 @@ class Evaluations:
             data_size=at.step * run.rl.prompts,
             tokens=at.tokens,
             compute_flops=named | {"exact": float(at.flops)},
+            domain=run.task.domain(benchmark),
             seconds=clock.seconds,
         )

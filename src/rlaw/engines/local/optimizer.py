@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from rlaw.engines.local.model import Params
-from rlaw.recipe import Base, Optimizer
+from rlaw.recipe import Base, Instruct, Optimizer
 
 COSINE_END = 0.1  # pretraining ends at this share of the peak rate
 
@@ -42,7 +42,7 @@ def constant_rate(settings: Optimizer, hidden: int, step: int) -> float:
     return settings.peak_rate(hidden) * min(1.0, step / max(1, settings.warmup_steps))
 
 
-def cosine_rates(base: Base, hidden: int) -> np.ndarray:
+def cosine_rates(base: Base | Instruct, hidden: int) -> np.ndarray:
     """(steps,) float32 learning rates of pretraining: linear warm-up, then half a cosine down to a tenth."""
     step = np.arange(1, base.steps + 1)
     warmup = np.minimum(1.0, step / max(1, base.warmup_steps))

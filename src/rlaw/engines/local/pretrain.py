@@ -1,15 +1,20 @@
-"""The base: the checkpoint that RL starts from, pretrained once for all runs that share it, kept under its digest.
+"""The base: the checkpoint that RL starts from, made once for all runs of all stores that share it.
+
+It is kept under the digest of its recipe and of all else that makes its bytes, so that a hit is what would be made.
 
 Axes: B documents of a batch, N tokens of a document, T completion tokens.
 """
 
 import fcntl
+import hashlib
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -17,17 +22,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlaw.compute import Architecture, mean_context, training_flops
-from rlaw.engines.local import checkpoint, hugging_face, model, optimizer
+from rlaw.engines.local import checkpoint, hugging_face, instruct, model, optimizer, process
 from rlaw.engines.local.draws import generator
 from rlaw.engines.local.model import Params
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.update import completion_logprobs
 from rlaw.errors import StoreError
 from rlaw.plan import Run, base_key
-from rlaw.recipe import Base
+from rlaw.recipe import Base, Instruct
+from rlaw.study import content_digest
 from rlaw.tasks import of_tokens
 
 FACTS = "base.json"
+CODE = tuple(
+    f"rlaw.engines.local.{name}" for name in ("draws", "instruct", "model", "optimizer", "pretrain", "rollout")
+)
 STEPS_PER_CALL = 100  # between two chances to interrupt
 CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)
 
@@ -44,13 +53,23 @@ class BaseFacts:
     seconds: dict[str, float]
 
 
+NOTHING = BaseFacts("", steps=0, tokens=0, base_flops=0, cross_entropy=0.0, seconds={})
+
+
 def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
-    """The base of a run: from the cache when a good one is there, else pretrained and put there."""
-    digest = base_key(run)
-    folder = cache / "bases" / digest
+    """The base of a run: from the cache when a good one is there, else made and put there."""
+    folder = cache / "bases" / f"{base_key(run)}-{build(run)}"
     with _one_process_at_a_time(folder):
-        facts = _found(folder) or _make(run, folder, digest)
+        facts = _found(folder) or _make(run, cache, folder)
         return hugging_face.load(folder, run.architecture), facts
+
+
+def build(run: Run) -> str:
+    """Digest of what makes the bytes of a base beside its recipe: versions, machine, and the code that trains it."""
+    code = [Path(sys.modules[name].__file__ or "").read_bytes() for name in (*CODE, type(run.task).__module__)]
+    sources = [hashlib.sha256(text).hexdigest() for text in code]
+    versions = [metadata.version(name) for name in ("jax", "jaxlib", "optax", "numpy")]
+    return content_digest([*versions, *process.hardware().values(), process.threads(), *sources], digits=8)
 
 
 def _found(folder: Path) -> BaseFacts | None:
@@ -62,17 +81,23 @@ def _found(folder: Path) -> BaseFacts | None:
         return None
 
 
-def _make(run: Run, folder: Path, digest: str) -> BaseFacts:
+def _make(run: Run, cache: Path, folder: Path) -> BaseFacts:
+    plain = replace(run, base=run.base.changed({"instruct": None}))
+    parent = base(plain, cache) if run.base.instruct else None
     began = time.perf_counter()
-    documents = of_tokens(run.task).corpus(run.base.steps * run.base.batch_size)
-    params, losses = pretrain(run, documents)
-    tokens, flops = _cost(run, documents)
+    if parent is None:
+        documents = of_tokens(run.task).corpus(run.base.steps * run.base.batch_size)
+        params, losses = pretrain(run, documents)
+    else:
+        documents = instruct.documents(run, parent[0])
+        params, losses = tune(run, parent[0], documents)
+    (tokens, flops), before = _cost(run, documents), parent[1] if parent else NOTHING
     last = max(1, round(CROSS_ENTROPY_SHARE * len(losses)))
     facts = BaseFacts(
-        digest=digest,
-        steps=run.base.steps,
-        tokens=tokens,
-        base_flops=flops,
+        digest=folder.name,
+        steps=before.steps + len(losses),
+        tokens=before.tokens + tokens,
+        base_flops=before.base_flops + flops,
         cross_entropy=float(losses[-last:].mean(dtype=np.float64)),
         seconds={"pretrain": time.perf_counter() - began},
     )
@@ -100,8 +125,18 @@ def _answers(run: Run, documents: np.ndarray) -> np.ndarray:
 
 def pretrain(run: Run, documents: np.ndarray) -> tuple[Params, np.ndarray]:
     """Train on the documents, one pass, batches in their order; returns weights and the loss of every step."""
-    arch, settings = run.architecture, run.base
-    policy = optimizer.start(model.init(arch, generator(run.seed, "init")), settings)
+    return _supervised(run, model.init(run.architecture, generator(run.seed, "init")), run.base, documents)
+
+
+def tune(run: Run, base: Params, documents: np.ndarray) -> tuple[Params, np.ndarray]:
+    """The instruct phase of a base, likewise."""
+    return _supervised(run, base, instruct.settings(run), documents)
+
+
+def _supervised(
+    run: Run, params: Params, settings: Base | Instruct, documents: np.ndarray
+) -> tuple[Params, np.ndarray]:
+    arch, policy = run.architecture, optimizer.start(params, settings)
     batches = documents.reshape(settings.steps, settings.batch_size, -1)
     masks = _answers(run, batches)
     rates = optimizer.cosine_rates(settings, arch.hidden)
@@ -117,7 +152,7 @@ def pretrain(run: Run, documents: np.ndarray) -> tuple[Params, np.ndarray]:
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _steps(
     arch: Architecture,
-    settings: Base,
+    settings: Base | Instruct,
     policy: Policy,
     batches: jax.Array,
     masks: jax.Array,

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlaw.engines.local import instruct, pretrain
+from rlaw.engines.local import instruct, pretrain, rollout
 from rlaw.recipe import Instruct
 
-SECOND = Instruct(steps=20, batch_size=16, temperature=0.5)
+SECOND = Instruct(steps=100, batch_size=16, warmup_steps=5, learning_rate=3e-3, temperature=0.3)
 
 
 def tuned(run):
@@ -16,10 +16,8 @@ def tuned(run):
 
 def loss_at_step_0(run, params):
     problems = run.task.benchmark("held-out", 40)
-    answers = [instruct.sample(run.architecture, params, problems.prompts_IP,
-                               np.random.default_rng(seed).random((40, 8, 2), np.float32), 1.0, 64).completions_PGT
-               for seed in range(4)]  # fmt: skip
-    return 1 - np.mean([run.task.grade(problems, a[:, g]) for a in answers for g in range(8)])
+    answers = rollout.answer(run, params, problems, 32, 1.0, "test", 0)
+    return 1 - rollout.grade(run.task, problems, answers).mean()
 
 
 def test_instruct_learns_from_well_formed_answers_right_and_wrong(make_run, cache):
@@ -27,7 +25,7 @@ def test_instruct_learns_from_well_formed_answers_right_and_wrong(make_run, cach
     base, _ = pretrain.base(run, cache)
     documents = instruct.documents(tuned(run), base)
     problems, told = run.task.problems(documents[:, :3]), documents[:, 3:]
-    assert len(documents) == 20 * 16
+    assert len(documents) == 100 * 16
     assert run.task.is_well_formed(problems, told).all()
     assert not run.task.is_held_out(documents[:, :3]).any()
     right = run.task.grade(problems, told).mean()
@@ -39,8 +37,8 @@ def test_an_instruct_variant_starts_lower_than_its_base_which_is_made_once(make_
     base, facts = pretrain.base(run, cache)
     other, about = pretrain.base(tuned(run), cache)
     assert about.digest != facts.digest
-    assert about.steps == facts.steps + 20
-    assert about.tokens == facts.tokens + 20 * 16 * run.sequence_tokens
+    assert about.steps == facts.steps + 100
+    assert about.tokens == facts.tokens + 100 * 16 * run.sequence_tokens
     assert loss_at_step_0(run, other) < loss_at_step_0(run, base)
     again, _ = pretrain.base(tuned(run), cache)
     assert np.array_equal(again["embedding"], other["embedding"])

@@ -8,9 +8,8 @@ Axes: I problems, T completion tokens.
 
 import numpy as np
 
-from rlaw.engines.local.draws import generator
 from rlaw.engines.local.model import Params
-from rlaw.engines.local.rollout import MICRO_BATCHES, sample
+from rlaw.engines.local.rollout import answer
 from rlaw.errors import EngineError
 from rlaw.plan import Run
 from rlaw.recipe import Instruct
@@ -51,10 +50,7 @@ def _answered(run: Run, base: Params, instruct: Instruct, block: int) -> np.ndar
     """One block of problems with the answers of it that are well formed."""
     task = of_tokens(run.task)
     problems = task.pool(BLOCK, FIRST_SEED + run.seed + 1000 * block)
-    shape = (BLOCK, 1, task.completion_tokens)
-    uniforms_PGT = generator(run.seed, "instruct", block).random(shape, np.float32)
-    batch = MICRO_BATCHES * run.engine.micro_batch
-    drawn = sample(run.architecture, base, problems.prompts_IP, uniforms_PGT, instruct.temperature, batch)
+    drawn = answer(run, base, problems, 1, instruct.temperature, "instruct", block)
     completions_IT = drawn.completions_PGT[:, 0]
     formed_I = task.is_well_formed(problems, completions_IT)
     return np.concatenate([problems.prompts_IP, completions_IT], axis=1)[formed_I]

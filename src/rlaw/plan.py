@@ -40,7 +40,7 @@ class Run:
     @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
-        sections = ("base", "task", "rl", "data", "evaluation", "engine")
+        sections = ("rung", "base", "task", "rl", "data", "evaluation", "engine")
         parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
         parts["rung"] = {key: value for key, value in parts["rung"].items() if key not in NOT_IN_THE_ID}
         return {"family": self.family, "variant": self.variant, "seed": self.seed, **parts}

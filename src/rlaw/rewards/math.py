@@ -1,0 +1,75 @@
+"""The reward of mathematics: 1 when the last \\boxed{} of a response equals the reference answer.
+
+Four rules, in order:
+
+1. no \\boxed{} (or an empty one, or one cut short, or one longer than `LONGEST`): unparsed;
+2. the same characters but for spacing, or the same number: right; two different integers: wrong (`answer.compare`);
+3. otherwise math-verify decides, in a worker with limits: right, wrong, or unparsed where the answer is no mathematics;
+4. a worker that reaches a limit of time or memory is killed: timeout.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Unpack
+
+from rlaw.rewards import answer
+from rlaw.rewards.base import Grade, Verdict
+from rlaw.rewards.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class MathReward:
+    """Judges responses in LaTeX. Rewards with the same limits in one process share their workers.
+
+    Args:
+        seconds: wall seconds for one answer.
+        memory_mb: address space of one worker, MiB.
+        workers: answers checked at once; one per core of this process, at most eight, when left out.
+    """
+
+    seconds: float = 5.0
+    memory_mb: int = 1024
+    workers: int | None = None
+    name: str = "mathematics"
+
+    def grade(self, responses: Sequence[str], references: Sequence[str]) -> list[Grade]:
+        """One grade for each response, in order."""
+        grades: list[Grade | None] = []
+        pairs: list[tuple[str, str]] = []
+        for response, reference in zip(responses, references, strict=True):
+            found, wanted = answer.boxed(response), answer.reference(reference)
+            grades.append(quick := _without_algebra(found, wanted))
+            if quick is None:
+                pairs.append((found or "", wanted))
+        checked = iter(self.pool.check(pairs) if pairs else ())
+        return [quick or next(checked) for quick in grades]
+
+    @property
+    def pool(self) -> Pool:
+        """This process's workers with these limits, started when first asked for."""
+        return _pool(os.getpid(), self.seconds, self.memory_mb, self.workers or min(8, len(os.sched_getaffinity(0))))
+
+
+def _without_algebra(found: str | None, wanted: str) -> Grade | None:
+    """The grade where none of the workers is needed."""
+    if found is None:
+        return Grade(Verdict.UNPARSED, "no answer")
+    if max(len(found), len(wanted)) > answer.LONGEST:
+        same = answer.plain(found) == answer.plain(wanted)
+        return Grade(Verdict.RIGHT, "exact") if same else Grade(Verdict.UNPARSED, "too long")
+    same = answer.compare(found, wanted)
+    return None if same is None else Grade(Verdict.RIGHT if same else Verdict.WRONG, "exact")
+
+
+_POOLS: dict[tuple[int, float, int, int], Pool] = {}
+_STARTING = Lock()
+
+
+def _pool(*limits: Unpack[tuple[int, float, int, int]]) -> Pool:
+    """The pool of a process with these limits; a forked process has none of its parent's."""
+    with _STARTING:
+        if limits not in _POOLS:
+            _POOLS[limits] = Pool(*limits[1:])
+        return _POOLS[limits]

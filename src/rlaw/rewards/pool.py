@@ -1,0 +1,163 @@
+"""Warm workers with hard limits, from the side of whoever asks: safe in threads, under asyncio, in Ray workers.
+
+Nothing here uses a signal of this process, forks it, or needs its main module to be importable.
+"""
+
+import atexit
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.util import find_spec
+from queue import Empty, SimpleQueue
+from threading import Lock
+
+from rlaw.errors import EngineError
+from rlaw.rewards.base import Grade, Verdict
+from rlaw.rewards.worker import BYTES
+
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
+SECONDS_TO_START = 120
+
+
+class Pool:
+    """Workers that check answers, each killed and replaced when an answer takes it beyond its limit.
+
+    Args:
+        seconds: wall seconds for one answer.
+        memory_mb: address space of one worker, MiB.
+        workers: how many answers are checked at once.
+    """
+
+    def __init__(self, seconds: float, memory_mb: int, workers: int) -> None:
+        self.seconds, self.memory_mb, self.workers = seconds, memory_mb, workers
+        self._lock = Lock()
+        self._template: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="rlaw-reward")
+        self.replaced = 0
+        for _ in range(workers):
+            self._idle.put(self._spawn())
+        atexit.register(self.close)
+
+    def check(self, pairs: Sequence[tuple[str, str]]) -> list[Grade]:
+        """A grade for each (answer, reference), in order."""
+        return list(self._threads.map(self._check, pairs))
+
+    def close(self) -> None:
+        """End the workers. Answers that are being checked are not waited for."""
+        atexit.unregister(self.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._end_template()
+        with suppress(Empty):  # a thread that still checks finds its worker ended, and closes its own socket
+            while True:
+                self._idle.get_nowait().channel.close()
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, pair: tuple[str, str]) -> Grade:
+        worker = self._idle.get()
+        try:
+            for _ in range(2):  # a worker may be killed by somebody else: a second death is the answer's own doing
+                try:
+                    verdict, reason = worker.ask(pair, self.seconds)
+                    return Grade(Verdict(verdict), reason)
+                except TimeoutError:
+                    worker = self._replace(worker)
+                    return Grade(Verdict.TIMEOUT, "time")
+                except ConnectionError:
+                    worker = self._replace(worker)
+            return Grade(Verdict.TIMEOUT, "worker died")
+        finally:
+            self._idle.put(worker)
+
+    def _replace(self, worker: "_Worker") -> "_Worker":
+        with self._lock, suppress(OSError):
+            self._request(b"kill %d" % worker.pid)
+        worker.channel.close()
+        self.replaced += 1
+        return self._spawn()
+
+    def _spawn(self) -> "_Worker":
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, self._lock:
+            if self._template is None:
+                self._template = self._start()
+            try:
+                pid = self._request(b"spawn", theirs.fileno())
+            except OSError:  # the template was killed, and its workers with it
+                self._end_template()
+                self._template = self._start()
+                pid = self._request(b"spawn", theirs.fileno())
+        return _Worker(ours, int(pid))
+
+    def _request(self, message: bytes, *fds: int) -> bytes:
+        if self._template is None:
+            raise ConnectionError("no template")
+        control = self._template[1]
+        socket.send_fds(control, [message], fds)
+        if not (reply := control.recv(64)):
+            raise ConnectionError("the template ended")
+        return reply
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """A warm template: a new interpreter that knows our modules, and nothing of our secrets or our folder."""
+        if find_spec("math_verify") is None:
+            raise EngineError("checking mathematics needs math-verify\n  next: pip install 'rlaw[math]'")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-PBs", "-m", "rlaw.rewards.worker", str(theirs.fileno()), str(self.memory_mb)],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
+        ours.settimeout(SECONDS_TO_START)
+        try:
+            told = json.loads(ours.recv(BYTES) or b'{"failed": "it ended at once"}')
+        except TimeoutError:
+            told = {"failed": f"nothing heard of it for {SECONDS_TO_START} s"}
+        if "ready" not in told:
+            process.kill()
+            process.wait()
+            raise EngineError(f"the process that checks answers does not start: {told['failed']}")
+        return process, ours
+
+    def _end_template(self) -> None:
+        if self._template is not None:
+            process, control = self._template
+            self._template = None
+            control.close()
+            process.kill()  # the kernel ends its workers with it
+            process.wait()
+
+
+class _Worker:
+    """One worker's socket and process."""
+
+    def __init__(self, channel: socket.socket, pid: int) -> None:
+        self.channel, self.pid = channel, pid
+
+    def ask(self, pair: tuple[str, str], seconds: float) -> tuple[str, str]:
+        """Verdict and reason; TimeoutError after `seconds`, ConnectionError when the worker is gone."""
+        self.channel.settimeout(seconds)
+        self.channel.send(json.dumps(pair).encode())
+        if not (reply := self.channel.recv(BYTES)):
+            raise ConnectionError("the worker ended")
+        verdict, reason = json.loads(reply)
+        return verdict, reason

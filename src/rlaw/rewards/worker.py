@@ -1,0 +1,117 @@
+"""The processes that check answers: a warm template, which checks nothing, and the workers it forks.
+
+The template is a program of its own (a fresh interpreter, one thread, no credentials in its environment): it imports
+the algebra once and forks a worker in milliseconds whenever one is wanted, so a killed worker is soon replaced. The
+trainer is never forked, whatever threads it has. Template and workers end when whoever started them ends.
+
+Limits of a worker: address space, no file can grow, no core dump; and a guard that refuses to write, start programs or
+open sockets. The guard is a second fence, not a sandbox: the first is that answers are parsed by a grammar, not run.
+
+Messages on the template's socket: `spawn` with the worker's socket -> its pid; `kill PID` -> `killed`, or `unknown`.
+On a worker's socket: JSON [answer, reference] -> JSON [verdict, reason].
+"""
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+BYTES = 1 << 16
+PR_SET_PDEATHSIG = 1
+FORBIDDEN = (
+    "os.", "socket.", "subprocess.", "shutil.", "ctypes.", "tempfile.", "urllib.", "http.", "ftplib.", "smtplib.",
+    "webbrowser.", "pty.", "fcntl.", "mmap.", "syslog.", "signal.", "sqlite3.", "pickle.",
+)  # fmt: skip
+HARMLESS = ("os.listdir", "os.scandir", "os.walk", "os.fspath")  # importing a module looks into its folder
+
+
+def main() -> None:
+    """Serve as the template; arguments: the socket's number and the workers' address space, MiB."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    memory_mb, parent = int(sys.argv[2]), os.getppid()
+    try:
+        from rlaw.rewards import algebra
+
+        control.send(json.dumps({"ready": algebra.warm_up()}).encode())
+    except Exception as error:
+        control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
+        return
+    _limit(memory_mb)
+    children: set[int] = set()
+    gc.freeze()  # what is there now is shared with every worker
+    while os.getppid() == parent:
+        if not select.select([control], [], [], 1.0)[0]:
+            continue
+        message, fds, _, _ = socket.recv_fds(control, 64, 1)
+        if not message:
+            return
+        command, *pid = message.decode().split()
+        if command == "spawn":
+            control.send(b"%d" % _spawn(fds[0], control, children))
+        else:
+            control.send(_kill(int(pid[0]), children))
+
+
+def _kill(pid: int, children: set[int]) -> bytes:
+    """End a worker of ours: not yet waited for, so that its number is still its own."""
+    if pid not in children:  # of a template before us
+        return b"unknown"
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    children.remove(pid)
+    return b"killed"
+
+
+def _spawn(fd: int, control: socket.socket, children: set[int]) -> int:
+    channel = socket.socket(fileno=fd)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            control.close()
+            _serve(channel)
+        finally:
+            os._exit(0)
+    channel.close()
+    children.add(pid)
+    return pid
+
+
+def _serve(channel: socket.socket) -> None:
+    """Check one answer after another until the other end is closed."""
+    from rlaw.rewards.algebra import check
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the template has one thread: it ends, we end
+    sys.addaudithook(guard)
+    while message := channel.recv(BYTES):
+        answer, wanted = json.loads(message)
+        try:
+            outcome = check(answer, wanted)
+        except MemoryError:
+            outcome = ("timeout", "memory")
+        channel.send(json.dumps(outcome).encode())
+
+
+def guard(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook that refuses whatever an answer has no business with."""
+    writes = event == "open" and (
+        (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"))
+        or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    )
+    if writes or (event.startswith(FORBIDDEN) and event not in HARMLESS):
+        raise PermissionError(f"an answer asked for {event}")
+
+
+def _limit(memory_mb: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -55,7 +55,7 @@ INJECTED = (
     "().__class__.__bases__[0].__subclasses__()",
     r"\text{{__import__('os').system('touch {canary}')}}",
     "x.__class__.__init__.__globals__['os'].system('touch {canary}')",
-    "S('__import__(\"os\").system(\"touch {canary}\")')",
+    'S(\'__import__("os").system("touch {canary}")\')',
     "Symbol('x', **__import__('os').environ)",
     "lambda: __import__('os').system('touch {canary}')",
     "'+__import__('os').system('touch {canary}')+'",

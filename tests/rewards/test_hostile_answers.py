@@ -129,7 +129,7 @@ def test_workers_end_when_the_trainer_is_killed():
         "from rlaw.rewards.pool import Pool\n"
         "pool = Pool(seconds=600, memory_mb=1024, workers=1)\n"
         "worker = pool._idle.get(); pool._idle.put(worker)\n"
-        "worker.channel.send(b'[\"9^{9^{9^{9}}}\", \"x\"]')\n"
+        'worker.channel.send(b\'["9^{9^{9^{9}}}", "x"]\')\n'
         "print(pool._template[0].pid, worker.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

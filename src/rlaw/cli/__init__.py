@@ -22,6 +22,7 @@ from rlaw.cli import (
     init,
     laws,
     plan,
+    problems,
     report,
     run,
     show,
@@ -57,6 +58,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(problems.app, name="data")
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ import logging
 from functools import cache, lru_cache
 from typing import Any
 
-PAIRS = (  # one of each kind of answer, so that what is imported and learnt at first use is there before the first answer
+PAIRS = (  # one of each kind of answer: what is imported and learnt at first use is then there
     ("\\frac{3}{4}", "0.75"),
     ("\\sqrt{12}", "2\\sqrt{3}"),
     ("(3, \\frac{\\pi}{2})", "(3, \\pi/2)"),

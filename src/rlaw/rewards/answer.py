@@ -9,7 +9,7 @@ _SPACES = re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])|[\s~]")
 _SAME = ((r"\left", ""), (r"\right", ""), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"))
 _WORD = re.compile(r"(?=[A-Za-z])")
 _INTEGER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
-_NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\d|\.\d+)")
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d*)?|\.\d+)")
 _RATIO = re.compile(r"([+-]?\d+)/(\d+)|([+-]?)\\frac\{(\d+)\}\{(\d+)\}")
 _ONE_BACKSLASH = re.compile(r"(?<!\\)\\(?!\\)")
 
@@ -35,14 +35,14 @@ def boxed(response: str) -> str | None:
 
 
 def reference(text: str) -> str:
-    """A reference answer as LaTeX: without a box or dollars around it, and with backslashes that were doubled undone."""
+    """A reference answer as LaTeX: without a box around it; where every backslash is doubled, that is undone."""
     if "\\\\" in text and not _ONE_BACKSLASH.search(text):
         text = text.replace("\\\\", "\\")
     return boxed(text) or text.strip()
 
 
 def plain(latex: str) -> str:
-    """The answer without what changes nothing: spaces, dollars around it, \\left and \\right, kinds of \\frac, a full stop."""
+    """The answer without what changes nothing: spaces, dollars around it, \\left, kinds of \\frac, a full stop."""
     text = latex.strip()
     while len(text) > 1 and text[0] == text[-1] == "$":
         text = text[1:-1].strip()

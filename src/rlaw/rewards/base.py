@@ -32,7 +32,10 @@ class Grade:
 class Reward(Protocol):
     """Judges responses. Safe to call from any thread, from asyncio (in a thread) and from Ray workers."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What records and counts call it."""
+        ...
 
     def grade(self, responses: Sequence[str], references: Sequence[str]) -> list[Grade]:
         """One grade for each response, in order; never raises on what a response or a reference holds."""

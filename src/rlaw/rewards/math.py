@@ -12,7 +12,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Unpack
 
 from rlaw.rewards import answer
 from rlaw.rewards.base import Grade, Verdict
@@ -67,7 +66,7 @@ _POOLS: dict[tuple[int, float, int, int], Pool] = {}
 _STARTING = Lock()
 
 
-def _pool(*limits: Unpack[tuple[int, float, int, int]]) -> Pool:
+def _pool(*limits: *tuple[int, float, int, int]) -> Pool:
     """The pool of a process with these limits; a forked process has none of its parent's."""
     with _STARTING:
         if limits not in _POOLS:

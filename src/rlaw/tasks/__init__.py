@@ -8,11 +8,12 @@ from typing import Any
 
 from rlaw.errors import EngineError
 from rlaw.tasks.base import Problems, Task
+from rlaw.tasks.mathematics import Mathematics
 from rlaw.tasks.modular_chains import ModularChains
 from rlaw.tasks.text import TextProblem, TextProblems, TextTask
 
 AnyTask = Task | TextTask
-TASKS: dict[str, type[AnyTask]] = {"modular-chains": ModularChains}
+TASKS: dict[str, type[AnyTask]] = {"modular-chains": ModularChains, "mathematics": Mathematics}
 
 
 def names() -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def of_text(task: AnyTask) -> TextTask:
     if isinstance(task, Task):
         raise EngineError(
             f"the problems of task {task.name} are tokens: this engine needs problems in words\n"
-            f"  next: engine: local in the study file, or a text task"
+            f"  next: engine: local in the study file, or a text task such as mathematics"
         )
     return task
 

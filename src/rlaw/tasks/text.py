@@ -21,7 +21,7 @@ class TextTask(Named, ABC):
     #: none of its own: the checkpoint's tokenizer has one
     vocabulary: ClassVar[tuple[str, ...]] = ()
 
-    max_prompt_length: int = Field(2048, gt=0, description="tokens; longer prompts are left out, and counted")
+    max_prompt_length: int = Field(2048, gt=0, description="tokens that a prompt may have")
     max_completion_length: int = Field(4096, gt=0, description="tokens; a longer response is cut short")
 
     @property

@@ -1,0 +1,56 @@
+"""The reference answers of real benchmarks against themselves and against wrong ones."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from rlaw.problems import files
+from rlaw.rewards import Verdict, answer, counts
+from rlaw.rewards.math import MathReward
+
+pytest.importorskip("math_verify", reason="rlaw[math] is not installed")
+DATA = Path(os.environ.get("RLAW_SHARED_DATA", Path(__file__).parents[2] / "../shared/data")) / "guru"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no problem files in {DATA.name}: set RLAW_SHARED_DATA")
+FILES = {"gsm8k": "gsm8k", "math-500": "math__math_500", "aime-2024": "aime2024", "amc-2023": "amc2023"}
+REWARD = MathReward(seconds=30, workers=2)
+
+
+def truths(name: str) -> list[str]:
+    return [problem.ground_truth for problem in files.read(DATA / f"{FILES[name]}.parquet")]
+
+
+def wrong(truth: str) -> str:
+    """Another value: one more."""
+    text = answer.reference(truth)
+    return str(int(text) + 1) if re.fullmatch(r"-?\d+", text) else f"{text} + 1"
+
+
+def boxed(text: str) -> str:
+    return f"It is \\boxed{{{text}}}."
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_reference_is_accepted_as_an_answer_to_itself(name):
+    references = truths(name)
+    grades = REWARD.grade([boxed(answer.reference(truth)) for truth in references], references)
+    assert counts(grades)["right"] == len(references)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_reference_plus_one_is_rejected(name):
+    references = truths(name)
+    grades = REWARD.grade([boxed(wrong(truth)) for truth in references], references)
+    assert counts(grades)["right"] == 0
+    assert counts(grades)["timeout"] == 0
+
+
+def test_algebra_gives_the_verdicts_that_were_given_without_it():
+    references = [answer.reference(truth) for truth in truths("gsm8k")[::10] + truths("math-500")[::5]]
+    pairs = [pair for truth in references for pair in ((truth, truth), (f"{truth}.0", truth), (wrong(truth), truth))]
+    pairs += [(f"{int(a):,}", a) for a in references if a.isdigit()]
+    pairs = [pair for pair in pairs if answer.compare(*pair) is not None]
+    assert len(pairs) > 400
+    for (found, wanted), grade in zip(pairs, REWARD.pool.check(pairs), strict=True):
+        assert (grade.verdict is Verdict.RIGHT) is answer.compare(found, wanted), (found, wanted, grade)

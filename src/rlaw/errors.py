@@ -11,6 +11,10 @@ class RlawError(Exception):
     exit_code = 1
 
 
+class RlawWarning(UserWarning):
+    """Something a person should know that stops nothing: what was left out, passed over, or is not promised."""
+
+
 class UsageError(RlawError):
     """An argument or option that makes no sense."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rlaw import engines, units
 from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
-from rlaw.executors.base import ENDS, GRACE_SECONDS, STOPPING, Attempt, Event, Executor
+from rlaw.executors.base import ENDS, GRACE_SECONDS, NOTE, STOPPING, Attempt, Event, Executor
 from rlaw.executors.local import LocalExecutor
 from rlaw.plan import Plan, Run, base_key
 from rlaw.store import DONE, State, Store
@@ -164,7 +164,8 @@ def _work(
 
 def _listen(progress: _Progress, executor: Executor, on_event: Callable[[Event], Any]) -> None:
     for event in executor.poll(_POLL_SECONDS):
-        progress.note(event)
+        if event.kind != NOTE:
+            progress.note(event)
         on_event(event)
 
 

@@ -149,7 +149,8 @@ def test_a_damaged_newest_checkpoint_costs_steps_and_nothing_else(whole, make_ru
         stream.close()
     weights = tmp_path / "checkpoints" / "step-000005" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
-    resumed = list(train(make_run(), tmp_path, cache, attempt=3))
+    with pytest.warns(checkpoint.DamagedCheckpoint, match=r"model\.safetensors: damaged.*going on from step-000002"):
+        resumed = list(train(make_run(), tmp_path, cache, attempt=3))
     assert resumed[0].resumed_at == 2
     assert rows(whole) | rows(resumed) == rows(whole)
     assert resumed[-1].weights == whole[-1].weights

@@ -66,6 +66,9 @@ class Progress:
         if event.kind == "stopping":
             self.stopping = True
             return
+        if event.kind == "note":
+            terminal.note(f"warning: {event.label}: {event.text}")
+            return
         run = self.runs[event.label]
         run.step = max(run.step, event.step) if event.kind != "run_started" else event.step
         run.test_loss = event.test_loss if event.test_loss is not None else run.test_loss
@@ -148,6 +151,8 @@ class _Lines:
         self.progress.note(event)
         if event.kind == "stopping":
             terminal.note(self.progress.summary())
+            return
+        if event.kind == "note":
             return
         run = self.progress.runs[event.label]
         now = self.progress.clock()

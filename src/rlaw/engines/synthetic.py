@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +25,10 @@ import numpy as np
 
 from rlaw.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
 from rlaw.engines.base import Workspace, started
+from rlaw.errors import NotFound, RlawWarning, StoreError
 from rlaw.plan import Run, base_key
 from rlaw.records import BaseTrained, Evaluated, Record, RunFinished, Step
-from rlaw.store.files import make_folder, write_atomically
+from rlaw.store.files import make_folder, read_json, write_json
 from rlaw.store.provenance import now
 
 K_MAX = 0.45  # the efficiency that large models tend to
@@ -99,14 +101,17 @@ def _delay_seconds() -> float:
 def _resume(checkpoint: Path) -> int:
     """Steps done, as the checkpoint tells; 0 when there is none that can be read."""
     try:
-        return int(json.loads(checkpoint.read_bytes())["step"])
-    except (FileNotFoundError, ValueError, KeyError):
+        return read_json(checkpoint)["step"]
+    except NotFound:
+        return 0
+    except StoreError as error:
+        warnings.warn(f"{error}\n  going on from the start", RlawWarning, stacklevel=2)
         return 0
 
 
 def _save(checkpoint: Path, done: int) -> None:
     make_folder(checkpoint.parent)
-    write_atomically(checkpoint, json.dumps({"step": done}).encode())
+    write_json(checkpoint, {"step": done})
 
 
 def _base(run: Run, attempt: int) -> BaseTrained:

@@ -14,6 +14,8 @@ REFUSED = "refused"
 STOPPING = "stopping"
 #: the node was lost and the run is started again on another one; nothing ends
 MOVED = "run_moved"
+#: something a person should know, told in `text`; the run goes on
+NOTE = "note"
 #: kinds of events after which nothing more comes from a run
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
 #: from the wish to stop to the hard end of a worker; the engine saves within it
@@ -53,12 +55,12 @@ class Event:
 
     Attributes:
         label: of the run; empty for STOPPING.
-        kind: of the record that was kept just now, or LOST, REFUSED, MOVED or STOPPING; also `run_interrupted`, without
-            a record, when the engine was not done within the grace.
+        kind: of the record that was kept just now, or LOST, REFUSED, MOVED, NOTE or STOPPING; also `run_interrupted`,
+            without a record, when the engine was not done within the grace.
         step: RL steps done.
         test_loss: of an evaluation.
         benchmark: of an evaluation.
-        text: of a failure, what and why.
+        text: of a failure or a note, what and why.
     """
 
     label: str

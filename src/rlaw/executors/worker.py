@@ -10,19 +10,27 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from rlaw import engines, home
 from rlaw.engines.base import Engine, Workspace
-from rlaw.errors import EngineError, StoreError
-from rlaw.executors.base import GRACE_SECONDS, OUT_OF_TIME, REFUSED, Event
+from rlaw.errors import EngineError, RlawWarning, StoreError
+from rlaw.executors.base import GRACE_SECONDS, NOTE, OUT_OF_TIME, REFUSED, Event
 from rlaw.plan import Run
 from rlaw.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted
 from rlaw.store import RunLog, Store, spec
+from rlaw.store.lock import NoLocks
 from rlaw.store.provenance import now
+
+
+class OtherCircumstances(RlawWarning):
+    """A run goes on with other versions, threads or hardware."""
+
 
 Tell = Callable[[Event], None]
 
@@ -35,14 +43,41 @@ def attempt(
     Never raises for what an engine or a disk does: it is told, as REFUSED when it could not even be recorded.
     """
     patience = GRACE_SECONDS + 1  # a worker whose parent was killed may still be saving
-    try:
-        with store.writer(run, argv=argv, patience_seconds=patience) as log:
-            end = _train(engine, log, home.cache(), stop, tell)
+    with _noting(run.label, tell):
+        try:
+            with store.writer(run, argv=argv, patience_seconds=patience) as log:
+                end = _train(engine, log, home.cache(), stop, tell)
+        except StoreError as error:
+            tell(Event(label=run.label, kind=REFUSED, text=str(error)))
+            return
         if isinstance(end, RunFinished):
-            store.compact(run.label)
+            _compact(store, run, tell)
         tell(_event(run.label, end))
-    except StoreError as error:
-        tell(Event(label=run.label, kind=REFUSED, text=str(error)))
+
+
+def _compact(store: Store, run: Run, tell: Tell) -> None:
+    try:
+        store.compact(run.label)
+    except StoreError as error:  # the run is done all the same; the next `settle` tries again
+        tell(Event(label=run.label, kind=NOTE, text=str(error)))
+
+
+@contextmanager
+def _noting(label: str, tell: Tell) -> Iterator[None]:
+    """Tells rlaw's own warnings as events; others go where they went."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RlawWarning)
+        warnings.simplefilter("ignore", NoLocks)  # whoever started this worker has been told
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, RlawWarning):
+                tell(Event(label=label, kind=NOTE, text=str(message)))
+            else:
+                others(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell: Tell) -> Record:
@@ -53,6 +88,8 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell
         stream = cast(Generator[Record], engine.train(log.run, Workspace(log.folder, cache, log.attempt)))
         for record in stream:
             _keep(record, log, stream)
+            if isinstance(record, RunStarted) and record.resumed_at:
+                _compare_with_before(record, log)
             if isinstance(record, RunFinished | RunFailed):
                 return record
             tell(_event(log.run.label, record))
@@ -72,6 +109,17 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell
         )
         log.append(end)
         return end
+
+
+def _compare_with_before(now: RunStarted, log: RunLog) -> None:
+    """Warns when a run goes on under other circumstances than it had: bit for bit the same is not promised then."""
+    before = next((r for r in reversed(log.journal.found.records) if isinstance(r, RunStarted)), now)
+    told = {"threads": (before.threads, now.threads)}
+    for old, new in ((before.versions, now.versions), (before.hardware, now.hardware)):
+        told |= {name: (old.get(name, "none"), new.get(name, "none")) for name in {**old, **new}}
+    if changed := [f"{name} {a} -> {b}" for name, (a, b) in told.items() if a != b]:
+        text = f"goes on at step {now.resumed_at} under other circumstances ({', '.join(changed)}): what follows is not"
+        warnings.warn(f"{text} promised to be what it would have been, bit for bit", OtherCircumstances, stacklevel=2)
 
 
 def _keep(record: Record, log: RunLog, stream: Generator[Record]) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaw import records
-from rlaw.errors import StoreError
+from rlaw.errors import RlawWarning, StoreError
 from rlaw.records import Record, RunFailed, RunFinished, RunInterrupted, RunStarted
 from rlaw.store.files import cannot_write, sync
 
 
-class TornTail(UserWarning):
+class TornTail(RlawWarning):
     """A last line that was cut short by a crash is left out: it was never acknowledged."""
 
 

@@ -1,20 +1,32 @@
-"""One writer at a time. The kernel frees the lock of a dead process; the owner's name is for people and `status`."""
+"""One writer at a time. The kernel frees the lock of a dead process; the owner's name is for people and `status`.
 
+Where the file system has no locks, files stand in for them (`lease`), and a dead owner is told by its process number
+and start.
+"""
+
+import errno
 import fcntl
 import json
 import os
 import socket
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from rlaw.errors import StoreError
+from rlaw.errors import RlawWarning, StoreError
 from rlaw.store.files import cannot_write
+from rlaw.store.lease import Lease
 
 PATIENCE_SECONDS = 0.4
 _PAUSE_SECONDS = 0.02
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+
+class NoLocks(RlawWarning):
+    """The file system has no locks; files stand in for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,12 @@ class Owner:
     @property
     def alive(self) -> bool:
         """Whether the process still runs. One on another machine cannot be asked and counts as alive."""
-        return self.host != socket.gethostname() or process_started(self.pid) == self.started
+        return not self.here or process_started(self.pid) == self.started
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs, or ran, on this machine."""
+        return self.host == socket.gethostname()
 
 
 def process_started(pid: int) -> str | None:
@@ -67,11 +84,23 @@ def _started_without_proc(pid: int) -> str | None:
 def owner_of(path: Path) -> Owner | None:
     """Who holds the lock, as far as its file tells; None when nobody living does. Changes nothing."""
     try:
-        text = path.read_text()
-        owner = Owner(**json.loads(text)) if text else None
-    except (FileNotFoundError, ValueError, TypeError):  # not there, or being written this moment
+        owner = _owner(path.read_bytes())
+    except FileNotFoundError:
         return None
     return owner if owner and owner.alive else None
+
+
+def _owner(signature: bytes) -> Owner | None:
+    """Whom a signature names; None when it is empty, or being written this moment."""
+    try:
+        return Owner(**json.loads(signature)) if signature else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _alive(signature: bytes) -> bool:
+    owner = _owner(signature)
+    return owner is not None and owner.alive
 
 
 class Lock:
@@ -85,6 +114,7 @@ class Lock:
         self.path = path
         self.patience_seconds = patience_seconds
         self._file = -1
+        self._lease = Lease(path)
 
     def __enter__(self) -> "Lock":
         deadline = time.monotonic() + self.patience_seconds
@@ -105,6 +135,7 @@ class Lock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.ftruncate(self._file, 0)
+        self._lease.release()
         self._close()
 
     def _take(self) -> bool:
@@ -112,22 +143,32 @@ class Lock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            text = "the file system of the store has no locks; files stand in for them, so that there is one writer"
+            warnings.warn(text, NoLocks, stacklevel=3)
+            return self._lease.take(_signature(), _alive)
         return True
 
     def _sign(self) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        me = Owner(os.getpid(), process_started(os.getpid()) or "", socket.gethostname(), now)
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(asdict(me)).encode(), 0)
+        os.pwrite(self._file, _signature(), 0)
 
     def _refused(self) -> StoreError:
         owner = owner_of(self.path)
-        return StoreError(
-            f"{self.path.parent} is being written by {owner or 'another process'}\n"
-            f"  next: wait for it to end, or stop it; its lock goes when it does"
-        )
+        told = "wait for it to end, or stop it; its lock goes when it does"
+        if owner and not owner.here and self._lease.newest.exists():
+            told += f". If {owner.host} is gone for good, delete {self._lease.newest}"
+        return StoreError(f"{self.path.parent} is being written by {owner or 'another process'}\n  next: {told}")
 
     def _close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _signature() -> bytes:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    me = Owner(os.getpid(), process_started(os.getpid()) or "", socket.gethostname(), now)
+    return json.dumps(asdict(me)).encode()

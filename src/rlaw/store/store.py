@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,8 +187,13 @@ class Store:
 
     def status(self, label: str) -> Status:
         """How far a run is."""
+        if told := tables.manifest(self.folder(label)):
+            return Status(**told["status"])
+        return self._status_of(label, self.contents(label).records)
+
+    def _status_of(self, label: str, rows: Sequence[Record]) -> Status:
         line = self.planned.get(label) or self.spec(label)["run"]
-        return status_of(line, self.contents(label).records, owner_of(self.folder(label) / "lock") is not None)
+        return status_of(line, rows, owner_of(self.folder(label) / "lock") is not None)
 
     def runs(self) -> tuple[Status, ...]:
         """How far every run is; from the index where that is as new as the journal."""
@@ -256,8 +261,8 @@ class Store:
         Raises:
             StoreError: the journal is damaged, or the system refused.
         """
-        if not tables.promised(self.folder(label)):
-            tables.compact(self.folder(label))
+        if not tables.manifest(self.folder(label)):
+            tables.compact(self.folder(label), partial(self._status_of, label))
 
     def settle(self) -> None:
         """Make what readers would else make again each time: tables of done runs that have none, and the index.

@@ -1,28 +1,30 @@
 """A finished run as two Parquet files: for readers that want columns, and for frames of thousands of runs.
 
-Made from the journal; delete them at will. `tables.json` is written last: it holds their SHA-256 and the stamp of the
-journal they were made from, so that tables that are torn, damaged or older than the journal are never believed.
+Made from the journal; delete them at will. `tables.json` is written last: it holds their SHA-256, the run's status, and
+the stamp of the journal they were made from, so that tables that are torn, damaged or older than the journal are never
+believed.
 """
 
 import hashlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlaw.errors import RlawError
+from rlaw.errors import RlawError, RlawWarning
 from rlaw.records import Evaluated, Record, RunStarted, Step, to_row
 from rlaw.store import journal
 from rlaw.store.files import read_json, write_atomically, write_json
 from rlaw.store.journal import last_lineage
-from rlaw.store.status import divergence
+from rlaw.store.status import Status, divergence
 
 if TYPE_CHECKING:
     import polars as pl
 
 EVALUATIONS, STEPS, MANIFEST = "evaluations.parquet", "steps.parquet", "tables.json"
-SCHEMA = 2
+SCHEMA = 3  # goes up with every change of the columns, or of what a status tells
 _KINDS: dict[str, type[Record]] = {EVALUATIONS: Evaluated, STEPS: Step}
 _OF_THE_RUN = (
     *("study", "arm", "family", "model", "variant", "params", "params_total", "seed", "tau", "group_size"),
@@ -30,7 +32,7 @@ _OF_THE_RUN = (
 )
 
 
-class DamagedTable(UserWarning):
+class DamagedTable(RlawWarning):
     """A table that is not what was written is passed over; its journal is read instead."""
 
 
@@ -50,8 +52,8 @@ def of(rows: Sequence[Record], name: str = EVALUATIONS) -> "pl.DataFrame":
     return pl.DataFrame(told, infer_schema_length=None)
 
 
-def compact(folder: Path) -> None:
-    """Write the tables of a run whose journal will not grow any more.
+def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> None:
+    """Write the tables of a run whose journal will not grow any more, and its status, told from all records.
 
     Raises:
         StoreError: the system refused, or the journal is damaged.
@@ -65,29 +67,30 @@ def compact(folder: Path) -> None:
         of(rows, name).write_parquet(buffer)
         write_atomically(folder / name, buffer.getvalue())
         hashes[name] = hashlib.sha256(buffer.getvalue()).hexdigest()
-    write_json(folder / MANIFEST, {"schema": SCHEMA, "journal": [size, tail], "sha256": hashes})
+    about = {"schema": SCHEMA, "journal": [size, tail], "status": asdict(status_of(rows))}
+    write_json(folder / MANIFEST, {**about, "sha256": hashes})
 
 
-def promised(folder: Path) -> dict[str, str]:
-    """SHA-256 by name of the tables that are as new as the journal; none where there are no such tables."""
+def manifest(folder: Path) -> dict[str, Any] | None:
+    """What is told of the tables of a finished run: `sha256` by name, `status`; None unless as new as the journal."""
     try:
-        manifest = read_json(folder / MANIFEST)
+        told = read_json(folder / MANIFEST)
     except RlawError:
-        return {}
-    current = manifest["schema"] == SCHEMA and tuple(manifest["journal"]) == journal.stamp(folder / "records.jsonl")
-    return manifest["sha256"] if current else {}
+        return None
+    current = told["schema"] == SCHEMA and tuple(told["journal"]) == journal.stamp(folder / "records.jsonl")
+    return told if current else None
 
 
 def read(folder: Path, columns: Sequence[str] | None = None) -> "pl.DataFrame | None":
     """The evaluations of a finished run from its table; None when there is none that can be believed."""
     import polars as pl
 
-    told = promised(folder).get(EVALUATIONS)
+    told = manifest(folder)
     path = folder / EVALUATIONS
     if told is None or not path.is_file():
         return None
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != told:
+    if hashlib.sha256(data).hexdigest() != told["sha256"][EVALUATIONS]:
         warnings.warn(f"{path} is damaged; the journal beside it is read instead", DamagedTable, stacklevel=2)
         return None
     return pl.read_parquet(data, columns=list(columns) if columns else None)

@@ -1,49 +1,77 @@
 """Folders that are either whole or not there: written aside, hashed, synced, renamed; verified before they are read."""
 
 import hashlib
-import json
-import logging
-import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from rlaw.errors import StoreError
-from rlaw.store.files import sync
+from rlaw.errors import RlawError, RlawWarning, StoreError
+from rlaw.store.files import aside, leave_no_parts, read_json, sync, write_json
 
 MANIFEST = "manifest.json"
 KEPT = 2  # checkpoints of a run: the newest, and the one before should the newest be damaged
 
-log = logging.getLogger(__name__)
+
+class DamagedCheckpoint(RlawWarning):
+    """A checkpoint that does not verify is passed over."""
 
 
 def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
     """Write a folder atomically: `fill` makes its files aside; returns the SHA-256 of each.
 
+    What stands there with the same content stays untouched. Anything else goes only when the new folder is on the disk.
+
     Raises:
         StoreError: it cannot be written. Nothing stands under its name then but what stood there before.
     """
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    part = aside(folder)
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        fill(aside)
-        hashes = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
-        (aside / MANIFEST).write_text(json.dumps({"schema": 1, "sha256": hashes}, indent=1) + "\n")
-        for path in (*aside.iterdir(), aside):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        fill(part)
+        hashes = {path.name: _sha256(path) for path in sorted(part.iterdir())}
+        for path in part.iterdir():
             sync(path)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-        sync(folder.parent)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise StoreError(
-            f"{folder}: cannot write the checkpoint: {error.strerror or error}\n"
-            f"  next: make room or mend the folder's rights, then start the same command again; it goes on from the "
-            f"checkpoint before"
-        ) from error
+        write_json(part / MANIFEST, {"schema": 1, "sha256": hashes})  # syncs itself and the folder
+        if not _stands(folder, hashes):
+            _put(part, folder)
+    except (OSError, StoreError) as error:
+        raise _cannot_write(folder, part, error) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":  # its way to tell a full disk; not imported here for its name
+            raise
+        raise _cannot_write(folder, part, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return hashes
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Give the finished folder its name; what stood there steps aside first, and goes last."""
+    old = aside(folder.with_name(f"{folder.name}.old"))
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _stands(folder: Path, hashes: dict[str, str]) -> bool:
+    try:
+        return folder.exists() and verify(folder) == hashes
+    except StoreError:
+        return False
+
+
+def _cannot_write(folder: Path, part: Path, error: Exception) -> StoreError:
+    n_bytes = sum(path.stat().st_size for path in part.iterdir()) if part.is_dir() else 0
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return StoreError(
+        f"{folder}: cannot write the checkpoint, {n_bytes} bytes of it were taken: {reason}\n"
+        f"  next: make room or mend the folder's rights, then start the same command again; it goes on from the "
+        f"checkpoint before"
+    )
 
 
 def verify(folder: Path) -> dict[str, str]:
@@ -53,8 +81,8 @@ def verify(folder: Path) -> dict[str, str]:
         StoreError: a file is missing or was changed; the message names it.
     """
     try:
-        hashes = json.loads((folder / MANIFEST).read_text())["sha256"]
-    except (OSError, ValueError, KeyError) as error:
+        hashes = read_json(folder / MANIFEST)["sha256"]
+    except (RlawError, KeyError) as error:
         raise StoreError(f"{folder / MANIFEST}: missing or unreadable") from error
     for name, told in hashes.items():
         path = folder / name
@@ -66,21 +94,31 @@ def verify(folder: Path) -> dict[str, str]:
 
 
 def newest(parent: Path) -> Path | None:
-    """The checkpoint of the highest step that verifies; damaged ones are logged and passed over."""
-    for folder in sorted(parent.glob("step-*"), reverse=True):
+    """The checkpoint of the highest step that verifies; damaged ones are passed over with a warning."""
+    damaged: list[StoreError] = []
+    found = None
+    for folder in reversed(_by_step(parent)):
         try:
             verify(folder)
         except StoreError as error:
-            log.warning("%s; going on from the checkpoint before", error)
+            damaged.append(error)
         else:
-            return folder
-    return None
+            found = folder
+            break
+    for error in damaged:
+        warnings.warn(f"{error}; going on from {found.name if found else 'the start'}", DamagedCheckpoint, stacklevel=2)
+    return found
 
 
 def prune(parent: Path) -> None:
-    """Remove all but the newest checkpoints of a run."""
-    for folder in sorted(parent.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(folder)
+    """Remove all but the newest checkpoints of a run, and what killed writers left unfinished."""
+    for folder in _by_step(parent)[:-KEPT]:
+        folder.rename(aside(folder))  # so that a half-removed one is never met under its name
+    leave_no_parts(parent)
+
+
+def _by_step(parent: Path) -> list[Path]:
+    return sorted(parent.glob("step-*"), key=lambda folder: (len(folder.name), folder.name))
 
 
 def _sha256(path: Path) -> str:

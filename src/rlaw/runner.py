@@ -15,9 +15,10 @@ from typing import Any
 
 from rlaw import engines, units
 from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
-from rlaw.executors.base import ENDS, GRACE_SECONDS, NOTE, STOPPING, Attempt, Event, Executor
+from rlaw.executors.base import ENDS, GRACE_SECONDS, MOVED, NOTE, STOPPING, Attempt, Event, Executor
 from rlaw.executors.local import LocalExecutor
 from rlaw.plan import Plan, Run, base_key
+from rlaw.spending import Meter
 from rlaw.store import DONE, State, Store
 
 _POLL_SECONDS = 0.1
@@ -129,54 +130,67 @@ def run(
             engines.get(choice.engine.name).check(choice)
         for choice in {run.rung: run for run in queue}.values():
             executor.check(choice)
-        progress = _Progress(queue)
+        progress, meter = _Progress(queue), Meter.of(plan, store)
         try:
-            complete = _work(progress, store, executor, signals, _deadline(plan), tuple(argv), on_event)
+            reason = _work(progress, meter, store, executor, signals, _deadline(plan), tuple(argv), on_event)
         finally:
             executor.kill()
             with suppress(StoreError):  # only a cache; what could not be written is told by the runs themselves
                 store.settle()
         outcome = _outcome(plan, store, progress)
-    if not complete:
-        raise _stopped(outcome, plan, signals.received)
+    if reason is not None:
+        raise _stopped(outcome, plan, signals.received, reason)
     return outcome
 
 
 def _work(
     progress: _Progress,
+    meter: Meter,
     store: Store,
     executor: Executor,
     signals: _Signals,
     deadline: float,
     argv: tuple[str, ...],
     on_event: Callable[[Event], Any],
-) -> bool:
-    """Keep the workers busy until all is done; False when a signal or the end of the wall time came first."""
+) -> str | None:
+    """Keep the workers busy until all is done: None. What came first otherwise: the cap that is used up, or ""."""
     while progress.queue or executor.running:
-        if signals.received or time.monotonic() > deadline:
-            _wind_down(progress, executor, signals, on_event)
-            return False
+        cap = "budget.wall" if time.monotonic() > deadline else meter.over()
+        if signals.received or cap:
+            _wind_down(progress, meter, executor, signals, on_event)
+            return cap or ""
         while len(executor.running) < executor.workers and (run := progress.next_run()):
             executor.start(Attempt(run, store.path.absolute(), argv))
-        _listen(progress, executor, on_event)
-    return True
+        _listen(progress, meter, executor, on_event)
+    return None
 
 
-def _listen(progress: _Progress, executor: Executor, on_event: Callable[[Event], Any]) -> None:
+def _listen(progress: _Progress, meter: Meter, executor: Executor, on_event: Callable[[Event], Any]) -> None:
     for event in executor.poll(_POLL_SECONDS):
         if event.kind != NOTE:
             progress.note(event)
+            _charge(meter, event)
         on_event(event)
 
 
-def _wind_down(progress: _Progress, executor: Executor, signals: _Signals, on_event: Callable[[Event], Any]) -> None:
+def _charge(meter: Meter, event: Event) -> None:
+    if event.kind == "run_started":
+        meter.started(event.label)
+    elif event.kind in ENDS or event.kind == MOVED:
+        meter.ended(event.label)
+    meter.step(event.label, event.step)
+
+
+def _wind_down(
+    progress: _Progress, meter: Meter, executor: Executor, signals: _Signals, on_event: Callable[[Event], Any]
+) -> None:
     """Let the workers save; a second signal, or the end of the grace, ends them at once."""
     executor.stop()
     on_event(Event(label="", kind=STOPPING))
     end = time.monotonic() + GRACE_SECONDS + _MARGIN_SECONDS
     before = len(signals.received)
     while executor.running and time.monotonic() < end and len(signals.received) <= max(before, 1):
-        _listen(progress, executor, on_event)
+        _listen(progress, meter, executor, on_event)
 
 
 def _deadline(plan: Plan) -> float:
@@ -201,9 +215,11 @@ def _states(plan: Plan, store: Store) -> dict[str, State]:
     return {run.label: known.get(run.label, "planned") for run in plan}
 
 
-def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int]) -> RlawError:
+def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) -> RlawError:
     so_far = f"{len(outcome.done)} of {len(plan)} runs are done, and what was measured of the others is saved"
     if not received:
+        if cap != "budget.wall":
+            return BudgetExceeded(f"{cap}, is used up: {so_far}\n  next: a larger budget, and the same command goes on")
         wall = units.duration(plan.study.budget.wall or 0)
         return BudgetExceeded(
             f"budget.wall, {wall}, is used up: {so_far}\n  next: the same command goes on for as long"

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from rlaw import laws, presets, tasks, units, yaml
+from rlaw.budget import DEFAULT_USD_PER_GPU_HOUR
 from rlaw.compute import Accounting
 from rlaw.errors import RlawError
 from rlaw.recipe import NO_PRETRAINING, RL, Base, Data, EngineChoice, Evaluation, Name, Rung, enough_problems
@@ -108,11 +109,35 @@ class Model(Settings):
 
 
 class Budget(Settings):
-    """Caps. A plan above `compute` or `gpu_hours` is not started; at `wall` no new run starts and running ones save."""
+    """Caps. A plan above `compute` is not started, unless in stages. At a cap the runs save and end."""
 
     wall: Seconds | None = None
     compute: Compute | None = None
     gpu_hours: GpuHours | None = None
+    usd: float | None = Field(default=None, gt=0)
+    usd_per_gpu_hour: float = Field(default=DEFAULT_USD_PER_GPU_HOUR, gt=0, description="an assumption: set your own")
+
+
+class Stage(Settings):
+    """When `rlaw run --stage` goes on from one size to the next. Exactly one rule is declared.
+
+    `gain_per_doubling`: go while the next size is forecast to lower the best final test loss by at least that much
+    for each doubling of the compute spent. `interval_width`: go while the forecast of the largest size's final test
+    loss has an interval wider than that.
+    """
+
+    start: int = Field(default=3, ge=3, description="sizes that are run before the first decision: a law needs three")
+    gain_per_doubling: float | None = Field(default=None, ge=0)
+    interval_width: float | None = Field(default=None, gt=0)
+    without_a_law: Literal["stop", "go"] = Field(
+        default="stop", description="what is done while the sizes so far tell no law of the size"
+    )
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Stage":
+        if (self.gain_per_doubling is None) == (self.interval_width is None):
+            raise ValueError("declare one rule: gain_per_doubling or interval_width")
+        return self
 
 
 class FitChoice(Settings):
@@ -152,6 +177,7 @@ class Study(Settings):
     arms: tuple[Arm, ...] = ()
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     budget: Budget = Budget()
+    stage: Stage | None = None
     engine: EngineChoice = EngineChoice()
     fit: FitChoice = FitChoice()
 

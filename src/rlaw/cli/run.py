@@ -40,6 +40,9 @@ def run(
     slurm: Annotated[
         list[str] | None, Option(help="KEY=VALUE of the jobs: slurm_partition=gpu, timeout_min=600; repeat for more")
     ] = None,
+    stage: Annotated[
+        bool, Option("--stage", help="cheap sizes first, the next one only while the study's rule says go")
+    ] = False,
     retry_failed: Annotated[bool, Option("--retry-failed", help="try runs again that failed earlier")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="no progress")] = False,
     json: Json = False,
@@ -65,15 +68,25 @@ def run(
     from rlaw.cli.progress import watching
     from rlaw.store import Store
 
-    plan.check_budget()
+    if not stage:
+        plan.check_budget()
     kept = Store.create(path, plan, extend=extend)
     parameters = _parameters(slurm or [])
     with (
         executors.opened(executor.value, path, workers, address=address, slurm=parameters) as where,
         watching(plan, kept, where.workers, quiet) as on_event,
     ):
-        outcome = runner.run(plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event)
-    terminal.show(_document(kept, outcome), _text(kept, outcome), as_json=json)
+        if stage:
+            from rlaw import staging
+
+            outcome, decisions = staging.run(
+                plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event
+            )
+        else:
+            outcome = runner.run(plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event)
+            decisions = ()
+    document = {**_document(kept, outcome), "stages": [asdict(decision) for decision in decisions]}
+    terminal.show(document, "\n".join([_text(kept, outcome), *map(str, decisions)]), as_json=json)
     if not outcome.complete:
         raise Exit(1)
 

@@ -17,6 +17,7 @@ def status(store: StorePath, json: Json = False) -> None:
 
     Example: rlaw status runs/micro
     """
+    from rlaw import staging
     from rlaw.store import Store
 
     kept = Store.open(store)
@@ -25,5 +26,11 @@ def status(store: StorePath, json: Json = False) -> None:
     rows = [(run.label, run.state, run.attempt, f"{run.step}/{run.steps}", run.test_loss, run.cause) for run in runs]
     text = table(("run", "state", ">attempt", ">step", ">test loss", "cause"), rows)
     summary = f"{kept.path}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
+    stops = [decision for decision in staging.decisions(kept) if not decision.go]
+    summary += "".join(f"\nstaged: {decision}" for decision in stops)
     document = {"store": str(kept.path), "study": kept.document["study"]["name"], "digest": kept.digest}
-    show({**document, "counts": counts, "runs": [asdict(run) for run in runs]}, f"{text}\n{summary}", as_json=json)
+    show(
+        {**document, "counts": counts, "runs": [asdict(run) for run in runs], "stopped": [asdict(d) for d in stops]},
+        f"{text}\n{summary}",
+        as_json=json,
+    )

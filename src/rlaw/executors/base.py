@@ -35,18 +35,22 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a run takes of one node for as long as it lasts."""
+    """What a run's worker takes of each node it is on, for as long as the run lasts."""
 
     cpus: int = 1
     gpus: int = 0
+    nodes: int = 1
 
     def __str__(self) -> str:
         return f"{self.cpus} CPU{'s' * (self.cpus != 1)} and {self.gpus} GPU{'s' * (self.gpus != 1)}"
 
 
 def needs(run: Run) -> Needs:
-    """One CPU: embedded engines are one thread each."""
-    return Needs()
+    """What the rung declares. Of a run on veRL only the driver is placed here: it asks Ray for its GPUs itself."""
+    resources = run.resources
+    if run.engine.name == "verl":
+        return Needs(resources.cpus)
+    return Needs(resources.cpus, min(resources.gpus, resources.gpus_per_node), resources.nodes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

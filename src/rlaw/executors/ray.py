@@ -7,8 +7,8 @@ the newest checkpoint. A lost node moves its runs to others. The store must be o
 import logging
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from rlaw.errors import EngineError, RlawError, UsageError
@@ -88,6 +88,11 @@ class RayExecutor:
     def check(self, run: Run) -> None:
         """Raises EngineError when no node could ever hold the run: Ray would wait for ever."""
         wanted = needs(run)
+        if wanted.nodes > 1:
+            raise EngineError(
+                f"engine {run.engine.name} cannot spread over {wanted.nodes} nodes\n  run:  {run.label}\n"
+                f"  next: engine verl can; or give its rung resources that one node has"
+            )
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if not any(n.get("CPU", 0) >= wanted.cpus and n.get("GPU", 0) >= wanted.gpus for n in nodes):
             here = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes)
@@ -175,9 +180,9 @@ def _refused(label: str, text: str) -> Event:
     )
 
 
-def _connect(address: str | None) -> ModuleType:
+def _connect(address: str | None) -> Any:
     try:
-        import ray  # pyright: ignore[reportMissingImports]
+        ray: Any = import_module("ray")
     except ImportError as error:
         raise EngineError("a Ray cluster needs Ray, which is not here\n  next: pip install 'rlaw[ray]'") from error
     try:

@@ -121,7 +121,12 @@ class SlurmExecutor:
         return tuple(self._jobs)
 
     def check(self, run: Run) -> None:
-        """Whether a node has what a run needs, Slurm says itself when the job is submitted."""
+        """Raises EngineError when a run takes several nodes; whether one has what it needs, Slurm says itself."""
+        if run.resources.nodes > 1:
+            raise EngineError(
+                f"a run over {run.resources.nodes} nodes is not one Slurm job here\n  run:  {run.label}\n"
+                f"  next: start a Ray cluster over the nodes of an allocation, and use --executor ray with engine verl"
+            )
 
     def start(self, attempt: Attempt) -> None:
         """Submit an attempt; one whose job an earlier driver submitted, and which still lives, is taken over.

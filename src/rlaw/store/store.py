@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 #: parts of a study that change no measurement and no analysis: they may differ without a word
-LOGISTICS = ("budget", "question")
+LOGISTICS = ("budget", "question", "stage")
 _TOLD = 6
 
 

@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs/micro
 
-.PHONY: install install-dev study test test-hf lint bench docs clean
+.PHONY: install install-dev study test test-hf test-cluster lint bench docs clean
 
 install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
 install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
@@ -31,6 +31,10 @@ test-hf: install-dev                ## our checkpoints against transformers: sam
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check 'transformers>=5.10,<6'
 	$(BIN)/pytest -q tests/engines/test_local_model.py
+
+test-cluster: install-dev           ## runs on a two-node Ray cluster on loopback, and as jobs (large install)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[ray,slurm]'
+	$(BIN)/pytest -q tests/executors/test_ray.py tests/executors/test_slurm.py
 
 lint: install-dev                   ## style, types, import contracts
 	$(BIN)/ruff check .

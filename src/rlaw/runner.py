@@ -128,7 +128,7 @@ def run(
         queue = pending(plan, store, retry_failed=retry_failed)
         for choice in {run.engine.name: run for run in queue}.values():
             engines.get(choice.engine.name).check(choice)
-        for choice in {run.rung: run for run in queue}.values():
+        for choice in {run.rung.name: run for run in queue}.values():
             executor.check(choice)
         progress, meter = _Progress(queue), Meter.of(plan, store)
         try:

@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs/micro
+STUDIES ?= micro micro-variants micro-reuse micro-groups micro-transfer micro-control micro-curriculum micro-length
 
-.PHONY: install install-dev study test test-hf test-cluster lint bench docs clean
+.PHONY: install install-dev study studies test test-hf test-cluster lint bench docs clean
 
 install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
 install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
@@ -23,6 +24,13 @@ $(VENV)/installed-dev: $(BIN)/python pyproject.toml constraints.txt
 study: install                      ## run the embedded default study end to end; ends with the path of its report
 	$(BIN)/rlaw run examples/micro/study.yaml --store $(STORE)
 	$(BIN)/rlaw report $(STORE)
+
+studies: install                    ## run all micro studies, each to its report under runs/; the same command goes on
+	@set -e; for study in $(STUDIES); do \
+		echo "== $$study"; \
+		$(BIN)/rlaw run examples/$$study/study.yaml --store runs/$$study; \
+		$(BIN)/rlaw report runs/$$study; \
+	done
 
 test: install-dev                   ## pass the tests
 	$(BIN)/pytest -q

@@ -123,6 +123,15 @@ class Evidence:
         return noise_of(self.main)
 
     @cached_property
+    def noise_of_arms(self) -> Noise:
+        """As `noise`, from the replicates of all arms: what a comparison of arms is judged by.
+
+        Arms that share a seed share its base, so their difference scatters less than this: it errs to the safe side.
+        """
+        same = self.main.rows.select("variant", "benchmark").unique()
+        return noise_of(replace(self.frame, rows=self.frame.rows.join(same, on=["variant", "benchmark"])))
+
+    @cached_property
     def sensitivity(self) -> Sensitivity | None:
         """How far the ladder law's parameters move without a size or with another window; None without such a law."""
         return sensitivity(self.law, self.main) if self.law is not None and self.law.law.shared else None

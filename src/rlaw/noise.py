@@ -67,9 +67,9 @@ def noise_of(frame: "Frame") -> Noise:
 
 
 def _of_replicates(frame: "Frame") -> Noise | None:
-    """Scatter of the runs of a size about their mean, at the steps they share."""
+    """Scatter of the runs of a size and an arm about their mean, at the steps they share."""
     squares = spare = freedom = 0.0
-    for rows in frame.rows.partition_by("model"):
+    for rows in frame.rows.partition_by("model", "arm"):
         runs = rows.select("run", "seed").unique().height
         if runs < 2:
             continue
@@ -90,7 +90,7 @@ def _of_replicates(frame: "Frame") -> Noise | None:
 def _of_neighbours(frame: "Frame") -> float:
     """Scatter of each evaluation about the line between the one before and the one after it, in log step."""
     squares, count = 0.0, 0
-    for rows in frame.rows.filter(frame.rows["step"] > 0).partition_by("model", "run", "seed"):
+    for rows in frame.rows.filter(frame.rows["step"] > 0).partition_by("model", "arm", "run", "seed"):
         curve = rows.sort("step")
         x, y = np.log(curve["step"].to_numpy()), curve["test_loss"].to_numpy()
         if len(x) < 3:

@@ -168,18 +168,116 @@ def test_instruct_is_compared_with_base_size_by_size(start: float, slope: float,
     assert found.verdict == verdict, found.evidence
 
 
-def test_transfer_tells_the_change_of_every_benchmark_and_no_verdict():
-    rows = pl.concat([table(power_law(saturating), benchmark=name) for name in ("held-out", "far")])
-    found = behaviour.transfer(gather(rows, draws=50))
-    assert found.verdict == "cannot tell"
+def benchmarks(*named: tuple[str, str, float]) -> pl.DataFrame:
+    """A ladder measured on benchmarks: (name, domain, by how much of itself the loss falls in all)."""
+    return pl.concat(
+        table(
+            lambda n, step, fall=fall: 0.8 * (1 - fall * np.log1p(step) / np.log1p(64)), benchmark=name, domain=domain
+        )
+        for name, domain, fall in named
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "verdict"),
+    [
+        ([("a-held-out", "in", 0.5), ("easier", "in", 0.6), ("far", "out", 0.02)], "seen"),
+        ([("a-held-out", "in", 0.5), ("easier", "in", 0.0), ("far", "out", 0.02)], "not seen"),
+        ([("a-held-out", "in", 0.5), ("far", "out", 0.4)], "not seen"),
+        ([("a-held-out", "in", 0.5), ("far", "out", 0.1)], "cannot tell"),
+        ([("a-held-out", "in", 0.5), ("easier", "in", 0.6)], "cannot tell"),
+        ([("a-held-out", "", 0.5), ("far", "", 0.0)], "cannot tell"),
+    ],
+)
+def test_transfer_is_judged_by_domain(named: list[Any], verdict: str, quick: Quick):
+    found = behaviour.transfer(gather(benchmarks(*named), draws=50))
+    assert found.verdict == verdict, found.evidence
     assert found.asked
-    assert "far -0." in found.evidence
+
+
+@pytest.mark.parametrize(("fall", "verdict"), [(-0.1, "seen"), (0.1, "not seen"), (0.0, "cannot tell")])
+def test_forgetting_is_a_rise_on_a_benchmark_of_another_domain(fall: float, verdict: str):
+    found = behaviour.forgetting(gather(benchmarks(("a-held-out", "in", 0.5), ("far", "out", fall)), draws=50))
+    assert found.verdict == verdict, found.evidence
+
+
+@pytest.mark.parametrize(
+    ("longer", "verdict"),
+    [(np.log, "seen"), (lambda n: -np.log(n), "not seen"), (lambda n: 0.0, "cannot tell")],
+)
+def test_larger_models_answer_at_more_length_or_not(longer: Any, verdict: str, quick: Quick):
+    rng = np.random.default_rng(0)
+    rows = table(power_law(saturating), response_length=lambda n, step: 200 + longer(n) + 0.5 * rng.standard_normal())
+    found = behaviour.longer_for_larger(quick(rows))
+    assert found.verdict == verdict, found.evidence
+
+
+@pytest.mark.parametrize(("exponent", "verdict"), [(0.5, "seen"), (0.0, "not seen"), (0.1, "cannot tell")])
+def test_with_matched_bases_size_is_judged_by_the_exponent_of_k(exponent: float, verdict: str, quick: Quick):
+    found = law.size_beyond_base(quick(table(power_law(lambda n: 0.1 * (n / 1e5) ** exponent), noise=0.004)))
+    assert found.verdict == verdict, found.evidence
+
+
+def test_a_ladder_whose_bases_differ_is_not_asked_what_size_does_beyond_them(quick: Quick):
+    found = law.size_beyond_base(quick(STEEPER))
+    assert not found.asked
+    assert "not matched" in found.evidence
+
+
+def grouped(late: dict[int, float], early: dict[int, float]) -> pl.DataFrame:
+    """One size, 256 rollouts a step in groups of several sizes: each with its loss at the end and at a tenth of it."""
+    parts = [
+        table(
+            lambda n, step, g=g: early[g] if step <= 6 else late[g],
+            params=PARAMS[:1], group_size=g, prompts=256 // g, arm="main" if g == 4 else f"G{g}",
+        )
+        for g in late
+    ]  # fmt: skip
+    return pl.concat(parts)
+
+
+@pytest.mark.parametrize(
+    ("late", "verdict"),
+    [({4: 0.5, 16: 0.4}, "seen"), ({4: 0.4, 16: 0.5}, "not seen"), ({4: 0.4, 16: 0.4}, "cannot tell")],
+)
+def test_the_best_group_size_is_compared_early_and_late_at_equal_compute(
+    late: dict[int, float], verdict: str, quick: Quick
+):
+    found = recipe.groups_at_compute(quick(grouped(late, {4: 0.7, 16: 0.8})))
+    assert found.verdict == verdict, found.evidence
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.03, "seen"), (-0.03, "not seen"), (0.0, "cannot tell")])
+def test_a_curriculum_is_compared_with_shuffled_problems_at_the_end(gain: float, verdict: str, quick: Quick):
+    parts = [
+        table(
+            lambda n, step, g=g: 0.8 - g - 0.1 * np.log1p(step) / np.log1p(64), params=PARAMS[:2], order=order, arm=arm
+        )
+        for order, arm, g in (("shuffled", "main", 0.0), ("curriculum", "curriculum", gain))
+    ]
+    found = recipe.curriculum(quick(pl.concat(parts)))
+    assert found.verdict == verdict, found.evidence
+
+
+def test_reuse_is_judged_for_every_kind_of_subset(quick: Quick):
+    kinds = {"independent": 0.98, "nested": 0.6}
+    parts = [reused({1: 1.0}).with_columns(subsets=pl.lit("independent"))]
+    for kind, kept in kinds.items():
+        own = reused({25: kept, 100: 0.5}).with_columns(subsets=pl.lit(kind), arm=kind + pl.col("arm"))
+        parts.append(own)
+    found = recipe.reuse(quick(pl.concat(parts)))
+    assert found.verdict == "not seen"
+    assert "independent subsets" in found.evidence
+    assert "nested subsets" in found.evidence
 
 
 def test_what_no_run_was_made_for_is_told_as_not_asked(seen: Evidence):
     found = {finding.name: finding for finding in judge_all(seen)}
     assert len(found) == len(FINDINGS)
-    for name in ("reuse-nearly-free", "larger-groups-at-equal-prompts", "instruct-lower-and-slower", "transfer"):
+    for name in (
+        *("reuse-nearly-free", "larger-groups-at-equal-prompts", "instruct-lower-and-slower", "transfer"),
+        *("best-group-grows-with-compute", "curriculum-ends-lower", "forgetting", "longer-for-larger"),
+    ):
         assert not found[name].asked
         assert found[name].verdict == "cannot tell"
 

@@ -20,13 +20,18 @@ FINDINGS: tuple[Judge, ...] = (
     size.efficiency_rises,
     size.efficiency_saturates,
     law.base_quality,
+    law.size_beyond_base,
     size.final_loss_falls,
     size.no_power_law_in_size,
     recipe.reuse,
     recipe.group_size,
+    recipe.groups_at_compute,
+    recipe.curriculum,
     behaviour.instruct,
     behaviour.transfer,
+    behaviour.forgetting,
     behaviour.length_grows,
+    behaviour.longer_for_larger,
 )
 
 

@@ -1,11 +1,12 @@
 """Whether the paper's law holds, and the question behind it: is it size, or the quality of the base?"""
 
+import numpy as np
 import polars as pl
 
 from rlaw.base_quality import explain
 from rlaw.evidence import Evidence
 from rlaw.findings.base import PAPER, Claim, Finding
-from rlaw.intervals import Interval
+from rlaw.intervals import Interval, percentile
 from rlaw.laws import BASELINES
 
 LAW_HOLDS = Claim(
@@ -30,6 +31,16 @@ BASE_QUALITY = Claim(
     "rlaw's own question: does the ladder show size, or base quality?",
     "R² of ln k on L₀ minus R² of ln k on ln N",
     "seen: L₀ explains more in 95 % of the bootstrap draws or more; not seen: in 5 % or fewer; else cannot tell",
+)
+MATCHED = 0.03  # of the loss: bases that are no further apart count as equally good
+LEAST_EXPONENT = 0.1  # k grows by a quarter when N grows tenfold: less is not worth calling an effect of size
+SIZE_BEYOND_BASE = Claim(
+    "size-beyond-base",
+    "Among bases of equal loss, a larger model still learns faster",
+    "rlaw's own question: does the ladder show size, or base quality?",
+    "exponent of k in N, a straight line of ln k in ln N",
+    f"asked where the bases are within {MATCHED} of each other. Seen: above {LEAST_EXPONENT} in 95 % of the bootstrap "
+    "draws or more; not seen: in 5 % or fewer; else cannot tell",
 )
 
 
@@ -96,3 +107,27 @@ def base_quality(seen: Evidence) -> Finding:
         "cannot tell which is the cause: that takes sizes with bases of equal loss"
     )
     return claim.by_probability(told.base_ahead, evidence, told.difference)
+
+
+def size_beyond_base(seen: Evidence) -> Finding:
+    """The control: sizes with matched bases."""
+    claim, power = SIZE_BEYOND_BASE, seen.power
+    bases = {rung.model: rung.base_loss for rung in seen.rungs}
+    if len(bases) < 3 or not seen.base_is_step_0:
+        return claim.not_asked("it takes three sizes whose loss was measured at step 0")
+    spread = max(bases.values()) - min(bases.values())
+    told = f"step-0 losses {min(bases.values()):.3f} to {max(bases.values()):.3f}"
+    if spread > MATCHED:
+        return claim.not_asked(f"the bases are not matched: {told}")
+    if power is None or power.drawn is None or len(power.rungs) < 3:
+        return claim.cannot_tell(f"{told}; it takes three sizes with a slope each")
+    log_n = np.log([rung.params for rung in power.rungs])
+    estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
+    slopes = ", ".join(f"{r.model} {k:.3f}" for r, k in zip(power.rungs, estimate, strict=True))
+    drawn = drawn[(drawn > 0).all(axis=1)]
+    if (estimate <= 0).any() or len(drawn) < 20:
+        return claim.cannot_tell(f"{told}; k by size {slopes}: a size without a positive slope has no logarithm")
+    exponents = np.polyfit(log_n, np.log(drawn).T, 1)[0]
+    value = percentile(float(np.polyfit(log_n, np.log(estimate), 1)[0]), exponents, power.level)
+    share = float(np.mean(exponents > LEAST_EXPONENT))
+    return claim.by_probability(share, f"{told}; k by size {slopes}; above it in {share:.0%} of the draws", value)

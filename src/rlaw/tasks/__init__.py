@@ -11,9 +11,14 @@ from rlaw.tasks.base import Problems, Task
 from rlaw.tasks.mathematics import Mathematics
 from rlaw.tasks.modular_chains import ModularChains
 from rlaw.tasks.text import TextProblem, TextProblems, TextTask
+from rlaw.tasks.worked_chains import WorkedChains
 
 AnyTask = Task | TextTask
-TASKS: dict[str, type[AnyTask]] = {"modular-chains": ModularChains, "mathematics": Mathematics}
+TASKS: dict[str, type[AnyTask]] = {
+    "modular-chains": ModularChains,
+    "worked-chains": WorkedChains,
+    "mathematics": Mathematics,
+}
 
 
 def names() -> tuple[str, ...]:

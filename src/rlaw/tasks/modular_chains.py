@@ -7,8 +7,9 @@ unreliable (each fact `x op b` is told wrongly with a chance of its own, so that
 perfectly is often wrong, and RL has something to sharpen). The corpus may teach a second skill that RL never trains:
 tables, whose instruction `@b` sends every value to a fixed other one, without a rule.
 
-Axes: I problems, P prompt tokens, T completion tokens, X running values, F instructions. Tokens, with p the modulus:
-0..p-1 residues, p + p·op + b instructions (op 0 adds b, op 1 multiplies by b), 3p the no-op, 3p + 1 + b tables if any.
+Axes: I problems, P prompt tokens, T completion tokens, S slots for operations, X running values, F instructions.
+Tokens, with p the modulus: 0..p-1 residues, p + p·op + b instructions (op 0 adds b, op 1 multiplies by b), 3p the
+no-op, 3p + 1 + b tables if any.
 """
 
 from collections.abc import Iterator
@@ -158,13 +159,17 @@ class ModularChains(Task):
 
     def problems(self, prompts_IP: np.ndarray) -> Problems:
         """The prompts with their right answers; the level is the number of operations."""
-        answers_IT = np.empty((len(prompts_IP), self.completion_tokens), np.int32)
-        value_I = prompts_IP[:, 0]
-        for slot in range(self.completion_tokens):
-            value_I = self._apply(value_I, prompts_IP[:, 1 + slot])
-            answers_IT[:, slot] = value_I
         levels_I = (prompts_IP[:, 1:] != self._no_op).sum(axis=1, dtype=np.int32)
-        return Problems(prompts_IP, answers_IT, levels_I)
+        return Problems(prompts_IP, self._values(prompts_IP), levels_I)
+
+    def _values(self, prompts_IP: np.ndarray) -> np.ndarray:
+        """(items, slots) int32 the right running value after every slot."""
+        values_IS = np.empty((len(prompts_IP), self.operations[1]), np.int32)
+        value_I = prompts_IP[:, 0]
+        for slot in range(self.operations[1]):
+            value_I = self._apply(value_I, prompts_IP[:, 1 + slot])
+            values_IS[:, slot] = value_I
+        return values_IS
 
     def is_held_out(self, prompts_IP: np.ndarray) -> np.ndarray:
         """(items,) bool: the prompt's place in [0, 1) is within the held-out share."""
@@ -267,19 +272,26 @@ class ModularChains(Task):
         return np.where(instruction_I == self._no_op, value_I, result_I).astype(np.int32)
 
     def _told(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(items, T) answers as the corpus tells them: a step may be wrong, and later steps go on from it."""
+        """(items, T) answers as the corpus tells them."""
+        return self._told_values(prompts_IP, rng, np.ones(len(prompts_IP)))
+
+    def _told_values(self, prompts_IP: np.ndarray, rng: np.random.Generator, care_I: np.ndarray) -> np.ndarray:
+        """(items, slots) running values, told with each fact's reliability times the care taken.
+
+        A step may be wrong, and later steps go on from it.
+        """
         reliability_XF, wrong_XF = self._facts
         p, items = self.modulus, len(prompts_IP)
-        told_IT = np.empty((items, self.completion_tokens), np.int32)
+        told_IS = np.empty((items, self.operations[1]), np.int32)
         value_I = prompts_IP[:, 0]
-        for slot in range(self.completion_tokens):
+        for slot in range(self.operations[1]):
             instruction_I = prompts_IP[:, 1 + slot]
             fact_I = instruction_I - p - (instruction_I >= self._no_op)  # of a no-op: any, it is not used
             error_I = np.where(
                 rng.random(items) < self.systematic, wrong_XF[value_I, fact_I], rng.integers(p, size=items)
             )
-            right_I = rng.random(items) < reliability_XF[value_I, fact_I]
+            right_I = rng.random(items) < reliability_XF[value_I, fact_I] * care_I
             right_I |= instruction_I == self._no_op
             value_I = np.where(right_I, self._apply(value_I, instruction_I), error_I).astype(np.int32)
-            told_IT[:, slot] = value_I
-        return told_IT
+            told_IS[:, slot] = value_I
+        return told_IS

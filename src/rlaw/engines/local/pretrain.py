@@ -66,7 +66,8 @@ def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
 
 def build(run: Run) -> str:
     """Digest of what makes the bytes of a base beside its recipe: versions, machine, and the code that trains it."""
-    code = [Path(sys.modules[name].__file__ or "").read_bytes() for name in (*CODE, type(run.task).__module__)]
+    tasks = sorted({cls.__module__ for cls in type(run.task).__mro__ if cls.__module__.startswith("rlaw.tasks.")})
+    code = [Path(sys.modules[name].__file__ or "").read_bytes() for name in (*CODE, *tasks)]
     sources = [hashlib.sha256(text).hexdigest() for text in code]
     versions = [metadata.version(name) for name in ("jax", "jaxlib", "optax", "numpy")]
     return content_digest([*versions, *process.hardware().values(), process.threads(), *sources], digits=8)

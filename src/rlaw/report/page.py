@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Any
 
 import rlaw
+from rlaw import staging
 from rlaw.errors import RlawError
 from rlaw.evidence import Evidence
 from rlaw.figures import Figure
@@ -94,6 +95,8 @@ def _method(seen: Evidence) -> list[tuple[str, str]]:
         ("Compute", f"{seen.main.accounting}: RL only; the compute that made the base is not on the axis"),
         ("Noise of a loss", seen.noise.how),
     ]
+    if seen.store is not None:
+        pairs += [("Stages", str(decision)) for decision in staging.decisions(seen.store)]
     fit = seen.law or seen.power
     if fit is not None:
         pairs.append(("Fit", how_fitted(fit)))

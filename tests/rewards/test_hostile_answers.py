@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from rlaw.rewards.worker import guard
 pytest.importorskip("math_verify", reason="rlaw[math] is not installed")
 LIMIT = 0.3  # seconds: long enough for whatever is honest, short enough for this file
 REFERENCE = r"\sqrt{2} + x"
-RIGHT = (r"So it is \boxed{x + \sqrt{2}}.", REFERENCE)
+RIGHT = r"So it is \boxed{x + \sqrt{2}}."
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,14 @@ def reward() -> MathReward:
 @pytest.fixture
 def pool(reward) -> Pool:
     return reward.pool
+
+
+@contextmanager
+def patient(pool: Pool, seconds: float = 60.0) -> Iterator[Pool]:
+    """The pool with a limit that an honest answer stays under on the busiest of machines."""
+    short, pool.seconds = pool.seconds, seconds
+    yield pool
+    pool.seconds = short
 
 
 def boxed(answer: str) -> str:
@@ -45,29 +55,32 @@ def test_the_corpus_has_some_forty_answers_beside_the_injections():
 def test_no_hostile_answer_is_right_and_the_pool_goes_on(reward, answers):
     grades = reward.grade([boxed(answer) for answer in answers], [REFERENCE] * len(answers))
     assert counts(grades)["right"] == 0
-    assert reward.grade(*map(list, zip(RIGHT, strict=True)))[0].verdict is Verdict.RIGHT
+    with patient(reward.pool):
+        assert reward.grade([RIGHT], [REFERENCE])[0].verdict is Verdict.RIGHT
 
 
 @pytest.mark.parametrize("references", [GROWING, NESTED, LONG], ids=["growing", "nested", "long"])
 def test_hostile_references_are_survived_too(reward, references):
     grades = reward.grade([boxed(REFERENCE)] * len(references), list(references))
     assert counts(grades)["right"] == 0
-    assert reward.grade(*map(list, zip(RIGHT, strict=True)))[0].verdict is Verdict.RIGHT
+    with patient(reward.pool):
+        assert reward.grade([RIGHT], [REFERENCE])[0].verdict is Verdict.RIGHT
 
 
 def test_power_towers_are_timeouts_and_never_wrong_answers(pool):
     towers = [f"{base}^{{9^{{9^{{9}}}}}}" for base in range(11, 19)]
-    before = pool.replaced
+    before = pool.killed
     grades = pool.check([(tower, REFERENCE) for tower in towers])
     assert [(grade.verdict, grade.reason) for grade in grades] == [(Verdict.TIMEOUT, "time")] * 8
-    assert pool.replaced - before == 8
+    assert pool.killed - before == 8
     assert all(grade.score == 0 for grade in grades)
 
 
 def test_honest_answers_among_hostile_ones_get_their_due(pool):
-    pairs = [("9^{9^{9^{9}}}", REFERENCE), (r"x + \sqrt{2}", REFERENCE), (r"x - \sqrt{2}", REFERENCE)] * 4
-    verdicts = [grade.verdict for grade in pool.check(pairs)]
-    assert verdicts == [Verdict.TIMEOUT, Verdict.RIGHT, Verdict.WRONG] * 4
+    pairs = [("9^{9^{9^{9}}}", REFERENCE), (r"x + \sqrt{2}", REFERENCE), (r"x - \sqrt{2}", REFERENCE)] * 2
+    with patient(pool, 3):
+        verdicts = [grade.verdict for grade in pool.check(pairs)]
+    assert verdicts == [Verdict.TIMEOUT, Verdict.RIGHT, Verdict.WRONG] * 2
 
 
 def test_memory_has_a_limit_that_a_worker_cannot_pass():
@@ -89,12 +102,13 @@ def test_threads_share_one_pool_and_all_are_answered(reward):
         responses = [boxed(r"\frac{2}{4}x"), boxed("9^{9^{9^{9}}}"), boxed("x")]
         found[number] = [grade.verdict for grade in reward.grade(responses, ["x/2"] * 3)]
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert list(found.values()) == [[Verdict.RIGHT, Verdict.TIMEOUT, Verdict.WRONG]] * 6
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    with patient(reward.pool, 3):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert list(found.values()) == [[Verdict.RIGHT, Verdict.TIMEOUT, Verdict.WRONG]] * 3
 
 
 def test_rewards_are_graded_under_asyncio(reward):
@@ -103,7 +117,8 @@ def test_rewards_are_graded_under_asyncio(reward):
         direct = reward.grade([boxed("0.5x")], [r"\frac{x}{2}"])  # blocks the loop, but is right
         return [[grade.verdict for grade in grades] for grades in (*await asyncio.gather(*batches), direct)]
 
-    assert asyncio.run(ask()) == [[Verdict.RIGHT]] * 5
+    with patient(reward.pool):
+        assert asyncio.run(ask()) == [[Verdict.RIGHT]] * 5
 
 
 def test_an_alarm_of_the_trainer_is_left_alone(reward):
@@ -116,7 +131,7 @@ def test_an_alarm_of_the_trainer_is_left_alone(reward):
 
 
 def test_a_pool_whose_template_was_killed_starts_another():
-    with Pool(seconds=LIMIT, memory_mb=1024, workers=2) as pool:
+    with Pool(seconds=60, memory_mb=1024, workers=2) as pool:
         process, _ = pool._template
         process.kill()
         process.wait()
@@ -156,12 +171,12 @@ def test_injected_code_makes_no_file_no_child_and_no_socket(pool, tmp_path):
     workers = [pool._idle.get() for _ in range(2)]
     for worker in workers:
         pool._idle.put(worker)
-    before, replaced = [_descriptors(worker.pid) for worker in workers], pool.replaced
+    before, killed = [_descriptors(worker.pid) for worker in workers], pool.killed
     for pairs in ([(text, "1/3") for text in strings], [("1/3", text) for text in strings]):
         grades = pool.check(pairs)
         assert counts(grades)["right"] == 0
     assert not list(tmp_path.iterdir())
-    if pool.replaced == replaced:
+    if pool.killed == killed:
         assert [_descriptors(worker.pid) for worker in workers] == before
         assert all(not Path(f"/proc/{w.pid}/task/{w.pid}/children").read_text() for w in workers)
 
@@ -227,7 +242,10 @@ def test_a_ray_worker_grades_as_anybody_else():
 
         @ray.remote
         def ask() -> list[str]:
-            found = MathReward(seconds=1, workers=1).grade([boxed("x/2"), boxed("9^{9^{9^{9}}}")], [r"\frac{x}{2}"] * 2)
+            from rlaw.rewards.math import MathReward
+
+            responses = [r"\boxed{x/2}", r"\boxed{9^{9^{9^{9}}}}"]
+            found = MathReward(seconds=5, workers=1).grade(responses, [r"\frac{x}{2}"] * 2)
             return [grade.verdict.value for grade in found]
 
         assert ray.get(ask.remote(), timeout=300) == ["right", "timeout"]

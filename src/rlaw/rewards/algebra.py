@@ -50,7 +50,18 @@ def _parsed(latex: str) -> list[Any]:
     """The readings of an answer: mathematics first, its text last; none when it cannot be read at all."""
     from math_verify import parse
 
-    return parse(f"\\boxed{{{latex}}}", _configuration(), parsing_timeout=None)  # pyright: ignore[reportArgumentType]
+    readings = parse(f"\\boxed{{{latex}}}", _configuration(), parsing_timeout=None)  # pyright: ignore[reportArgumentType]
+    return [value for reading in readings if (value := _value(reading)) is not None]
+
+
+def _value(reading: Any) -> Any:
+    """Of an equation between numbers its right side: math-verify would take it for the same as any other such one."""
+    from sympy import Equality
+    from sympy.logic.boolalg import Boolean
+
+    if not isinstance(reading, Boolean) or reading.free_symbols:
+        return reading
+    return reading.rhs if isinstance(reading, Equality) else None
 
 
 @cache

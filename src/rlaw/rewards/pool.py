@@ -22,6 +22,7 @@ from rlaw.rewards.worker import BYTES
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
 SECONDS_TO_START = 120
+ANSWERS_OF_A_WORKER = 20_000  # then a fresh one takes its place: what the parser learns is never forgotten
 
 
 class Pool:
@@ -39,7 +40,7 @@ class Pool:
         self._template: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="rlaw-reward")
-        self.replaced = 0
+        self.killed = 0  # workers that were over the time limit
         for _ in range(workers):
             self._idle.put(self._spawn())
         atexit.register(self.close)
@@ -70,44 +71,45 @@ class Pool:
             for _ in range(2):  # a worker may be killed by somebody else: a second death is the answer's own doing
                 try:
                     verdict, reason = worker.ask(pair, self.seconds)
+                    if worker.asked >= ANSWERS_OF_A_WORKER or reason == "memory":
+                        worker = self._fresh(worker)
                     return Grade(Verdict(verdict), reason)
                 except TimeoutError:
-                    worker = self._replace(worker)
+                    self.killed += 1
+                    worker = self._fresh(worker)
                     return Grade(Verdict.TIMEOUT, "time")
                 except ConnectionError:
-                    worker = self._replace(worker)
+                    worker = self._fresh(worker)
             return Grade(Verdict.TIMEOUT, "worker died")
         finally:
             self._idle.put(worker)
 
-    def _replace(self, worker: "_Worker") -> "_Worker":
-        with self._lock, suppress(OSError):
-            self._request(b"kill %d" % worker.pid)
+    def _fresh(self, worker: "_Worker") -> "_Worker":
+        """Another worker in the place of this one, which is killed."""
         worker.channel.close()
-        self.replaced += 1
-        return self._spawn()
+        return self._spawn(worker.pid)
 
-    def _spawn(self) -> "_Worker":
+    def _spawn(self, in_place_of: int = 0) -> "_Worker":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._lock:
             if self._template is None:
                 self._template = self._start()
             try:
-                pid = self._request(b"spawn", theirs.fileno())
+                pid = self._ask_template(in_place_of, theirs)
             except OSError:  # the template was killed, and its workers with it
                 self._end_template()
                 self._template = self._start()
-                pid = self._request(b"spawn", theirs.fileno())
-        return _Worker(ours, int(pid))
+                pid = self._ask_template(0, theirs)
+        return _Worker(ours, pid)
 
-    def _request(self, message: bytes, *fds: int) -> bytes:
+    def _ask_template(self, in_place_of: int, theirs: socket.socket) -> int:
         if self._template is None:
             raise ConnectionError("no template")
         control = self._template[1]
-        socket.send_fds(control, [message], fds)
+        socket.send_fds(control, [b"%d" % in_place_of], [theirs.fileno()])
         if not (reply := control.recv(64)):
             raise ConnectionError("the template ended")
-        return reply
+        return int(reply)
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         """A warm template: a new interpreter that knows our modules, and nothing of our secrets or our folder."""
@@ -151,10 +153,11 @@ class _Worker:
     """One worker's socket and process."""
 
     def __init__(self, channel: socket.socket, pid: int) -> None:
-        self.channel, self.pid = channel, pid
+        self.channel, self.pid, self.asked = channel, pid, 0
 
     def ask(self, pair: tuple[str, str], seconds: float) -> tuple[str, str]:
         """Verdict and reason; TimeoutError after `seconds`, ConnectionError when the worker is gone."""
+        self.asked += 1
         self.channel.settimeout(seconds)
         self.channel.send(json.dumps(pair).encode())
         if not (reply := self.channel.recv(BYTES)):

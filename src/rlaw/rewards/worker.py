@@ -7,7 +7,7 @@ trainer is never forked, whatever threads it has. Template and workers end when 
 Limits of a worker: address space, no file can grow, no core dump; and a guard that refuses to write, start programs or
 open sockets. The guard is a second fence, not a sandbox: the first is that answers are parsed by a grammar, not run.
 
-Messages on the template's socket: `spawn` with the worker's socket -> its pid; `kill PID` -> `killed`, or `unknown`.
+A message on the template's socket: the pid of the worker to kill (0: none) and a socket for a new one -> its pid.
 On a worker's socket: JSON [answer, reference] -> JSON [verdict, reason].
 """
 
@@ -51,24 +51,19 @@ def main() -> None:
         message, fds, _, _ = socket.recv_fds(control, 64, 1)
         if not message:
             return
-        command, *pid = message.decode().split()
-        if command == "spawn":
-            control.send(b"%d" % _spawn(fds[0], control, children))
-        else:
-            control.send(_kill(int(pid[0]), children))
+        _end(int(message), children)
+        control.send(b"%d" % _fork(fds[0], control, children))
 
 
-def _kill(pid: int, children: set[int]) -> bytes:
-    """End a worker of ours: not yet waited for, so that its number is still its own."""
-    if pid not in children:  # of a template before us
-        return b"unknown"
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    children.remove(pid)
-    return b"killed"
+def _end(pid: int, children: set[int]) -> None:
+    """Kill a worker of ours. It is not waited for here, and its number is its own until it is."""
+    if pid in children:  # else of a template before us, or none
+        os.kill(pid, signal.SIGKILL)
+    for child in [child for child in children if os.waitpid(child, os.WNOHANG)[0]]:
+        children.remove(child)
 
 
-def _spawn(fd: int, control: socket.socket, children: set[int]) -> int:
+def _fork(fd: int, control: socket.socket, children: set[int]) -> int:
     channel = socket.socket(fileno=fd)
     pid = os.fork()
     if pid == 0:

@@ -3,8 +3,8 @@
     python benchmarks/rewards.py [FOLDER]     # prints the tables and writes benchmarks/results/rewards.md
 
 FOLDER holds gsm8k.parquet and math__math_500.parquet (default: ../shared/data/guru). Two warm workers; every answer is
-new to them, so no cache of ours helps. CPU seconds are those of the workers and of this process, start-up excluded: on a
-machine that others use as well they tell more than the clock.
+new to them, so no cache of ours helps. CPU seconds are those of the workers and of this process, start-up excluded:
+on a machine that others use as well they tell more than the clock.
 """
 
 import os
@@ -44,8 +44,8 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|---|",
         *throughput(truths),
         "",
-        "`exact and algebra` is the reward as it is used: what the same characters or two integers decide needs no worker.",
-        "`algebra alone` sends every pair to math-verify. `one more` is the integer after an integer, and anything else + 1.",
+        "`exact and algebra` is the reward as it is used: the same characters and two integers need no worker.",
+        "`algebra alone` sends every pair to math-verify. `one more`: the next integer; after anything else, + 1.",
         "",
         *hostile(),
     ]

@@ -95,6 +95,13 @@ class Run:
         return accounted_flops(accounting, self.params, self.rl_tokens)
 
     @property
+    def executed_flops(self) -> float:
+        """All that is executed after the base, at 2N a token for a forward pass: rollouts, old log-probabilities,
+        reference, updates (three forward passes each) and evaluations."""
+        passes = 2 + bool(self.rl.beta) + 3 * self.rl.num_iterations
+        return 2.0 * passes * self.params * self.rl_tokens + self.evaluation_flops
+
+    @property
     def base_flops(self) -> float:
         """Exact FLOPs of pretraining the base."""
         documents = self.base.documents
@@ -105,8 +112,8 @@ class Run:
     @property
     def evaluation_flops(self) -> float:
         """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
-        evaluations = len(self.evaluation.schedule(self.rl.steps)) * len(self.evaluation.benchmarks)
-        answers = evaluations * self.evaluation.items * self.evaluation.samples
+        asked = sum(self.task.items(name, self.evaluation.items) for name in self.evaluation.benchmarks)
+        answers = len(self.evaluation.schedule(self.rl.steps)) * asked * self.evaluation.samples
         sequence = self.lengths.prompt + self.lengths.response
         predicted = round(answers * self.lengths.response)
         return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)

@@ -333,6 +333,9 @@ class EngineChoice(Settings):
 
     name: Name = "local"
     micro_batch: int = Field(default=64, gt=0)
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="for the engine itself, in its own words (TRL: of GRPOConfig)"
+    )
 
 
 def enough_problems(rl: RL, data: Data) -> None:

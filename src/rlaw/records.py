@@ -114,6 +114,7 @@ class Evaluated(Record):
     tokens: int
     compute_flops: dict[str, float]
     domain: str = ""
+    unjudged: int = 0  # of the answers that are not right: checking timed out, or the answer never came
     seconds: dict[str, float] = field(default_factory=dict)
 
 

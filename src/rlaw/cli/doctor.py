@@ -1,6 +1,7 @@
 """`rlaw doctor`."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def doctor(
 
 def examine(store: Path) -> dict[str, Any]:
     """What is here: machine, Python, extras, the folder for stores."""
+    from rlaw.engines.verl import engine as verl
     from rlaw.executors.local import cores
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -45,7 +47,10 @@ def examine(store: Path) -> dict[str, Any]:
         "gflops_per_core": gemm_gflops(),
         "store": _folder(store),
         "extras": extras,
-        "cannot": [f"{extra['name']}: {extra['next']}" for extra in extras if extra["missing"]],
+        "cannot": [
+            *(f"{extra['name']}: {extra['next']}" for extra in extras if extra["missing"]),
+            *(f"engine verl: {lack}" for lack in verl.missing()),
+        ],
     }
 
 
@@ -86,7 +91,7 @@ def _extras() -> list[dict[str, Any]]:
 
 
 def _extra(name: str, requirements: list[str]) -> dict[str, Any]:
-    packages = [requirement.split(">")[0].split("=")[0].strip() for requirement in requirements]
+    packages = [re.split(r"[^A-Za-z0-9._-]", requirement)[0] for requirement in requirements]
     versions = {package: _version(package) for package in packages}
     missing = [package for package, version in versions.items() if version is None]
     return {"name": name, "versions": versions, "missing": missing, "next": f"pip install 'rlaw[{name}]'"}
@@ -114,4 +119,5 @@ def _text(found: dict[str, Any]) -> str:
     for extra in found["extras"]:
         told = ", ".join(f"{name} {version or 'missing'}" for name, version in extra["versions"].items())
         lines.append(f"{extra['name']}: {told}" + (f"\n  next: {extra['next']}" if extra["missing"] else ""))
+    lines += [f"cannot: {what}" for what in found["cannot"] if what.startswith("engine ")]
     return "\n".join(lines)

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from rlaw.budget import DEFAULT_MFU, PEAK_FLOPS
 from rlaw.cli.listing import table
 from rlaw.cli.terminal import Json, show
 
 if TYPE_CHECKING:
     from rlaw.plan import Plan
 
-StudyFile = Annotated[Path, Argument(metavar="STUDY", help="a study file; `rlaw init` writes one")]
+StudyFile = Annotated[Path, Argument(metavar="STUDY", help="a study file, or a preset's name; `rlaw init` writes one")]
 Workers = Annotated[int | None, Option(min=1, help="runs side by side, one thread each; one per core when left out")]
 
 
@@ -19,17 +20,39 @@ def plan(
     study: StudyFile,
     store: Annotated[Path | None, Option(help="a store: tell what it has done already")] = None,
     workers: Workers = None,
+    gpu: Annotated[
+        list[str] | None, Option(metavar="|".join(PEAK_FLOPS), help="type of GPU; repeat for more, all when left out")
+    ] = None,
+    mfu: Annotated[float, Option(help="executed FLOPs over the peak times the time: an assumption")] = DEFAULT_MFU,
+    price: Annotated[list[str] | None, Option(metavar="GPU=USD", help="of a GPU-hour; repeat for more")] = None,
     json: Json = False,
 ) -> None:
     """Tell every run of STUDY and what it costs. Nothing is spent and nothing is written.
 
     Example: rlaw plan study.yaml
+    Example: rlaw plan qwen2.5-math --gpu H100 --price H100=2.1
     """
+    from rlaw.cli import plan_gpus
+
+    laid_out = plan_of(study)
+    told = costs(laid_out, store, workers)
+    if plan_gpus.needed(laid_out):
+        told |= plan_gpus.costs(laid_out, gpu or (), mfu, price or ())
+        show(told, plan_gpus.text(told), as_json=json)
+    else:
+        show(told, text(told), as_json=json)
+
+
+def plan_of(study: Path) -> "Plan":
+    """The plan of a study file, or of a preset where there is no file of that name."""
+    from rlaw import presets
     from rlaw.plan import plan as lay_out
     from rlaw.study import Study
 
-    told = costs(lay_out(Study.load(study)), store, workers)
-    show(told, text(told), as_json=json)
+    if str(study) in presets.STUDIES and not study.exists():
+        with presets.study_file(str(study)) as path:
+            return lay_out(Study.load(path))
+    return lay_out(Study.load(study))
 
 
 def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rlaw.cli.terminal import Json
 from rlaw.errors import UsageError
 
 if TYPE_CHECKING:
+    from rlaw.plan import Plan
     from rlaw.runner import Outcome
     from rlaw.store import Store
 
@@ -55,14 +56,13 @@ def run(
     Example: rlaw run study.yaml --store runs/micro
     Example: rlaw run study.yaml --store /shared/runs/micro --executor ray --address head:6379
     """
-    from rlaw.plan import plan as lay_out
-    from rlaw.study import Study
-
-    plan = lay_out(Study.load(study))
+    plan = planning.plan_of(study)
     path = store or Path("runs") / plan.study.name
     if dry_run:
         told = planning.costs(plan, path, workers)
-        terminal.show({**told, "store": str(path)}, planning.text(told), as_json=json)
+        commands = _commands(plan, path, str(study))
+        text = "\n\n".join([planning.text(told), *(f"# {label}\n{line}" for label, line in commands.items())])
+        terminal.show({**told, "store": str(path), "commands": commands}, text, as_json=json)
         return
     from rlaw import executors, runner
     from rlaw.cli.progress import watching
@@ -98,6 +98,19 @@ def _parameters(given: list[str]) -> dict[str, int | str]:
         if not (key and mark and value):
             raise UsageError(f"--slurm {key}{mark}{value}: write KEY=VALUE, as in --slurm slurm_partition=gpu")
     return {key: int(value) if value.isdigit() else value for key, _, value in pairs}
+
+
+def _commands(plan: "Plan", store: Path, study: str) -> dict[str, str]:
+    """What to type to start each run by hand, by label, where its engine is a program of its own."""
+    from rlaw import engines
+    from rlaw.engines.base import Commanded, Workspace
+
+    told = {}
+    for run in plan:
+        engine = engines.get(run.engine.name)
+        if isinstance(engine, Commanded):
+            told[run.label] = engine.command(run, Workspace(store / "runs" / run.label, store / "cache"), study)
+    return told
 
 
 def _document(store: "Store", outcome: "Outcome") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rlaw.plan import Run
 from rlaw.records import Record, RunStarted
@@ -44,6 +44,15 @@ class Engine(Protocol):
         A record counts as kept once the next one is asked for. Closing the iterator saves a checkpoint, stops the run
         and frees its devices.
         """
+        ...
+
+
+@runtime_checkable
+class Commanded(Protocol):
+    """An engine whose training is a program of its own, which can be started by hand."""
+
+    def command(self, run: Run, workspace: Workspace, study: str) -> str:
+        """What to type; `study` is the study's file, or a preset's name."""
         ...
 
 

@@ -1,5 +1,8 @@
-"""Presets: ladders of published models, one family in each file."""
+"""Presets: ladders of published models, one family in each file; and whole studies, a YAML file each."""
 
+from contextlib import AbstractContextManager
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from rlaw.presets import llama3, qwen3, qwen25
@@ -11,6 +14,13 @@ LADDERS: dict[str, Ladder] = {
     "qwen3": qwen3.LADDER,
     "llama3": llama3.LADDER,
 }
+
+STUDIES = ("qwen2.5-math",)
+
+
+def study_file(name: str) -> AbstractContextManager[Path]:
+    """The study file of a preset."""
+    return resources.as_file(resources.files(__name__) / f"{name}.yaml")
 
 
 def size_of(checkpoint: str) -> Size | None:
@@ -40,4 +50,4 @@ def resolve(model: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "family": ladder.family, "ladder": [r for r in ladder.rungs() if r["name"] in sizes]}
 
 
-__all__ = ["FAMILIES", "LADDERS", "Ladder", "Size", "resolve", "shape_in", "size_of"]
+__all__ = ["FAMILIES", "LADDERS", "STUDIES", "Ladder", "Size", "resolve", "shape_in", "size_of", "study_file"]

@@ -7,6 +7,13 @@ from rlaw.presets.base import Ladder, Size
 #: 3.5 a token, and 25 of the template; what is left of the published compute beside the responses is 30 to 170
 PROMPT_TOKENS = 150.0
 
+#: FLOPs of a base run, 105 steps of 512 prompts with 8 rollouts each, as 6 x nominal parameters x tokens: what the
+#: paper's compute axis ends at
+PUBLISHED_FLOPS = {
+    "0.5B": 1.2e18, "1.5B": 4.4e18, "3B": 8.4e18, "7B": 2.0e19, "14B": 4.0e19, "32B": 8.3e19, "72B": 2.2e20,
+}  # fmt: skip
+PUBLISHED_ROLLOUTS = 105 * 512 * 8
+
 
 def _size(
     name: str, shape: tuple[int, int, int, int, int, int, int], response: float, resources: tuple[int, int, int]

@@ -54,6 +54,10 @@ class Named(Settings):
         """Why the task has no benchmark of that name, and which it has."""
         return f"task {self.name} has no benchmark {benchmark}: it has {', '.join(self.benchmarks)}"
 
+    def items(self, benchmark: str, most: int) -> int:
+        """How many problems of a benchmark are asked when `most` are asked for, as far as that is known beforehand."""
+        return most
+
     def domain(self, benchmark: str) -> Literal["in", "out"]:
         """Whether a benchmark is of the domain that RL trains."""
         return "out" if benchmark in self.out_of_domain else "in"

@@ -72,6 +72,9 @@ class Mathematics(TextTask):
             return super().refusal(benchmark)
         return f"benchmark {benchmark} ({known.title}) is not measured: {known.refused}"
 
+    def items(self, benchmark: str, most: int) -> int:
+        return min(most, BENCHMARKS[benchmark].items)
+
     def pool(self, size: int, seed: int) -> TextProblems:
         path = Path(self.folder) / "train.parquet"
         problems = files.read(path)

@@ -23,34 +23,47 @@ class TrainingData:
 
 
 def training_data(run: Run) -> TrainingData:
-    """Choose the pool and lay out `reuse` passes over it, each easy to hard or shuffled, in one order or in several."""
-    pool = _pool(run)
-    passes = [_pass(run, pool, index) for index in range(run.data.reuse)]
-    problems = pool.take(np.concatenate(passes)[: run.rl.steps * run.rl.prompts])
+    """Draw what reuse 1 would take, and lay it out as the study's data say."""
+    whole = of_tokens(run.task).pool(run.data.pool_size(run.rl) * run.data.reuse, run.seed)
+    problems = whole.take(schedule(run, whole.levels_I))
     _, first = np.unique(problems.prompts_IP, axis=0, return_index=True)
-    is_new_I = np.zeros(len(problems), int)
+    return TrainingData(problems, distinct(first, len(problems)))
+
+
+def distinct(first: np.ndarray, problems: int) -> np.ndarray:
+    """How many distinct problems have been met after each of so many, of the places where one is met first."""
+    is_new_I = np.zeros(problems, int)
     is_new_I[first] = 1
-    return TrainingData(problems, np.cumsum(is_new_I))
+    return np.cumsum(is_new_I)
 
 
-def _pool(run: Run) -> Problems:
-    """As many of the problems that reuse 1 would take: every level has the same share of them, to within one problem.
+def schedule(run: Run, levels_I: np.ndarray) -> np.ndarray:
+    """Places of all steps' problems among those that reuse 1 would take, given the difficulty of each of these.
+
+    A pool is chosen and passed over `reuse` times, each time from easy to hard or shuffled, in one order or in several.
+    """
+    pool = _pool(run, levels_I)
+    passes = [pool[_pass(run, levels_I[pool], index)] for index in range(run.data.reuse)]
+    return np.concatenate(passes)[: run.rl.steps * run.rl.prompts]
+
+
+def _pool(run: Run, levels_I: np.ndarray) -> np.ndarray:
+    """Places of the pool's problems: every level has the same share of them, to within one problem.
 
     Each problem stands at the share of its level that comes before it in a random order; the first ones are the pool.
     """
-    size, data = run.data.pool_size(run.rl), run.data
-    whole = of_tokens(run.task).pool(size * data.reuse, run.seed)
+    size, data, problems = run.data.pool_size(run.rl), run.data, len(levels_I)
     if data.reuse == 1:
-        return whole
-    order = generator(run.seed, "subset", 0 if data.subsets == "nested" else data.reuse).permutation(len(whole))
-    place_I = np.empty(len(whole))
-    for level in np.unique(whole.levels_I):
-        own = order[whole.levels_I[order] == level]
+        return np.arange(problems)
+    order = generator(run.seed, "subset", 0 if data.subsets == "nested" else data.reuse).permutation(problems)
+    place_I = np.empty(problems)
+    for level in np.unique(levels_I):
+        own = order[levels_I[order] == level]
         place_I[own] = (np.arange(len(own)) + 0.5) / len(own)
-    return whole.take(np.argsort(place_I, kind="stable")[:size])
+    return np.argsort(place_I, kind="stable")[:size]
 
 
-def _pass(run: Run, pool: Problems, index: int) -> np.ndarray:
+def _pass(run: Run, levels_I: np.ndarray, index: int) -> np.ndarray:
     if run.data.order == "curriculum":
-        return np.argsort(pool.levels_I, kind="stable")
-    return generator(run.seed, "order", 0 if run.data.schedule == "repeated" else index).permutation(len(pool))
+        return np.argsort(levels_I, kind="stable")
+    return generator(run.seed, "order", 0 if run.data.schedule == "repeated" else index).permutation(len(levels_I))

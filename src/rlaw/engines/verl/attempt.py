@@ -1,0 +1,126 @@
+"""One attempt at a run: write the data, start veRL, tell what it does, end it."""
+
+import hashlib
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rlaw.engines.base import Workspace, started
+from rlaw.engines.verl import checkpoint, data, launch, log, settings
+from rlaw.engines.verl.checkpoint import Told
+from rlaw.engines.verl.narrate import Narrator
+from rlaw.engines.verl.paths import Paths
+from rlaw.errors import EngineError
+from rlaw.plan import Run
+from rlaw.problems import TextProblems
+from rlaw.records import Record, RunFinished
+from rlaw.store.provenance import now
+from rlaw.tasks import of_text
+
+
+def train(run: Run, workspace: Workspace) -> Iterator[Record]:
+    """The records of an attempt, as veRL's files tell them."""
+    paths = Paths.of(workspace)
+    found = checkpoint.newest(paths.checkpoints, run.resources.gpus)
+    at = found[0] if found else Told()
+    hardware = {"gpus": str(run.resources.gpus), "nodes": str(run.resources.nodes)}
+    yield started(run, workspace.attempt, at.step, threads=run.resources.cpus, hardware=hardware)
+    model, tokenizer = _model(run)
+    narrator = _prepare(run, workspace.attempt, paths, tokenizer)
+    if at.step < run.rl.steps:
+        resume = (at.step, str(found[1])) if found else None
+        overrides = settings.overrides(run, settings.places(run, paths, model, resume))
+        training = launch.start(run, paths, workspace.attempt, overrides)
+        try:
+            diverged = yield from told(narrator, paths, at, training)
+        finally:
+            training.stop()
+        if diverged is not None:
+            yield _finished(run, workspace, paths, diverged, diverged=True)
+            return
+    yield _finished(run, workspace, paths, run.rl.steps)
+
+
+def told(narrator: Narrator, paths: Paths, at: Told, training: launch.Training) -> Iterator[Record]:
+    """The records of a training, while it runs; returns the step at which it diverged, or None.
+
+    Raises:
+        EngineError: it ended badly, or before its last step.
+    """
+    run, answers = narrator.run, sum(narrator.items.values()) * narrator.run.evaluation.samples
+    for line in log.lines(paths.log, training.alive):
+        if line.step > at.step:
+            record, at = narrator.step(at, line, log.dump(paths.rollouts, line.step, run.rl.samples))
+            (paths.rollouts / f"{line.step}.jsonl").unlink(missing_ok=True)  # large, and told
+            yield record
+            if not math.isfinite(record.loss):
+                return line.step
+        if any(name.startswith("val-") for name in line.metrics):
+            yield from narrator.evaluations(at, line, log.dump(paths.answers, line.step, answers))
+        checkpoint.note(paths.checkpoints, at)
+    if at.step < run.rl.steps:
+        raise EngineError(
+            f"veRL ended after step {at.step} of {run.rl.steps}: {training.fault() or 'without a word'}\n"
+            f"  run:  {run.label}"
+        )
+    return None
+
+
+def _model(run: Run) -> tuple[str, Any]:
+    """The folder or id that veRL loads, and its tokenizer. A revision is fetched first: veRL takes none.
+
+    Raises:
+        EngineError: it cannot be had, or its tokenizer has no chat template.
+    """
+    from huggingface_hub import snapshot_download  # pyright: ignore[reportMissingImports]
+    from transformers import AutoTokenizer  # pyright: ignore[reportMissingImports]
+
+    name, _, revision = (run.checkpoint or "").partition("@")
+    try:
+        model = snapshot_download(name, revision=revision) if revision else name
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"checkpoint {run.checkpoint} cannot be had: {error}\n  run:  {run.label}") from error
+    if tokenizer.chat_template is None:
+        raise EngineError(f"the tokenizer of {run.checkpoint} has no chat template, and veRL asks in messages")
+    return model, tokenizer
+
+
+def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Narrator:
+    """Write what veRL reads."""
+    met = data.problems(run)
+    benchmarks: dict[str, TextProblems] = {
+        name: of_text(run.task).benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks
+    }
+    data.check_lengths(run, [met, *benchmarks.values()], tokenizer)
+    data.write(run, paths, met)
+    items = {name: len(problems) for name, problems in benchmarks.items()}
+    return Narrator(run, attempt, data.distinct(met), items, tokenizer)
+
+
+def _finished(run: Run, workspace: Workspace, paths: Paths, step: int, *, diverged: bool = False) -> RunFinished:
+    """The end; weights of a run that diverged are not kept."""
+    folder = paths.checkpoints / f"global_step_{step}"
+    shutil.rmtree(paths.rollouts, ignore_errors=True)
+    return RunFinished(
+        run=run.id,
+        attempt=workspace.attempt,
+        step=step,
+        checkpoint=str(folder.relative_to(workspace.folder.absolute())) if folder.is_dir() else "",
+        weights=_digest(folder),
+        diverged=diverged,
+        time=now(),
+    )
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of the weights' shards, in the order of their ranks; nothing when there are none."""
+    shards = sorted(folder.glob("actor/model_world_size_*_rank_*.pt"), key=lambda path: (len(path.name), path.name))
+    digest = hashlib.sha256()
+    for path in shards:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest() if shards else ""

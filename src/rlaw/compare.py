@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlaw import laws as family
+from rlaw.calibration import at_once
 from rlaw.curves import Curves
 from rlaw.errors import NotIdentifiable, UsageError
-from rlaw.forecasters import AUTO, at_once, law_or_auto
+from rlaw.forecasters import AUTO, law_or_auto
 from rlaw.intervals.bootstrap import binomial_unit, bootstrap
 from rlaw.laws import BASELINES, Law
 from rlaw.objectives import Space, weights

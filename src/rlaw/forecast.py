@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rlaw import units
+from rlaw.calibration import backtest, calibrated
 from rlaw.compare import first_steps
 from rlaw.curves import Curves
 from rlaw.diagnostics import Caution, collapsed, copies
 from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
-from rlaw.forecasters import AUTO, Drawn, automatic, by_law, ladder, law_or_auto, no_law
+from rlaw.forecasters import AUTO, Drawn, by_law, ladder, law_or_auto, no_law
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import Law, Points
 from rlaw.outlook import Outlook, drawn_from
@@ -313,7 +314,9 @@ def _draw(
     base = np.log(task.whole.at.base_loss[0, :, 0]) if task.from_base else None
     sizes = ladder(task.seen, task.r, base)
     if sizes.caution is None:
-        return automatic(task.seen, task.r, sizes, x, draws=draws, level=level, seed=seed), AUTO, []
+        test = backtest(task.seen, task.r, sizes, x, level=level, seed=seed)
+        drawn = calibrated(task.seen, task.r, sizes, x, test, draws=draws, level=level, seed=seed)
+        return drawn, AUTO, test.cautions()
     if task.kind == "blind":
         raise NotIdentifiable(
             f"no blind forecast of {task.whole.models[task.r]}: {sizes.caution.text}\n"

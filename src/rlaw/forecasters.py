@@ -54,6 +54,11 @@ class Ladder:
     pooled: Pooled
     caution: Caution | None
 
+    def hide(self, curves: Curves, r: int) -> "Ladder":
+        """The same ladder where only these points of size r are seen."""
+        seen = replace(sizes_of(curves.rungs(np.array([r])))[0], level=self.pooled.sizes[r].level)
+        return Ladder(self.pooled.hide(r, seen), self.caution)
+
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Drawn:
         """Draws of size r at (M,) axis values."""
         log_x = np.log(x)
@@ -88,14 +93,23 @@ def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int,
     directions often enough that their even mixture beats either: weights estimated from a handful of sizes do worse
     than even ones (the forecast combination puzzle: Stock and Watson 2004; Smith and Wallis 2009).
     """
-    own, others = seen.counts[r], np.delete(seen.counts, r)
-    if sizes.caution is not None or own == 0 or not len(others) or np.median(others) < _LONGER * own:
+    if sizes.caution is not None or seen.counts[r] == 0 or not others_longer(seen, r):
         return sizes.draw(r, x, draws, seed)
     pooled = sizes.draw(r, x, draws - draws // 2, seed)
-    law = by_law(laws.get(LAW), seen, r, x, draws=draws // 2, level=level, seed=seed)
-    true, measured = np.concatenate([pooled.true, law.true]), np.concatenate([pooled.measured, law.measured])
-    k = None if pooled.k is None or law.k is None else np.concatenate([pooled.k, law.k])
-    return Drawn((pooled.middle + law.middle) / 2, true, measured, k)
+    return even(pooled, by_law(laws.get(LAW), seen, r, x, draws=draws // 2, level=level, seed=seed))
+
+
+def others_longer(seen: Curves, r: int) -> bool:
+    """Whether the curves of the other sizes go on at least twice as far as what is seen of size r."""
+    others = np.delete(seen.counts, r)
+    return len(others) > 0 and bool(np.median(others) >= _LONGER * seen.counts[r])
+
+
+def even(one: Drawn, other: Drawn) -> Drawn:
+    """Both sets of draws together, the forecast in their middle."""
+    true, measured = np.concatenate([one.true, other.true]), np.concatenate([one.measured, other.measured])
+    k = None if one.k is None or other.k is None else np.concatenate([one.k, other.k])
+    return Drawn((one.middle + other.middle) / 2, true, measured, k)
 
 
 def no_law(curves: Curves, target: int | None = None) -> Caution | None:
@@ -191,26 +205,6 @@ def _spread(law: Law, curves: Curves, fitted: np.ndarray, own: int | None) -> fl
     if own is not None and spare[own] >= 5:
         return float(np.sqrt(np.sum(residual[own] ** 2) / spare[own]))
     return float(np.sqrt(np.sum(residual**2) / max(int(spare.sum()), 1)))
-
-
-def at_once(
-    seen: Curves, whole: Curves, asked: np.ndarray, *, draws: int, level: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.
-
-    Args:
-        seen: what may be seen.
-        whole: where the asked points are.
-        asked: (R, M) which points are asked.
-        draws, level, seed: of the draws.
-    """
-    held = np.flatnonzero(asked.any(axis=1))
-    sizes = ladder(seen, int(held[0]) if len(held) == 1 else None)
-    middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
-    for r in held.tolist():
-        drawn = automatic(seen, r, sizes, whole.at.x[0, r, asked[r]], draws=draws, level=level, seed=seed)
-        middle[r, asked[r]], many[:, r, asked[r]] = drawn.middle, drawn.measured
-    return middle, many
 
 
 def law_or_auto(name: str | Law) -> Law | None:

@@ -29,7 +29,7 @@ from rlaw.intervals.bootstrap import binomial_unit
 _SATURATING = 20  # values of N_0 between the two limits of the saturating law
 _POWERS = (0.25, 0.5)
 _SCATTER = (0.12, 0.25, 0.5)  # of a size's k about the law, in units of the ladder's k
-_WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
+_WANDER = (0.03, 0.042, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5)  # over one e-fold of X, in units of the ladder's k
 _NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for each size
 _DRIFT = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share of the variance that lasts, memory
 _BEND = (0.02, 0.07, 0.2)  # of the level in log N
@@ -127,11 +127,20 @@ class _Setting:
     drift: int
     noise: float
     wander: float
-    shape: np.ndarray
-    shared: float
+    prior: _Prior  # one row
     weight: float
     mean: np.ndarray
     root: np.ndarray
+
+    @property
+    def shape(self) -> np.ndarray:
+        """(R,) k over the sizes, 1 at the largest seen."""
+        return self.prior.shape[0]
+
+    @property
+    def shared(self) -> float:
+        """Variance of the shared walk over one e-fold."""
+        return float(self.prior.shared[0])
 
 
 @dataclass(frozen=True)
@@ -188,6 +197,17 @@ class Pooled:
             kriged = self._krige(r, np.asarray(log_x, float), setting)
             total += setting.weight * kriged.at(self._own(r, setting.mean[None], setting))[0]
         return np.exp(total)
+
+    def hide(self, r: int, seen: Size) -> "Pooled":
+        """The same ladder and the same settings with less seen of size r."""
+        turn = self.middle[0] + self.middle[1] * np.log(seen.params)
+        whitened = tuple(
+            (*kind[:r], _whiten(seen, turn, self.edges, drift), *kind[r + 1 :])
+            for kind, drift in zip(self.whitened, _DRIFT, strict=False)
+        )
+        settings = [_setting(whitened[s.drift], s.drift, s.noise, s.wander, s.prior, self.edges) for s in self.settings]
+        sizes = (*self.sizes[:r], seen, *self.sizes[r + 1 :])
+        return replace(self, sizes=sizes, settings=_weighed(settings), whitened=whitened)
 
     def _own(self, r: int, many: np.ndarray, setting: _Setting) -> np.ndarray:
         """(S, 2 + J) level, slope and shared walk of one size, from the ladder's."""
@@ -251,12 +271,18 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
     for i, h in _heaviest(evidence, _MOST_SETTINGS):
         d, s, w = grid[i]
         for level in _levels(n, prior, h, list(product(_BEND, _OWN)) if lacking else [usual]):
-            likelihood, mean, root = _posterior(whitened[d], s, w, level, edges)
-            shared, weight = float(level.shared[0]), float(likelihood[0])
-            settings.append(_Setting(d, s, w, level.shape[0], shared, weight, mean[0], root[0]))
+            settings.append(_setting(whitened[d], d, s, w, level, edges))
     weighed = _weighed(settings)
     unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
     return Pooled(tuple(sizes), middle, edges, span, weighed, whitened, unit)
+
+
+def _setting(
+    whitened: tuple[_Whitened, ...], drift: int, noise: float, wander: float, prior: _Prior, edges: np.ndarray
+) -> _Setting:
+    """One setting, its weight still the log likelihood."""
+    likelihood, mean, root = _posterior(whitened, noise, wander, prior, edges)
+    return _Setting(drift, noise, wander, prior, float(likelihood[0]), mean[0], root[0])
 
 
 def _weighed(settings: list[_Setting]) -> tuple[_Setting, ...]:

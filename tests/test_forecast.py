@@ -175,3 +175,19 @@ def test_the_document_is_valid_json_without_nan(simulated):
     told = rlaw.forecast(simulated, "72B", anchor="first:5", axis="data", law="last-value", draws=50)
     assert told.k is None
     assert json.loads(json.dumps(told.to_json(), allow_nan=False))["k"] is None
+
+
+def test_a_fit_or_a_pandas_table_is_asked_like_a_frame_and_the_forecast_draws_itself(simulated):
+    frame = Frame.of(simulated.rows.drop("base_loss", "correct"), "a table")
+    fit = rlaw.fit("saturating", frame, axis="data", window=":30", draws=20)
+    told = rlaw.forecast(fit, target="72B", anchor="first:5", draws=50)
+    assert told.axis == "data"
+    assert told.settings["window"] == ":30"
+    assert told.held_out.points == 25
+    assert len(told.seen) == 5
+    assert len(told.unseen) == 25
+    plain = rlaw.forecast(frame.rows.drop("base_loss").to_pandas(), "72B", anchor="first:5", window=":30", draws=50)
+    assert plain.points == told.points
+    figure = told.plot()
+    assert figure.picture("svg").startswith(b"<?xml")
+    assert "calibrated" in figure.caption.lower()

@@ -26,11 +26,12 @@ from rlaw.forecasters import ladder
 from rlaw.frame import AXES
 from rlaw.frontier import Crossover, Frontier, IsoCompute, IsoLoss, best_of, frontier
 from rlaw.intervals import Interval, percentile
-from rlaw.outlook import Outlook, drawn_from
+from rlaw.outlook import Outlook, drawn_from, question
 from rlaw.screening import Screened, sound
 from rlaw.selection import Window, curves_of
 
 if TYPE_CHECKING:
+    from rlaw.fit import Fit
     from rlaw.frame import Frame
 
 _DOUBLINGS = np.arange(0, 10.01, 0.25)  # budgets looked at, doublings of the one given
@@ -143,19 +144,20 @@ class Allocation(Outlook):
 
 
 def allocate(
-    frame: "Frame",
+    data_from: "Frame | Fit | Any",
     *,
     target_loss: float | None = None,
-    window: Window = "1:",
+    window: Window = None,
     draws: int = 1000,
-    level: float = 0.9,
+    level: float | None = None,
     seed: int = 0,
     **spend: Any,
 ) -> Allocation:
     """Choose a size for a budget, or how often to pass over the data.
 
     Args:
-        frame: the measurements; one variant, benchmark and group size, and one tau unless the budget is unique data.
+        data_from: the measurements (a frame, what `rlaw.load` reads, polars or pandas) or a fit to them: one variant,
+            benchmark and group size, and one tau unless the budget is unique data.
         target_loss: a loss to reach: how many doublings of the budget it takes.
         window: steps of the fit, as in `rlaw.fit`.
         draws: how many futures to draw.
@@ -168,6 +170,7 @@ def allocate(
         UsageError: none or several budgets, or a target outside (0, 1).
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
+    frame, _, window, level = question(data_from, None, window, level)
     spent = budget(**{"flops_per_param_token": FACTORS.get(frame.accounting, FACTORS["6N"]), **spend})
     if target_loss is not None and not 0 < target_loss < 1:
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")

@@ -137,7 +137,7 @@ class _Split:
 
 
 def compare(
-    frame: "Frame",
+    data: "Frame | Any",
     laws: tuple[str | Law, ...] | list[str] | None = None,
     *,
     axis: str = "data",
@@ -154,7 +154,8 @@ def compare(
     """Judge laws by points they have not seen.
 
     Args:
-        frame: the measurements; one variant, benchmark, tau and group size.
+        data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
+            group size.
         laws: names or laws, "auto" for the pooled ladder of `rlaw.forecast`; all when None. The baselines are always
             judged too.
         axis: "compute", "data" or "step".
@@ -173,6 +174,9 @@ def compare(
         UsageError: not exactly one of `cut`, `hold_out` and `rolling`.
         NotIdentifiable: no curve has points past the cut, curves too short to roll along, or no law can be fitted.
     """
+    from rlaw.frame import load
+
+    frame = load(data)
     if (cut is not None) + (hold_out is not None) + rolling != 1:
         raise UsageError(
             "compare takes either cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each "

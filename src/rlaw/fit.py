@@ -87,6 +87,7 @@ class Fit:
         dropped: rows left out, by reason.
         source: what the frame was read from.
         digest: of the frame's rows.
+        frame: the measurements, as given.
         curves: the measured curves that were fitted.
         estimate: the fit itself (one draw), for `rlaw.solver`.
         drawn: its bootstrap draws, or None.
@@ -104,6 +105,7 @@ class Fit:
     dropped: dict[str, int]
     source: str
     digest: str
+    frame: "Frame" = field(repr=False)
     curves: Curves = field(repr=False)
     weights: np.ndarray = field(repr=False)
     estimate: Solution = field(repr=False)
@@ -229,7 +231,7 @@ class Fit:
 
 def fit(
     law: str | Law,
-    frame: "Frame",
+    data: "Frame | Any",
     *,
     axis: Literal["compute", "data", "step"] = "compute",
     window: Window = "1:",
@@ -246,7 +248,8 @@ def fit(
 
     Args:
         law: a name of `rlaw.laws.names()`, or a law of your own.
-        frame: the measurements; one variant, benchmark, tau and group size.
+        data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
+            group size.
         axis: what the loss is a function of.
         window: steps of the fit, "FIRST:LAST", inclusive, either end may be empty; step 0 is always left out.
         space: squared errors of the loss, or of its base-10 logarithm.
@@ -263,7 +266,9 @@ def fit(
         NotFound: no such law, or no such size to hold out.
         UsageError: an option that makes no sense, or a frame of several variants.
     """
-    law = laws.get(law)
+    from rlaw.frame import load
+
+    law, frame = laws.get(law), load(data)
     _check(space, noise, intervals, draws, level)
     settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
     screened = screen(
@@ -340,6 +345,7 @@ def _told(
         dropped=screened.dropped,
         source=frame.source,
         digest=frame.digest,
+        frame=frame,
         curves=curves,
         weights=w,
         estimate=estimate,

@@ -1,6 +1,7 @@
 """Forecast the loss of a size, from the other sizes and as much of its own curve as the anchor lets in.
 
-    rlaw.forecast(frame, target="72B", anchor="first:10", axis="data")
+    rlaw.forecast(frame, target="72B", anchor="first:10", axis="data").plot()
+    rlaw.forecast(fit, target="72B", anchor="step0")        # the data, axis, window and level of a fit
     rlaw.forecast(frame, target="30B", anchor="none", axis="compute", at=[1e20])
 
 A forecast is *blind* (nothing of the target is seen), *anchored* (its base at step 0, or its first evaluation) or
@@ -9,6 +10,7 @@ A forecast is *blind* (nothing of the target is seen), *anchored* (its base at s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,10 +24,11 @@ from rlaw.errors import NotFound, NotIdentifiable, RlawError, UsageError
 from rlaw.forecasters import AUTO, Drawn, by_law, ladder, law_or_auto, no_law
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import Law, Points
-from rlaw.outlook import Outlook, drawn_from
+from rlaw.outlook import Outlook, drawn_from, question
 from rlaw.selection import Window, curves_of, find_rung
 
 if TYPE_CHECKING:
+    from rlaw.fit import Fit
     from rlaw.frame import Frame
 
 Kind = Literal["blind", "anchored", "calibrated"]
@@ -87,6 +90,8 @@ class Forecast(Outlook):
         held_out: how it did on the rows of the target that were not seen; None without any.
         size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
         axis_factor: how many times farther than what was seen of the target, or of the ladder when it is blind.
+        seen: (x, loss) of the target that made the forecast.
+        unseen: (x, loss) of the target that judge it.
     """
 
     kind: Kind
@@ -100,6 +105,13 @@ class Forecast(Outlook):
     held_out: Verdict | None
     size_factor: float
     axis_factor: float
+    seen: tuple[tuple[float, float], ...]
+    unseen: tuple[tuple[float, float], ...]
+
+    def plot(self) -> Any:
+        """The forecast as an `rlaw.figures.Figure`: `save(folder)` or `picture("svg")`; needs matplotlib."""
+        draw = import_module("rlaw.figures.one_forecast")  # figures stand on forecasts, not the other way round
+        return draw.plot(self)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw forecast --json`, schema 1."""
@@ -150,25 +162,26 @@ class _Task:
 
 
 def forecast(
-    frame: "Frame",
+    data: "Frame | Fit | Any",
     target: str | float,
     *,
     anchor: str = "none",
-    axis: Literal["compute", "data", "step"] = "data",
+    axis: Literal["compute", "data", "step"] | None = None,
     law: str | Law = AUTO,
     at: Sequence[float] = (),
-    window: Window = "1:",
+    window: Window = None,
     draws: int = 1000,
-    level: float = 0.9,
+    level: float | None = None,
     seed: int = 0,
 ) -> Forecast:
     """Forecast the loss of one size.
 
     Args:
-        frame: the measurements; one variant, benchmark, tau and group size.
+        data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
+            group size; or a fit, whose frame, axis, window and level are taken where they are not given.
         target: "largest", a model's name, or a size such as "72B", in the data or not.
         anchor: "none", "step0" or "first:K": what of the target may be seen.
-        axis: what the loss is a function of.
+        axis: what the loss is a function of; the fit's, or "data".
         law: "auto" pools the ladder, averaging over the laws of the size; or a law's name.
         at: axis values to forecast, > 0; the target's unseen rows (or a grid over the ladder's axis) when empty.
         window: steps seen and asked, as in `rlaw.fit`.
@@ -181,9 +194,10 @@ def forecast(
         NotIdentifiable: a blind forecast without a law of the size, or a law that cannot speak of the target.
         UsageError: an anchor or place that makes no sense.
     """
+    frame, along, window, level = question(data, axis, window, level)
     origin = drawn_from(frame, window=window, draws=draws, level=level, seed=seed)
     chosen = law_or_auto(law)
-    task = _prepare(curves_of(frame, axis=axis, window=window)[0], target, anchor)
+    task = _prepare(curves_of(frame, axis=along, window=window)[0], target, anchor)
     places = _places(task, at)
     drawn, told, cautions = _draw(chosen, task, places, draws=draws, level=level, seed=seed)
     low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -192,7 +206,7 @@ def forecast(
     return Forecast(
         kind=task.kind,
         law=told,
-        axis=axis,
+        axis=along,
         target=task.whole.models[task.r],
         params=float(task.whole.params[task.r]),
         anchor=task.anchor,
@@ -201,6 +215,8 @@ def forecast(
         held_out=_judge(task, places, drawn.middle, low, high),
         size_factor=size_factor,
         axis_factor=axis_factor,
+        seen=_rows(task, task.seen.present[task.r]),
+        unseen=_rows(task, task.asked),
         warnings=(*task.cautions, *cautions, *_far(task, size_factor, axis_factor)),
         **origin,
     )
@@ -325,6 +341,12 @@ def _draw(
     text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
     told = "last-value" if task.kind == "anchored" else "own-curve"
     return sizes.draw(task.r, x, draws, seed), told, [sizes.caution, Caution("baseline", text)]
+
+
+def _rows(task: _Task, here: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """(x, loss) of rows of the target."""
+    x, loss = task.whole.at.x[0, task.r, here], task.whole.loss[task.r, here]
+    return tuple(zip(x.tolist(), loss.tolist(), strict=True))
 
 
 def _judge(task: _Task, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Verdict | None:

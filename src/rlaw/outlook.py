@@ -46,6 +46,16 @@ class Outlook:
         return head + [f"caution ({w.code}): {w.text}" for w in self.warnings]
 
 
+def question(data: Any, axis: Any, window: Window, level: float | None) -> tuple["Frame", Any, Window, float]:
+    """Frame, axis, window and level of a question put to a frame, to what `rlaw.load` reads, or to a fit."""
+    from rlaw.fit import Fit
+    from rlaw.frame import load
+
+    if isinstance(data, Fit):
+        return data.frame, axis or data.axis, window or data.settings["window"], level or data.level
+    return load(data), axis or "data", window or "1:", 0.9 if level is None else level
+
+
 def drawn_from(frame: "Frame", *, window: Window, draws: int, level: float, seed: int) -> dict[str, Any]:
     """`settings`, `source` and `digest` of an outlook.
 

@@ -110,7 +110,7 @@ def hostile() -> list[str]:
         start = time.perf_counter()
         found = counts(pool.check(towers))
         took = time.perf_counter() - start
-        resident = max(int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{p}/status").read_text())[1]) for p in pids(pool))
+        resident = max(int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{p}/status").read_text())[0]) for p in pids(pool))
     least = HOSTILE * LIMIT / WORKERS
     return [
         f"{HOSTILE} power towers with a limit of {LIMIT:g} s: {found['timeout']} timeouts in {took:.1f} s, "

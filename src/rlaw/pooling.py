@@ -29,7 +29,7 @@ from rlaw.intervals.bootstrap import binomial_unit
 _SATURATING = 20  # values of N_0 between the two limits of the saturating law
 _POWERS = (0.25, 0.5)
 _SCATTER = (0.12, 0.25, 0.5)  # of a size's k about the law, in units of the ladder's k
-_WANDER = (0.03, 0.042, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5)  # over one e-fold of X, in units of the ladder's k
+_WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
 _NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for each size
 _DRIFT = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share of the variance that lasts, memory
 _BEND = (0.02, 0.07, 0.2)  # of the level in log N

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STORE  ?= runs/micro
 STUDIES ?= micro micro-variants micro-reuse micro-groups micro-transfer micro-control micro-curriculum micro-length
 
-.PHONY: install install-dev study studies test test-hf test-cluster lint bench docs clean
+.PHONY: install install-dev study studies test test-hf test-cluster test-verl lint bench docs clean
 
 install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
 install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
@@ -43,6 +43,15 @@ test-hf: install-dev                ## our checkpoints against transformers: sam
 test-cluster: install-dev           ## runs on a two-node Ray cluster on loopback, and as jobs (large install)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[ray,slurm]'
 	$(BIN)/pytest -q tests/executors/test_ray.py tests/executors/test_slurm.py
+
+$(VENV)-verl/bin/python:
+	$(PYTHON) -m venv $(VENV)-verl
+
+test-verl: $(VENV)-verl/bin/python  ## what the installed veRL says of our configurations, data and logs; no GPU (2 GB, own environment)
+	$(VENV)-verl/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VENV)-verl/bin/pip install --quiet --disable-pip-version-check --editable '.[verl]' verl==0.9.1 pytest \
+		TransferQueue pyzmq msgspec cachetools fastapi uvicorn
+	$(VENV)-verl/bin/python -m pytest -q tests/engines/test_verl_package.py tests/engines/test_published_shapes.py
 
 lint: install-dev                   ## style, types, import contracts
 	$(BIN)/ruff check .

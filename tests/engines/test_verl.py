@@ -254,3 +254,14 @@ def test_prompts_that_are_too_long_are_told_before_the_training_starts(run):
         data.check_lengths(run, [met], Letters())
     roomy = replace(run, task=run.task.model_copy(update={"max_prompt_length": 1000}))
     data.check_lengths(roomy, [met], Letters())
+
+
+def test_the_example_for_one_node_is_a_study_that_verl_can_do():
+    from rlaw.plan import plan
+    from rlaw.study import Study
+
+    runs = plan(Study.load(Path(__file__).parents[2] / "examples" / "qwen2.5-math-node" / "study.yaml")).runs
+    assert {run.variant for run in runs} == {"base", "instruct"}
+    for run in runs:
+        settings.check(run)
+        assert run.resources.gpus == 4

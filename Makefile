@@ -51,7 +51,8 @@ test-verl: $(VENV)-verl/bin/python  ## what the installed veRL says of our confi
 	$(VENV)-verl/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VENV)-verl/bin/pip install --quiet --disable-pip-version-check --editable '.[verl]' verl==0.9.1 pytest \
 		TransferQueue pyzmq msgspec cachetools fastapi uvicorn
-	$(VENV)-verl/bin/python -m pytest -q tests/engines/test_verl_package.py tests/engines/test_published_shapes.py
+	$(VENV)-verl/bin/python -m pytest -q tests/engines/test_verl_package.py tests/engines/test_verl_job.py \
+		tests/engines/test_published_shapes.py
 
 lint: install-dev                   ## style, types, import contracts
 	$(BIN)/ruff check .

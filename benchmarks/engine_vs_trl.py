@@ -1,11 +1,12 @@
 """GRPO end to end, rollout, reward and update: the local engine beside TRL's GRPOTrainer on the same work.
 
     python benchmarks/engine_vs_trl.py            # writes benchmarks/results/engine_vs_trl.md; needs the extra `trl`
-    python benchmarks/engine_vs_trl.py --tune     # first tries TRL's settings one by one, and tells them
+    python benchmarks/engine_vs_trl.py --quick    # only the settings that were best before
 
-Both get the same weights, prompts, group, number of new tokens and optimizer, in float32 on one thread. A measurement
-is a process of its own, in which WARM steps come first and are not counted: start-up and compilation are outside for
-both. What is told is CPU seconds of the process per step, the median of repeats that take turns, ours and TRL's.
+Both get the same weights, prompts, group, number of new tokens and optimizer, in float32 on one thread. Every setting
+of either engine is a process of its own. WARM steps come first and are not counted: start-up and compilation are
+outside for both. Then the processes take turns, a block of steps each, ROUNDS times over. What is told is CPU seconds
+of a step, the median of the blocks; of each engine its best setting counts.
 
 Two rewards: `half`, right about every second time, so that no group of eight is without an advantage and nothing can be
 skipped; and `rare`, right about once in thirty, so that three groups in four have none, as in the micro study: our
@@ -34,88 +35,114 @@ SIZES = {
 BARS = {"40k": 10, "130k": 6, "1M": 3}
 PROMPTS, GROUP, TOKENS = 32, 8, 12
 WARM = 3
-REPEATS = 3
-STEPS = {"40k": 12, "130k": 10, "1M": 6}
-#: the best of what --tune tries, at every size
-TRL_BEST: dict[str, Any] = {"micro_batch": 256, "attention": "sdpa", "optimizer": "adamw_torch"}
-TRL_TRIED = (
-    {},
-    {"micro_batch": 128},
-    {"micro_batch": 64},
-    {"micro_batch": 32},
-    {"attention": "eager"},
-    {"optimizer": "adamw_torch_fused"},
-    {"cache_kind": "static"},
-)
-OUR_MICRO_BATCHES = (32, 64, 128)
+ROUNDS = 3
+STEPS = {"40k": 8, "130k": 8, "1M": 4}  # of one block
+TRL_PLAIN = {"micro_batch": 256, "attention": "sdpa", "optimizer": "adamw_torch"}
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "local": [{"micro_batch": size} for size in (32, 64, 128, 256)],
+    "trl": [
+        TRL_PLAIN,
+        *({**TRL_PLAIN, "micro_batch": size} for size in (128, 64, 32)),
+        {**TRL_PLAIN, "attention": "eager"},
+        {**TRL_PLAIN, "optimizer": "adamw_torch_fused"},
+        {**TRL_PLAIN, "cache_kind": "static"},
+    ],
+}
+QUICK = {"local": [{"micro_batch": 64}], "trl": [TRL_PLAIN, {**TRL_PLAIN, "micro_batch": 64}]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--quick", action="store_true", help="few settings; the result file is left as it is")
     parser.add_argument("--size", choices=list(SIZES), nargs="*", default=list(SIZES))
     asked = parser.parse_args()
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        cache = Path(folder)
-        tried = tune(cache, asked.size) if asked.tune else []
-        rows = [compare(size, reward, cache, asked.repeats) for reward in ("half", "rare") for size in asked.size]
-    text = table(rows, tried, asked.repeats)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text)
+        for size in asked.size:
+            half = compare(size, "half", Path(folder), QUICK if asked.quick else SETTINGS)
+            best = {engine: [half[engine]["best"]] for engine in SETTINGS}
+            rows += [half, compare(size, "rare", Path(folder), best)]
+            print(json.dumps(rows[-2:]), file=sys.stderr)
+    text = table(sorted(rows, key=lambda row: row["reward"]))
     print(text)
+    if not asked.quick and asked.size == list(SIZES):
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(text)
 
 
-def compare(size: str, reward: str, cache: Path, repeats: int) -> dict[str, Any]:
-    """Both engines in turn, `repeats` times; ours with each of its micro-batches, the best of which counts."""
-    ours: dict[int, list[dict[str, Any]]] = {micro: [] for micro in OUR_MICRO_BATCHES}
-    trls: list[dict[str, Any]] = []
-    for _ in range(repeats):
-        for micro, told in ours.items():
-            told.append(measured("local", size, reward, cache, micro_batch=micro))
-        trls.append(measured("trl", size, reward, cache, **TRL_BEST))
-    seconds = {micro: median(one["seconds"] for one in told) for micro, told in ours.items()}
-    best = min(seconds, key=lambda micro: seconds[micro])
-    return {
-        "size": size,
-        "reward": reward,
-        "params": trls[0]["params"],
-        "ours": seconds[best],
-        "micro_batch": best,
-        "trl": median(one["seconds"] for one in trls),
-        "zero": median(one["zero_variance_share"] for one in ours[best]),
-        "trl_zero": median(one["zero_variance_share"] for one in trls),
-        "versions": trls[0]["versions"] | ours[best][0]["versions"],
-    }
+def compare(size: str, reward: str, cache: Path, settings: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """All settings of both engines in turn; CPU seconds of a step under each, and the best of each engine."""
+    workers = [Worker(engine, size, reward, cache, one) for engine, tried in settings.items() for one in tried]
+    for _ in range(ROUNDS):
+        for worker in workers:
+            worker.block()
+    found: dict[str, Any] = {"size": size, "reward": reward}
+    for engine in settings:
+        of_engine = [worker for worker in workers if worker.engine == engine]
+        best = min(of_engine, key=lambda worker: worker.seconds)
+        tried = [(worker.setting, worker.seconds) for worker in of_engine]
+        found[engine] = {"best": best.setting, "seconds": best.seconds, "tried": tried, **best.told}
+    for worker in workers:
+        worker.end()
+    return found
 
 
-def tune(cache: Path, sizes: list[str]) -> list[tuple[dict[str, Any], dict[str, float]]]:
-    """CPU seconds of a step of TRL under every setting tried, by size."""
-    tried = []
-    for size in sizes:
-        measured("local", size, "half", cache, micro_batch=64)  # makes the checkpoint that TRL loads
-    for changes in TRL_TRIED:
-        setting = {**TRL_BEST, **changes}
-        told = {size: measured("trl", size, "half", cache, **setting)["seconds"] for size in sizes}
-        tried.append((setting, told))
-        print(setting, {size: f"{seconds:.3f}" for size, seconds in told.items()}, file=sys.stderr)
-    return tried
+class Worker:
+    """A process that makes a block of steps whenever it is asked to."""
+
+    def __init__(self, engine: str, size: str, reward: str, cache: Path, setting: dict[str, Any]) -> None:
+        self.engine, self.setting, self.blocks, self.told = engine, setting, [], {}
+        request = {"engine": engine, "size": size, "reward": reward, "cache": str(cache), "setting": setting}
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment = {**os.environ, **one_thread, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment.pop("XLA_FLAGS", None)
+        command = [sys.executable, __file__, "--measure", json.dumps(request)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self._read()  # warm: the next one starts only now
+
+    def block(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.told = self._read()
+        self.blocks.append(self.told.pop("seconds"))
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def seconds(self) -> float:
+        return median(self.blocks)
+
+    def _read(self) -> dict[str, Any]:
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.engine} {self.setting}: ended with code {self.process.wait()}")
+        return json.loads(line)
 
 
-def measured(engine: str, size: str, reward: str, cache: Path, **setting: Any) -> dict[str, Any]:
-    """One measurement in a process of its own."""
-    request = json.dumps({"engine": engine, "size": size, "reward": reward, "cache": str(cache), "setting": setting})
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **one_thread, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    environment.pop("XLA_FLAGS", None)
-    command = [sys.executable, __file__, "--measure", request]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{request}\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.strip().rpartition("\n")[2])
+class Blocks:
+    """In the worker: counts steps, tells a block's CPU seconds when it is complete, and waits for the next wish."""
+
+    def __init__(self, steps: int, about: dict[str, Any]) -> None:
+        self.steps, self.about, self.done, self.zero, self.out = steps, about, 0, [], os.dup(1)
+        os.dup2(2, 1)  # whatever a library prints
+
+    def step(self, zero_variance_share: float) -> None:
+        self.done += 1
+        self.zero.append(zero_variance_share)
+        if self.done == WARM or (self.done > WARM and (self.done - WARM) % self.steps == 0):
+            seconds = (time.process_time() - self.began) / self.steps if self.done > WARM else None
+            zero = sum(self.zero[-self.steps :]) / len(self.zero[-self.steps :])
+            told = {"seconds": seconds, "zero_variance_share": zero, **self.about}
+            os.write(self.out, json.dumps(told).encode() + b"\n")
+            sys.stdin.readline()
+            self.began = time.process_time()
 
 
-def run_of(size: str, reward: str, micro_batch: int = 64) -> Any:
+def run_of(size: str, reward: str, micro_batch: int) -> Any:
     """The run that both make, as a plan tells it."""
     from rlaw.plan import plan
     from rlaw.study import Study
@@ -135,7 +162,7 @@ def run_of(size: str, reward: str, micro_batch: int = 64) -> Any:
             "model": {"ladder": [SIZES[size]], "variants": {"base": {"steps": 1, "learning_rate": 1e-6}}},
             "task": {"name": "modular-chains", "operations": f"{TOKENS}-{TOKENS}"},
             "rl": {
-                "steps": WARM + STEPS[size],
+                "steps": WARM + ROUNDS * STEPS[size],
                 "prompts": PROMPTS,
                 "num_generations": GROUP,
                 "minibatches": 1,
@@ -150,59 +177,62 @@ def run_of(size: str, reward: str, micro_batch: int = 64) -> Any:
     return replace(run, task=Below.model_validate(study.task.model_dump()))
 
 
-def measure_local(run: Any, cache: Path) -> dict[str, Any]:
-    """Steps of the local engine, timed from record to record."""
+def measure_local(run: Any, cache: Path, blocks: Blocks) -> None:
+    """Steps of the local engine, from record to record."""
     from rlaw import engines
     from rlaw.engines.base import Workspace
     from rlaw.records import Step
 
-    stamps, zero = [], []
     with tempfile.TemporaryDirectory() as folder:
         for record in engines.get("local").train(run, Workspace(Path(folder), cache)):
             if isinstance(record, Step):
-                stamps.append(time.process_time())
-                zero.append(record.zero_variance_share)
-    import jax
-
-    return told(stamps, zero, run, {"jax": jax.__version__})
+                blocks.step(record.zero_variance_share)
 
 
 def measure_trl(
-    run: Any, cache: Path, *, micro_batch: int, attention: str, optimizer: str, cache_kind: str | None = None
-) -> dict[str, Any]:
-    """Steps of TRL's trainer, timed from the end of one to the end of the next."""
+    run: Any,
+    cache: Path,
+    blocks: Blocks,
+    *,
+    micro_batch: int,
+    attention: str,
+    optimizer: str,
+    cache_kind: str | None = None,
+) -> None:
+    """Steps of TRL's trainer as it comes, from the end of one to the end of the next."""
     import datasets
+    import numpy as np
     import torch
     import transformers
     import trl
 
+    from rlaw.engines.local import pretrain
     from rlaw.engines.local.data import training_data
     from rlaw.plan import base_key
 
     torch.set_num_threads(1)
+    pretrain.base(run, cache)
     folder = cache / "bases" / base_key(run)
     model = transformers.Qwen2ForCausalLM.from_pretrained(folder, attn_implementation=attention)
     tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer.add_special_tokens({"eos_token": "<end>", "pad_token": "<end>"})  # beyond the vocabulary: never drawn
     problems, words = training_data(run).problems, run.task.vocabulary
     prompts = [" ".join(words[token] for token in prompt) for prompt in problems.prompts_IP.tolist()]
-    stamps, zero = [], []
+    zero: list[float] = []
 
     def graded(completion_ids: list[list[int]], index: list[int], **_: Any) -> list[float]:
-        import numpy as np
-
         assert {len(ids) for ids in completion_ids} == {TOKENS}
         rewards = run.task.grade(problems.take(np.asarray(index)), np.asarray(completion_ids))
         groups = rewards.reshape(PROMPTS, GROUP)
         zero.append(float((groups == groups[:, :1]).all(axis=1).mean()))
         return rewards.tolist()
 
-    class Stamps(transformers.TrainerCallback):
+    class EveryStep(transformers.TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
-            stamps.append(time.process_time())
+            blocks.step(zero[-1])
 
+    rl = run.rl
     with tempfile.TemporaryDirectory() as output:
-        rl, samples = run.rl, run.rl.samples
         config = trl.GRPOConfig(
             output_dir=output,
             use_cpu=True,
@@ -213,7 +243,7 @@ def measure_trl(
             save_strategy="no",
             disable_tqdm=True,
             per_device_train_batch_size=micro_batch,
-            gradient_accumulation_steps=samples // micro_batch,
+            gradient_accumulation_steps=rl.samples // micro_batch,
             num_generations=GROUP,
             max_completion_length=TOKENS,
             max_steps=rl.steps,
@@ -235,27 +265,14 @@ def measure_trl(
             args=config,
             train_dataset=datasets.Dataset.from_dict({"prompt": prompts, "index": list(range(len(prompts)))}),
             processing_class=tokenizer,
-            callbacks=[Stamps()],
+            callbacks=[EveryStep()],
         )
         trainer.train()
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "trl": trl.__version__}
-    return told(stamps, zero, run, versions)
 
 
-def told(stamps: list[float], zero: list[float], run: Any, versions: dict[str, str]) -> dict[str, Any]:
-    """CPU seconds per step after the warm ones."""
-    steps = len(stamps) - WARM
-    return {
-        "seconds": (stamps[-1] - stamps[WARM - 1]) / steps,
-        "zero_variance_share": sum(zero[WARM:]) / steps,
-        "params": run.architecture.params_total,
-        "versions": versions,
-    }
-
-
-def table(rows: list[dict[str, Any]], tried: list[tuple[dict[str, Any], dict[str, float]]], repeats: int) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """The result file."""
-    versions = ", ".join(f"{name} {version}" for name, version in rows[0]["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in rows[0]["trl"]["versions"].items())
     lines = [
         "# GRPO end to end: the local engine beside TRL's GRPOTrainer",
         "",
@@ -263,44 +280,51 @@ def table(rows: list[dict[str, Any]], tried: list[tuple[dict[str, Any], dict[str
         "",
         f"CPU seconds of one step: {PROMPTS} prompts of {TOKENS + 1} tokens x {GROUP} answers of {TOKENS}, reward, one",
         "AdamW update; float32, one thread, the same weights and prompts. Start-up, compilation and the first",
-        f"{WARM} steps are not counted for either. Medians of {repeats} processes each, ours and TRL's in turn.",
-        "`skipped`: share of groups without an advantage; our engine leaves them out (they change nothing).",
-        "Ours at the best of micro-batches " + ", ".join(map(str, OUR_MICRO_BATCHES)) + ".",
+        f"{WARM} steps are not counted for either. Medians of {ROUNDS} blocks of steps, all processes in turn.",
+        "`skipped`: groups without an advantage, which our engine leaves out of the update (they change nothing).",
         "",
-        "| reward | parameters | ours, s | micro-batch | TRL, s | ratio | bar | skipped | TRL's groups without |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| reward | parameters | ours, s | TRL, s | ratio | bar | skipped by ours | of TRL's, made all the same |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        cells = [row["reward"], f"{row['params']:,}", f"{row['ours']:.4f}", row["micro_batch"], f"{row['trl']:.4f}"]
-        cells += [f"{row['trl'] / row['ours']:.1f}", BARS[row["size"]], f"{row['zero']:.0%}", f"{row['trl_zero']:.0%}"]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        ours, trls = row["local"], row["trl"]
+        cells = [row["reward"], f"{trls['params']:,}", f"{ours['seconds']:.4f}", f"{trls['seconds']:.4f}"]
+        cells += [f"{trls['seconds'] / ours['seconds']:.1f}", str(BARS[row["size"]])]
+        cells += [f"{one['zero_variance_share']:.0%}" for one in (ours, trls)]
+        lines.append("| " + " | ".join(cells) + " |")
     lines += [
         "",
-        "TRL's settings: no KL term (so no reference pass), one iteration (so no pass for old log-probabilities), no",
-        "gradient checkpointing, no logging, no saving, key-value cache on, whole groups per generation batch; "
-        + ", ".join(f"{name} {value}" for name, value in TRL_BEST.items())
-        + ".",
+        "TRL's settings: no KL term (so no reference pass), one iteration and one minibatch (so no pass for old",
+        "log-probabilities), no gradient checkpointing, no logging, no saving, key-value cache on, the whole step one",
+        "generation batch. Settings tried for either, CPU seconds of a step; the best counts above:",
     ]
-    if tried:
-        sizes = list(tried[0][1])
-        lines += ["", "Tried for TRL (CPU seconds per step, one process each):", ""]
-        lines += ["| setting | " + " | ".join(sizes) + " |", "|---|" + "---|" * len(sizes)]
-        for setting, seconds in tried:
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    tried = {row["size"]: row for row in rows if row["reward"] == "half"}
+    for engine in ("local", "trl"):
+        lines += ["", f"| {engine} | " + " | ".join(sizes) + " |", "|---|" + "---|" * len(sizes)]
+        for index, (setting, _) in enumerate(tried[sizes[0]][engine]["tried"]):
             named = ", ".join(f"{name} {value}" for name, value in setting.items())
-            lines.append(f"| {named} | " + " | ".join(f"{seconds[size]:.4f}" for size in sizes) + " |")
+            seconds = [f"{tried[size][engine]['tried'][index][1]:.4f}" for size in sizes]
+            lines.append(f"| {named} | " + " | ".join(seconds) + " |")
     return "\n".join(lines) + "\n"
 
 
-def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """What the process of one measurement does."""
-    setting, cache = request["setting"], Path(request["cache"])
-    if request["engine"] == "local":
-        return measure_local(run_of(request["size"], request["reward"], setting["micro_batch"]), cache)
-    return measure_trl(run_of(request["size"], request["reward"]), cache, **setting)
+def measure(request: dict[str, Any]) -> None:
+    """What the process of one setting does."""
+    from importlib.metadata import version
+
+    setting, cache, is_trl = request["setting"], Path(request["cache"]), request["engine"] == "trl"
+    run = run_of(request["size"], request["reward"], 64 if is_trl else setting["micro_batch"])
+    versions = {name: version(name) for name in ("jax", "torch", "transformers", "trl")}
+    blocks = Blocks(STEPS[request["size"]], {"params": run.architecture.params_total, "versions": versions})
+    if is_trl:
+        measure_trl(run, cache, blocks, **setting)
+    else:
+        measure_local(run, cache, blocks)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measure(json.loads(sys.argv[2]))))
+        measure(json.loads(sys.argv[2]))
     else:
         main()

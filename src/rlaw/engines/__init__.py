@@ -8,6 +8,7 @@ from rlaw.errors import NotFound
 ENGINES = {
     "local": "rlaw.engines.local.engine:LocalEngine",
     "synthetic": "rlaw.engines.synthetic:SyntheticEngine",
+    "trl": "rlaw.engines.trl.engine:TRLEngine",
     "verl": "rlaw.engines.verl.engine:VerlEngine",
 }
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rlaw", "numpy", "scipy", "polars", "pydantic", "jax", "jaxlib", "optax", "safetensors")
+PACKAGES = ("rlaw", "numpy", "scipy", "polars", "pydantic", "jax", "jaxlib", "optax", "safetensors", "torch", "transformers", "trl")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 

@@ -1,0 +1,1 @@
+"""One run through TRL's GRPOTrainer: our tasks, schedule and records around its rollouts and updates."""

@@ -1,0 +1,81 @@
+"""Records from a trainer that runs by callbacks, drawn one by one by whoever asks for them.
+
+TRL's trainer owns its loop, an engine's caller wants an iterator. So the trainer runs in a thread, which waits at every
+record until the next one is asked for: at most one of the two works at a time, and nothing happens past a record that
+was not kept.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+
+from rlaw.records import Record
+
+
+class Wish(Enum):
+    """What the reader wants next."""
+
+    GO_ON = auto()
+    SAVE = auto()
+    DROP = auto()
+
+
+class Stopped(BaseException):
+    """Raised in the trainer's thread: the reader wants no more. Passes by everything that catches exceptions."""
+
+
+class Stream:
+    """`tell` in the trainer's thread, iteration in the reader's."""
+
+    def __init__(self) -> None:
+        self._told: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
+        self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+
+    def tell(self, record: Record, save: Callable[[], object]) -> None:
+        """Hand a record over and wait until the next one is asked for.
+
+        Raises:
+            Stopped: no more are wanted; `save` was called before unless the record was lost.
+        """
+        self._told.put(record)
+        wish = self._wishes.get()
+        if wish is Wish.SAVE:
+            save()
+        if wish is not Wish.GO_ON:
+            raise Stopped
+
+    def records(self, work: Callable[["Stream"], None]) -> Iterator[Record]:
+        """What `work` tells, run in a thread of its own; what it raises is raised here."""
+        thread = threading.Thread(target=self._work, args=(work,), name="trainer", daemon=True)
+        thread.start()
+        wish = Wish.DROP
+        try:
+            while (told := self._told.get()) is not None:
+                if isinstance(told, BaseException):
+                    raise told
+                yield told
+                self._wishes.put(Wish.GO_ON)
+        except (GeneratorExit, KeyboardInterrupt):
+            wish = Wish.SAVE
+            raise
+        finally:
+            self._wishes.put(wish)
+            thread.join()
+            self._raise_late(wish)
+
+    def _work(self, work: Callable[["Stream"], None]) -> None:
+        try:
+            work(self)
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - the reader raises it
+            self._told.put(error)
+            return
+        self._told.put(None)
+
+    def _raise_late(self, wish: Wish) -> None:
+        """What went wrong while saving."""
+        while wish is Wish.SAVE and not self._told.empty():
+            if isinstance(told := self._told.get(), Exception):
+                raise told

@@ -44,7 +44,7 @@ def trainer_of(run, params, folder, rollouts=None, rewards=None):
     import transformers
 
     checkpoint.write(folder / "base", lambda aside: hugging_face.save(aside, run, params))
-    asked = TokenQuestions(run.task, folder / "base")
+    asked = TokenQuestions(run.task, str(folder / "base"))
     grader = Grader(run, asked)
     steps = iter(rollouts or ())
 
@@ -67,11 +67,6 @@ def trainer_of(run, params, folder, rollouts=None, rewards=None):
     )
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer
-
-
-def as_ours(run, named):
-    """Torch tensors by Qwen2 name, beside the same of ours."""
-    return {name: x.detach().numpy() for name, x in named}
 
 
 @pytest.mark.parametrize("scale", ["group", "none"])

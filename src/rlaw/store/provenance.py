@@ -11,7 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rlaw", "numpy", "scipy", "polars", "pydantic", "jax", "jaxlib", "optax", "safetensors", "torch", "transformers", "trl")
+PACKAGES = (
+    *("rlaw", "numpy", "scipy", "polars", "pydantic"),
+    *("jax", "jaxlib", "optax", "safetensors"),
+    *("torch", "transformers", "trl", "accelerate"),
+)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 

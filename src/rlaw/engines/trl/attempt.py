@@ -1,5 +1,7 @@
 """One attempt at one run: from the newest checkpoint, or the base, to the last step, by TRL's trainer."""
 
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
 import platform
 import shutil
 from collections.abc import Iterator
@@ -48,16 +50,19 @@ def _work(run: Run, workspace: Workspace, begin: Start, at: Position, found: Pat
     """What the trainer's thread does."""
     transformers.utils.logging.disable_progress_bar()
     checkpoints, output = workspace.folder / "checkpoints", workspace.folder / "trl"
-    asked = questions(run, begin.checkpoint)
+    finished = at.step == run.rl.steps or at.diverged
+    if finished:  # nothing is trained any more, only measured again
+        begin = Start(str(found))
+    asked = questions(run, begin.checkpoint, begin.revision)
     grader = Grader(run, asked)
     narrator = Narrator(at, workspace.attempt, grader, Evaluations(run, workspace.attempt, asked), checkpoints)
     try:
         trainer = _trainer(run, begin, asked, grader, output)
         narrator.listen(trainer, stream)
-        if at.step < run.rl.steps and not at.diverged:
-            trainer.train(resume_from_checkpoint=str(found) if found else None)
-        else:
+        if finished:
             narrator.on_train_begin(None, None, None)
+        else:
+            trainer.train(resume_from_checkpoint=str(found) if found else None)
         narrator.save()
     finally:
         shutil.rmtree(output, ignore_errors=True)
@@ -66,7 +71,7 @@ def _work(run: Run, workspace: Workspace, begin: Start, at: Position, found: Pat
 
 def _trainer(run: Run, begin: Start, asked: Questions, grader: Grader, output: Path) -> Trainer:
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        begin.checkpoint, revision=begin.revision, dtype=begin.dtype(run)
+        begin.checkpoint, revision=begin.revision or "main", dtype=torch.float32
     )
     rows = {"prompt": asked.prompts(grader.problems), "index": list(range(len(grader.problems)))}
     arguments: dict[str, Any] = dict(

@@ -26,7 +26,8 @@ class TRLEngine:
 
     def check(self, run: Run) -> None:
         """Raises EngineError when a package is missing or too old, or when TRL cannot do what the study asks."""
-        missing = [name for name in (*PACKAGES, *LOCAL_PACKAGES) if find_spec(name) is None]
+        needed = PACKAGES if run.checkpoint else (*PACKAGES, *LOCAL_PACKAGES)  # without one a base is pretrained
+        missing = [name for name in needed if find_spec(name) is None]
         if missing:
             raise EngineError(
                 f"the TRL engine needs {', '.join(missing)}, which this Python does not have\n"

@@ -1,5 +1,7 @@
 """Measuring TRL's policy as every engine measures: every item of every benchmark answered several times."""
 
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
 from typing import Any
 
 import numpy as np
@@ -58,13 +60,14 @@ class Evaluations:
             data_size=at.step * run.rl.prompts,
             tokens=at.tokens,
             compute_flops=named | {"exact": float(at.flops)},
+            domain=run.task.domain(benchmark),
             seconds=clock.seconds,
         )
 
     def _answer(self, model: Any, prompts: list[list[int]]) -> list[list[int]]:
         """`samples` answers to each prompt, its answers side by side, cut after their end token."""
         training, completions = model.training, []
-        at_once = max(1, AT_ONCE * self.run.engine.micro_batch // self.run.evaluation.samples)
+        at_once = max(1, AT_ONCE * self.run.micro_batch // self.run.evaluation.samples)
         model.eval()
         try:
             for first in range(0, len(prompts), at_once):

@@ -1,5 +1,7 @@
 """The callback that turns what TRL's trainer does into our records, in step order, and asks for checkpoints."""
 
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
 import time
 from dataclasses import replace
 from pathlib import Path

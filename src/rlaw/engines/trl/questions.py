@@ -3,17 +3,22 @@
 Axes: I problems, T completion tokens.
 """
 
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
+import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from rlaw.engines.local.data import distinct, schedule, training_data
 from rlaw.errors import EngineError
 from rlaw.plan import Run
-from rlaw.tasks import Task, TextTask, of_text, of_tokens
+from rlaw.tasks import Task, TextTask
 
 END = "<end>"
+
+log = logging.getLogger(__name__)
 
 
 class Questions(Protocol):
@@ -37,21 +42,26 @@ class Questions(Protocol):
         """Whether an answer came to its end, rather than to its longest allowed length."""
         ...
 
+    def training(self, run: Run) -> tuple[Any, np.ndarray]:
+        """The problems of all steps in order, and (I,) how many distinct ones have been met after each."""
+        ...
+
 
 class TokenQuestions:
     """An embedded task: one token a word, prompts and answers of fixed layout.
 
-    TRL wants an end token. Where the task has none, it gets one beyond the vocabulary, which no model can draw.
+    TRL wants an end and a padding token. Where the task has none, the end is one beyond the vocabulary, which no model
+    can draw, and nothing is ever padded.
     """
 
-    def __init__(self, task: Task, checkpoint: Path) -> None:
+    def __init__(self, task: Task, checkpoint: str) -> None:
         from transformers import PreTrainedTokenizerFast
 
         self.task = task
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint, padding_side="left")
-        if self.tokenizer.eos_token_id is None:
+        if task.end_token is None:
             self.tokenizer.add_special_tokens({"eos_token": END})
-        self.tokenizer.pad_token = self.tokenizer.eos_token
+            self.tokenizer.pad_token = task.vocabulary[0]  # it must be one that the model has
 
     def prompts(self, problems: Any) -> list[Any]:
         """Words parted by spaces."""
@@ -64,33 +74,29 @@ class TokenQuestions:
 
     def grade(self, problems: Any, completions: Sequence[Sequence[int]]) -> np.ndarray:
         """What the task's verifier says."""
-        completions_IT = np.full((len(completions), self.task.completion_tokens), self._fill, np.int32)
+        completions_IT = np.full((len(completions), self.task.completion_tokens), self.task.end_token or 0, np.int32)
         for row, completion in zip(completions_IT, completions, strict=True):
             row[: len(completion)] = completion
         return self.task.grade(problems, completions_IT)
 
     def ended(self, completion: Sequence[int]) -> bool:
         """Always, where every answer fills its length."""
-        return self._end is None or completion[-1] == self._end
+        return self.task.end_token in (None, completion[-1])
 
-    @property
-    def _end(self) -> int | None:
-        return getattr(self.task, "end_token", None)
-
-    @property
-    def _fill(self) -> int:
-        return 0 if self._end is None else self._end
+    def training(self, run: Run) -> tuple[Any, np.ndarray]:
+        """What the local engine trains on, in its order."""
+        data = training_data(run)
+        return data.problems, data.distinct_I
 
 
 class TextQuestions:
     """A task in words, with the checkpoint's own tokenizer and chat template."""
 
-    def __init__(self, task: TextTask, checkpoint: str) -> None:
+    def __init__(self, task: TextTask, checkpoint: str, revision: str | None) -> None:
         from transformers import AutoTokenizer
 
-        name, _, revision = checkpoint.partition("@")
         self.task, self.reward = task, task.reward()
-        self.tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or None, padding_side="left")
+        self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, revision=revision or "main", padding_side="left")
         if self.tokenizer.chat_template is None:
             raise EngineError(
                 f"the tokenizer of {checkpoint} has no chat template, and task {task.name} asks in messages\n"
@@ -121,9 +127,32 @@ class TextQuestions:
         """The last token is the end token."""
         return completion[-1] == self.tokenizer.eos_token_id
 
+    def training(self, run: Run) -> tuple[Any, np.ndarray]:
+        """The task's pool without prompts that are too long, laid out as the study's data say.
 
-def questions(run: Run, checkpoint: str | Path) -> Questions:
+        Raises:
+            EngineError: too few are left for the steps.
+        """
+        whole = self.task.pool(run.data.pool_size(run.rl) * run.data.reuse, run.seed)
+        fits = [place for place, ids in enumerate(self.ids(whole)) if len(ids) <= self.task.max_prompt_length]
+        left_out, need = len(whole) - len(fits), run.rl.steps * run.rl.prompts
+        if left_out:
+            log.warning("%d of %d prompts are longer than task.max_prompt_length: left out", left_out, len(whole))
+        whole = whole.take(fits)
+        places = schedule(run, whole.levels_I)
+        if len(places) < need:
+            raise EngineError(
+                f"{run.rl.steps} steps take {need} prompts, and {len(places)} are there: {left_out} of "
+                f"{left_out + len(fits)} problems have prompts longer than {self.task.max_prompt_length} tokens\n"
+                f"  run:  {run.label}\n"
+                f"  next: raise task.max_prompt_length, or take fewer steps or prompts"
+            )
+        _, first = np.unique(places, return_index=True)
+        return whole.take(places), distinct(first, len(places))
+
+
+def questions(run: Run, checkpoint: str, revision: str | None = None) -> Questions:
     """The run's task, with the tokenizer of the checkpoint that it starts from."""
     if isinstance(run.task, TextTask):
-        return TextQuestions(of_text(run.task), str(checkpoint))
-    return TokenQuestions(of_tokens(run.task), Path(checkpoint))
+        return TextQuestions(run.task, checkpoint, revision)
+    return TokenQuestions(run.task, checkpoint)

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.compute import Flops, forward_flops, training_flops
-from rlaw.engines.local.data import training_data
+from rlaw.compute import Flops, forward_flops, mean_context, training_flops
 from rlaw.engines.trl.questions import Questions
 from rlaw.engines.trl.settings import updates
 from rlaw.plan import Run
@@ -14,12 +13,22 @@ from rlaw.plan import Run
 
 @dataclass(frozen=True)
 class Rollouts:
-    """The answers of one step: (P, G) rewards, and tokens over all of them."""
+    """The answers of one step: (P, G) rewards, and the tokens of each answer and of the prompt that it answers."""
 
     rewards_PG: np.ndarray
-    prompt_tokens: int
-    response_tokens: int
+    prompts_PG: np.ndarray
+    responses_PG: np.ndarray
     truncated_share: float
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Of all prompts, each as often as it is answered."""
+        return self.prompts_PG.sum().item()
+
+    @property
+    def response_tokens(self) -> int:
+        """Of all answers."""
+        return self.responses_PG.sum().item()
 
     @property
     def zero_variance_share(self) -> float:
@@ -33,8 +42,8 @@ class Grader:
     __name__ = "reward"  # TRL names its metric by it
 
     def __init__(self, run: Run, questions: Questions) -> None:
-        data = training_data(run)
-        self.run, self.questions, self.problems, self.distinct_I = run, questions, data.problems, data.distinct_I
+        self.run, self.questions = run, questions
+        self.problems, self.distinct_I = questions.training(run)
         self.last: Rollouts | None = None
 
     def __call__(self, completion_ids: list[list[int]], index: list[int], **_: Any) -> list[float]:
@@ -45,8 +54,8 @@ class Grader:
         ended = [self.questions.ended(completion) for completion in completion_ids]
         self.last = Rollouts(
             rewards_PG=rewards.reshape(-1, group),
-            prompt_tokens=group * sum(map(len, prompts)),
-            response_tokens=sum(map(len, completion_ids)),
+            prompts_PG=np.repeat([[len(prompt)] for prompt in prompts], group, axis=1),
+            responses_PG=np.array([len(completion) for completion in completion_ids]).reshape(-1, group),
             truncated_share=1 - sum(ended) / len(ended),
         )
         return rewards.tolist()
@@ -58,12 +67,14 @@ def step_flops(run: Run, rollouts: Rollouts) -> Flops:
     Unlike the local engine it reads a prompt once for every answer, scores the old policy in a pass of its own when
     there is more than one update in a step (or vLLM draws the answers), and updates on groups without an advantage.
     """
-    arch, rl, samples = run.architecture, run.rl, rollouts.rewards_PG.size
-    prompt, response = rollouts.prompt_tokens / samples, rollouts.response_tokens / samples
-    reading = forward_flops(arch, rollouts.prompt_tokens, (prompt + 1) / 2, samples)
-    writing = forward_flops(arch, rollouts.response_tokens - samples, prompt + response / 2)
-    tokens = rollouts.prompt_tokens + rollouts.response_tokens
-    whole = tokens, (prompt + response + 1) / 2, rollouts.response_tokens
+    arch, rl = run.architecture, run.rl
+    read_PG, answered_PG = rollouts.prompts_PG, rollouts.responses_PG
+    reading = forward_flops(arch, read_PG.sum().item(), mean_context(read_PG), read_PG.size)
+    written_PG = answered_PG - 1  # the last token is drawn, and never read
+    after = mean_context(written_PG, first=round(read_PG.mean()) + 1)
+    writing = forward_flops(arch, written_PG.sum().item(), after)
+    whole_PG = read_PG + answered_PG
+    whole = whole_PG.sum().item(), mean_context(whole_PG), answered_PG.sum().item()
     scored = updates(run) > 1 or run.engine.settings.get("use_vllm", False)
     return Flops(
         rollout=reading + writing,

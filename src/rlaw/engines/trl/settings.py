@@ -1,10 +1,12 @@
 """A run's recipe as TRL's GRPOConfig names it, one setting after the other.
 
-An optimizer step of TRL is a minibatch of ours, so that a step of ours is `updates` of TRL's. What differs however it is
-set: TRL divides a step's answers among its minibatches at random, ours keeps groups together; and with loss type dapo
-TRL divides a minibatch's sum by the mean token count of the step's minibatches, ours by the minibatch's own count (the
-same wherever answers are of one length).
+An optimizer step of TRL is a minibatch of ours, so that a step of ours is `updates` of TRL's. What differs however it
+is set: TRL deals a step's answers to its minibatches at random, ours keeps groups together; and with loss type dapo TRL
+divides a minibatch's sum by the mean token count of the step's minibatches, ours by the minibatch's own count (the same
+wherever answers are of one length).
 """
+
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
 
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,9 @@ def updates(run: Run) -> int:
 
 
 def micro_batch(run: Run) -> int:
-    """Sequences of one forward and backward pass: the most that fit `engine.micro_batch` and divide a minibatch."""
+    """Sequences of one forward and backward pass: the most within the run's micro-batch that divide a minibatch."""
     answers = run.rl.samples // run.rl.minibatches
-    return next(size for size in range(min(run.engine.micro_batch, answers), 0, -1) if answers % size == 0)
+    return next(size for size in range(min(run.micro_batch, answers), 0, -1) if answers % size == 0)
 
 
 def recipe(run: Run) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def config(run: Run, folder: Path) -> Any:
         EngineError: TRL refuses it.
     """
     import torch
-    from trl import GRPOConfig
+    from trl.trainer.grpo_config import GRPOConfig
 
     here = {"output_dir": str(folder), "use_cpu": not torch.cuda.is_available()}
     try:
@@ -110,7 +112,7 @@ def check(run: Run) -> None:
         return
     from dataclasses import fields
 
-    from trl import GRPOConfig
+    from trl.trainer.grpo_config import GRPOConfig
 
     known = {field.name for field in fields(GRPOConfig)}
     if unknown := sorted(given.keys() - known):

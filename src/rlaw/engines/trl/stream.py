@@ -69,7 +69,7 @@ class Stream:
             work(self)
         except Stopped:
             pass
-        except BaseException as error:  # noqa: BLE001 - the reader raises it
+        except BaseException as error:
             self._told.put(error)
             return
         self._told.put(None)

@@ -4,13 +4,15 @@ Nothing here changes what TRL computes of a rollout or a loss. The methods that 
 are; under a version of TRL that calls them otherwise their seconds are missing, and nothing else.
 """
 
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
 import time
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlaw.engines.local.clock import Clock
 from rlaw.engines.trl.settings import updates
@@ -28,9 +30,8 @@ class Trainer(GRPOTrainer):
         """Linear warm-up over RL steps, then constant: the same rate for all updates of a step, never 0."""
         if self.lr_scheduler is None:
             warmup, per_step = max(1, self.run.rl.warmup_steps), updates(self.run)
-            self.lr_scheduler = LambdaLR(
-                optimizer or self.optimizer, lambda done: min(1.0, (done // per_step + 1) / warmup)
-            )
+            stepped: Any = optimizer or self.optimizer
+            self.lr_scheduler = LambdaLR(stepped, lambda done: min(1.0, (done // per_step + 1) / warmup))
         return self.lr_scheduler
 
     def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:

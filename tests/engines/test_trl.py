@@ -104,10 +104,9 @@ def test_a_finished_run_asked_for_again_tells_its_end_and_trains_nothing(run, ca
 @needs_trl
 def test_what_could_not_be_recorded_is_in_no_checkpoint(run, cache, tmp_path):
     stream = engines.get("trl").train(run, Workspace(tmp_path, cache, 1))
-    with pytest.raises(StoreError):
-        for record in stream:
-            if isinstance(record, Step) and record.step == 2:
-                stream.throw(StoreError("the disk is full"))
+    next(record for record in stream if isinstance(record, Step) and record.step == 2)
+    with pytest.raises(StoreError, match="the disk is full"):
+        stream.throw(StoreError("the disk is full"))
     assert not list(tmp_path.glob("checkpoints/*"))
 
 

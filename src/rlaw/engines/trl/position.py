@@ -57,7 +57,10 @@ def save(at: Position, trainer: Any, checkpoints: Path) -> None:
     state = {"step": at.step, "tokens": at.tokens, "flops": at.flops, "record": to_row(at.record)}
 
     def fill(aside: Path) -> None:
-        trainer._save_checkpoint(trainer.model, trial=None)
+        try:
+            trainer._save_checkpoint(trainer.model, trial=None)
+        except RuntimeError as error:  # torch's way to tell a full disk
+            raise OSError(str(error)) from error
         written = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
         for path in written.iterdir():
             if path.name not in LEFT_OUT:

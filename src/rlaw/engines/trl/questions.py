@@ -5,20 +5,22 @@ Axes: I problems, T completion tokens.
 
 # pyright: reportMissingImports=false, reportMissingModuleSource=false
 
-import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from rlaw.engines.local.data import distinct, schedule, training_data
-from rlaw.errors import EngineError
+from rlaw.errors import EngineError, RlawWarning
 from rlaw.plan import Run
 from rlaw.tasks import Task, TextTask
 
 END = "<end>"
 
-log = logging.getLogger(__name__)
+
+class PromptsLeftOut(RlawWarning):
+    """Prompts that are too long are not trained on."""
 
 
 class Questions(Protocol):
@@ -137,7 +139,8 @@ class TextQuestions:
         fits = [place for place, ids in enumerate(self.ids(whole)) if len(ids) <= self.task.max_prompt_length]
         left_out, need = len(whole) - len(fits), run.rl.steps * run.rl.prompts
         if left_out:
-            log.warning("%d of %d prompts are longer than task.max_prompt_length: left out", left_out, len(whole))
+            told = f"{left_out} of {len(whole)} prompts are longer than task.max_prompt_length and were left out"
+            warnings.warn(told, PromptsLeftOut, stacklevel=2)
         whole = whole.take(fits)
         places = schedule(run, whole.levels_I)
         if len(places) < need:

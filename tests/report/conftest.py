@@ -32,7 +32,7 @@ def quick() -> Callable[[pl.DataFrame], Evidence]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Five sizes, two seeds and a longer run by the synthetic engine."""
+    """Five sizes, two seeds, two benchmarks and three arms by the synthetic engine."""
     study = Study.model_validate(
         {
             "name": "ladder",
@@ -40,9 +40,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
             "model": {"ladder": [{"hidden": hidden, "layers": 2} for hidden in (16, 32, 48, 80, 128)]},
             "task": {"name": "modular-chains"},
             "rl": {"steps": 40, "prompts": 16, "num_generations": 4},
-            "evaluation": {"items": 256, "samples": 2, "at": {"log_spaced": 14}},
+            "evaluation": {
+                "benchmarks": ["held-out", "uniform-operands"],
+                "items": 256,
+                "samples": 2,
+                "at": {"log_spaced": 14},
+            },
             "seeds": [0, 1],
-            "arms": [{"name": "long", "rungs": ["24.9k"], "seeds": [0], "rl": {"steps": 80}}],
+            "arms": [
+                {"name": "long", "rungs": ["24.9k"], "seeds": [0], "rl": {"steps": 80}},
+                {"name": "reuse", "rungs": ["24.9k"], "seeds": [0], "data": {"reuse": 5}},
+                {"name": "groups", "rungs": ["24.9k"], "seeds": [0], "rl": {"num_generations": 8}},
+            ],
             "engine": "synthetic",
             "fit": {"laws": ["saturating", "power", "sigmoid"]},
         }

@@ -17,6 +17,7 @@ from rlaw.cli import (
     datasets,
     demo,
     doctor,
+    figure,
     fit,
     forecast,
     init,
@@ -27,6 +28,7 @@ from rlaw.cli import (
     run,
     show,
     status,
+    table,
     terminal,
 )
 from rlaw.errors import Interrupted, RlawError, UsageError
@@ -51,6 +53,8 @@ COMMANDS = (
     compare.compare,
     allocate.allocate,
     report.report,
+    figure.figure,
+    table.table,
     laws.laws,
     datasets.datasets,
     demo.demo,

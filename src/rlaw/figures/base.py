@@ -13,6 +13,7 @@ from rlaw.errors import RlawError, StoreError
 from rlaw.evidence import Evidence
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.figure import Figure as Canvas
 
 FORMATS = ("svg", "pdf", "png")
@@ -132,6 +133,14 @@ class Draw(Protocol):
         Raises:
             DataError: the evidence lacks what it would show; the message says what.
         """
+        ...
+
+
+class DrawTable(Protocol):
+    """A figure that a table without losses along training can show."""
+
+    def __call__(self, rows: "pl.DataFrame") -> Figure:
+        """Draw the figure."""
         ...
 
 

@@ -1,7 +1,9 @@
 """Sentences that several captions share: what a fit stands on."""
 
+from rlaw import units
 from rlaw.evidence import Evidence
 from rlaw.fit import Fit
+from rlaw.intervals import Interval
 
 _WEIGHTS = {"equal": "every size has the same total weight", "binomial": "points weigh by inverse binomial variance"}
 _SPACE = {"loss": "squared errors of the loss", "log": "squared errors of the log loss"}
@@ -39,3 +41,16 @@ def runs(seen: Evidence) -> str:
     if counts == [1]:
         return "one run per size"
     return f"means of {counts[0]} runs" if len(counts) == 1 else f"means of {counts[0]} to {counts[-1]} runs"
+
+
+def interval(value: Interval, *, count: bool = False, digits: int = 3) -> str:
+    """A number with its interval, as people read it."""
+
+    def tell(number: float) -> str:
+        if number == float("inf"):
+            return "∞"
+        return units.count(number) if count else f"{number:#.{digits}g}".rstrip(".")
+
+    if value.low != value.low:  # nan: no interval was asked for
+        return tell(value.value)
+    return f"{tell(value.value)} [{tell(value.low)}, {tell(value.high)}]"

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from rlaw import units
 from rlaw.base_quality import Explained, explain
 from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures import captions
 from rlaw.figures.base import Figure, new_canvas
-from rlaw.figures.looks import WIDTH_INCHES, Look, looks, size_axis
+from rlaw.figures.looks import WIDTH_INCHES, Look, end_labels, looks, size_axis
 from rlaw.fit import Fit
 from rlaw.intervals import Interval
 
@@ -35,6 +34,8 @@ def draw(seen: Evidence) -> Figure:
     lows = [v.low if np.isfinite(v.low) else v.value for v in k.values()] + [s.k for s in seen.run_slopes]
     by_size.set_ylim(min(0.0, *lows) * 1.08, max(tops) * 1.08)
     by_size.set_ylabel("learning efficiency k")
+    base = {rung.model: rung.base_loss for rung in seen.rungs}
+    end_labels(by_base, [(base[model], value.value, how[model]) for model, value in k.items()])
     return Figure(
         "efficiency",
         "Learning efficiency: by model size, and by the base's loss",
@@ -67,25 +68,20 @@ def _saturating_curve(axes: Any, law: Fit, params: Sequence[float]) -> None:
         axes.text(0.04, 0.96, "K_max and N₀ are not identified", transform=axes.transAxes, va="top", fontsize=8)
         return
     K_max, N_0 = law.parameters["K_max"], law.parameters["N_0"]
-    text = f"$K_{{\\max}}$ {_told(K_max)}\n$N_0$ {_told(N_0, count=True)}"
+    text = f"$K_{{\\max}}$ {captions.interval(K_max)}\n$N_0$ {captions.interval(N_0, count=True)}"
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.5)
 
 
 def _against_base(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Look]) -> None:
     base = {rung.model: rung.base_loss for rung in seen.rungs}
     at = "step 0" if seen.base_is_step_0 else "first evaluation"
-    axes.set_xlabel(f"loss of the base L₀ ({at}; worse to the left)")
+    axes.set_xlabel(f"base loss L₀ ({at})")
     axes.set_title("against base quality L₀")
     axes.invert_xaxis()
     if seen.base_is_step_0:
         for s in seen.run_slopes:
             _single_run(axes, s.base_loss, s.k, how[s.model])
     _with_intervals(axes, k, base, how)
-    for model, value in k.items():
-        axes.annotate(
-            how[model].name, (base[model], value.value), xytext=(-6, 6), textcoords="offset points", fontsize=7.5,
-            color=how[model].color, ha="right", va="center", parse_math=False,
-        )  # fmt: skip
     axes.margins(x=0.2)
 
 
@@ -121,13 +117,6 @@ def _with_intervals(axes: Any, k: dict[str, Interval], x: dict[str, float], how:
         )
 
 
-def _told(value: Interval, *, count: bool = False) -> str:
-    tell = units.count if count else (lambda v: f"{v:.3g}")
-    if not np.isfinite(value.low):
-        return tell(value.value)
-    return f"{tell(value.value)} [{tell(value.low)}, {tell(value.high) if np.isfinite(value.high) else '∞'}]"
-
-
 def _caption(seen: Evidence, power: Fit) -> str:
     x = "C" if seen.axis == "compute" else seen.axis
     parts = [
@@ -138,7 +127,10 @@ def _caption(seen: Evidence, power: Fit) -> str:
         parts.append("Small rings: single runs.")
     if seen.law is not None and "K_max" in seen.law.parameters:
         parts.append("Left, curve: K_max / (1 + N₀/N) of the ladder law, fitted to the losses, not to these points.")
-    parts.append("Right, curve: ln k as a straight line in L₀. R²: share of the variance of ln k over the sizes.")
+    parts.append(
+        "Right, the worse base to the left; curve: ln k as a straight line in L₀. R²: share of the variance of ln k "
+        "over the sizes."
+    )
     if not seen.base_is_step_0:
         parts.append("Step 0 was not measured: L₀ is the first evaluation, after RL had begun.")
     return " ".join([*parts, captions.how_sure(power)])

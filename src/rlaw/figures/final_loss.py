@@ -8,7 +8,7 @@ from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures import captions
 from rlaw.figures.base import Figure, new_canvas
-from rlaw.figures.looks import WIDTH_INCHES, Look, end_labels, looks, loss_axis, size_axis
+from rlaw.figures.looks import WIDTH_INCHES, Look, end_labels, ink, looks, loss_axis, size_axis
 
 _LETTERS_ABREAST = 85  # of labels side by side that the axis has room for
 _BEWARE = "All sizes are compared at equal steps, so the larger ones have spent more compute."
@@ -45,7 +45,7 @@ def draw(seen: Evidence) -> Figure:
             axes.plot(rung.params, loss, marker="_", color=look.color, markersize=8, zorder=3)
         axes.annotate(
             look.name, (rung.params, rung.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
-            color=look.color, ha="center", rotation=35 if crowded else 0, parse_math=False,
+            color=ink(look.color), ha="center", rotation=35 if crowded else 0, parse_math=False,
         )  # fmt: skip
     ends = [
         ("before RL", base[-1], "#5a636b"),

@@ -40,9 +40,10 @@ def draw(seen: Evidence) -> Figure:
     panels = canvas.subplots(1, 3, sharey=True)
     for panel, (kind, one) in zip(panels, told.items(), strict=True):
         loss_axis(panel, max(lowest, loss.min() / 2), loss.max())
-        log_axis(panel, x.min() / 1.3, x.max() * 1.3, axis_title(seen, seen.axis))
+        log_axis(panel, x.min() / 1.3, x.max() * 1.3, "")
         panel.set_title(kind)
         _panel(panel, one, x, loss, ~first if kind == "calibrated" else np.ones_like(first), looks(seen)[target])
+    canvas.supxlabel(axis_title(seen, seen.axis), fontsize=8.5, color="#33383d")
     for panel in panels[1:]:
         panel.set_ylabel("")
     return Figure("forecasts", f"{target}, forecast and measured", _caption(told, target), _BEWARE, canvas)

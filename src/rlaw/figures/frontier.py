@@ -8,7 +8,7 @@ from rlaw.allocation import Allocation, Crossover, allocate
 from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures.base import Figure, new_canvas
-from rlaw.figures.looks import WIDTH_INCHES, axis_title, log_axis, looks, loss_axis, round_ticks, size_axis
+from rlaw.figures.looks import WIDTH_INCHES, axis_title, ink, log_axis, looks, loss_axis, round_ticks, size_axis
 from rlaw.fit import Fit
 
 _DRAWS = 200
@@ -59,7 +59,7 @@ def _crossovers(axes: Any, seen: Evidence, fit: Fit, choice: Allocation) -> None
         axes.plot(at.value, level, marker="D", color=color, markersize=5.5, zorder=5, **filling)
         axes.annotate(
             how[crossing.larger].name, (at.value, level), xytext=(4, 4), textcoords="offset points", fontsize=7.5,
-            color=color, parse_math=False,
+            color=ink(color), parse_math=False,
         )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _iso_loss(axes: Any, seen: Evidence, fit: Fit) -> None:
         last = int(np.flatnonzero(np.isfinite(needed))[-1])
         axes.annotate(
             f"L {level:g}", (params[last], needed[last]), xytext=(6, -2), textcoords="offset points", fontsize=7.5,
-            color=color,
+            color=ink(color),
         )  # fmt: skip
     axes.set_xlim(right=params.max() * (params.max() / params.min()) ** 0.2)
 

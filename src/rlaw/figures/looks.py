@@ -12,12 +12,14 @@ import numpy as np
 from rlaw import units
 from rlaw.evidence import Evidence
 
-WIDTH_INCHES = 7.4
+WIDTH_INCHES = 6.3  # of an A4 page between margins of 25 mm: in print nothing is scaled
 _MARKERS = "osD^vph<>*"
 _NAME_LENGTH = 22
 _MANTISSAS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0))  # of logarithmic ticks, few or more
 _LINEAR_UP_TO = 3.5  # an axis that spans a smaller factor has evenly spaced ticks
 _MOST_TICKS = 8
+_LIGHTEST, _DARKEST = 0.8, 0.0  # of viridis: neighbours stay apart for colour-blind readers and in greyscale
+_READABLE = 4.5  # least contrast of text with white paper (WCAG 2, AA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,36 @@ class Look:
 
 def looks(seen: Evidence) -> dict[str, Look]:
     """Size by size, from light (small) to dark (large), a marker each: legible without colour."""
+    models = [rung.model for rung in seen.rungs]
+    return dict(zip(models, ordered(short_names(models)), strict=True))
+
+
+def ordered(names: Sequence[str]) -> list[Look]:
+    """A look for each of things in order, from light (first) to dark (last), a marker each."""
     from matplotlib import colormaps
 
-    models = [rung.model for rung in seen.rungs]
-    shades = np.linspace(0.82, 0.08, len(models)) if len(models) > 1 else [0.3]
-    names = short_names(models)
-    return {
-        model: Look(colormaps["viridis"](float(shade)), _MARKERS[i % len(_MARKERS)], names[i])
-        for i, (model, shade) in enumerate(zip(models, shades, strict=True))
-    }
+    shades = np.linspace(_LIGHTEST, _DARKEST, len(names)) if len(names) > 1 else [0.3]
+    return [
+        Look(colormaps["viridis"](float(shade)), _MARKERS[i % len(_MARKERS)], name)
+        for i, (name, shade) in enumerate(zip(names, shades, strict=True))
+    ]
+
+
+def ink(color: Any) -> tuple[float, float, float]:
+    """The colour, darkened until text in it can be read on white paper."""
+    from matplotlib.colors import to_rgb
+
+    rgb = np.array(to_rgb(color))
+    while 1.05 / (_luminance(rgb) + 0.05) < _READABLE:
+        rgb = rgb * 0.95
+    red, green, blue = rgb.tolist()
+    return red, green, blue
+
+
+def _luminance(rgb: np.ndarray) -> float:
+    """Relative luminance of an sRGB colour, 0 to 1 (WCAG 2)."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def short_names(models: Sequence[str]) -> list[str]:
@@ -139,7 +162,7 @@ def size_axis(axes: Any, params: Sequence[float]) -> None:
 
 def log_axis(axes: Any, low: float, high: float, title: str) -> None:
     """A logarithmic x axis in powers of ten; round numbers where it spans less than a decade and a half."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogFormatterMathtext, LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -150,7 +173,7 @@ def log_axis(axes: Any, low: float, high: float, title: str) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.xaxis.set_major_locator(LogLocator(10, numticks=9))
-        axes.xaxis.set_major_formatter(LogFormatterMathtext())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: round_number(value)))  # no small superscripts
         axes.xaxis.set_minor_locator(LogLocator(10, subs=tuple(range(2, 10)), numticks=9))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
@@ -181,7 +204,7 @@ def end_labels(
             (x, y),
             xytext=(offset_points, height - place[1]),
             textcoords="offset points",
-            color=look.color,
+            color=ink(look.color),
             fontsize=8,
             fontweight="bold",
             va="center",

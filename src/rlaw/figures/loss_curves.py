@@ -10,11 +10,11 @@ from rlaw.evidence import Evidence
 from rlaw.figures import captions
 from rlaw.figures.base import Figure, new_canvas
 from rlaw.figures.looks import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, looks, loss_axis
+from rlaw.figures.marks import MOST_MARKERS, points
 from rlaw.fit import Fit
 from rlaw.frame import AXES
 
 _POINTS_OF_A_LINE = 60
-_MOST_MARKERS = 30  # of one curve, so that the fitted line stays visible below them
 
 _BEWARE = "Each size has a level of its own (E), so the lines forecast no size that was not run."
 
@@ -82,25 +82,13 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Look) -> f
 
 def _points(axes: Any, seen: Evidence, curve: pl.DataFrame, column: str, look: Look) -> None:
     """The mean over runs at each evaluation; hollow outside the window of the fit."""
-    shown = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _MOST_MARKERS)).round().astype(int))
-    x, y = curve[column].to_numpy()[shown], curve["test_loss"].to_numpy()[shown]
-    used = seen.in_window(curve["step"].to_numpy()[shown])
-    how = {
-        "marker": look.marker,
-        "linestyle": "",
-        "color": look.color,
-        "markersize": 4.4,
-        "markeredgewidth": 0.5,
-        "zorder": 4,
-    }
-    axes.plot(x[used], y[used], **how, markeredgecolor="white")
-    axes.plot(x[~used], y[~used], **how, markerfacecolor="white", markeredgecolor=look.color)
+    points(axes, curve[column], curve["test_loss"], seen.in_window(curve["step"].to_numpy()), look)
 
 
 def _caption(seen: Evidence, axis: str, fit: Fit | None) -> str:
     points = f"Points: {captions.runs(seen)}; hollow: outside the window of the fit, where its line is dashed."
-    if any(n > _MOST_MARKERS for n in seen.mean_curves["model"].value_counts()["count"]):
-        points += f" At most {_MOST_MARKERS} points of a curve are drawn; all are fitted."
+    if any(n > MOST_MARKERS for n in seen.mean_curves["model"].value_counts()["count"]):
+        points += f" At most {MOST_MARKERS} points of a curve are drawn; all are fitted."
     if any(rung.runs > 1 for rung in seen.rungs):
         points += " Thin lines: single runs."
     if fit is None:

@@ -8,7 +8,7 @@ from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures import captions
 from rlaw.figures.base import Figure, new_canvas
-from rlaw.figures.looks import WIDTH_INCHES, Look, axis_title, log_axis, looks
+from rlaw.figures.looks import WIDTH_INCHES, Look, axis_title, ink, log_axis, looks
 from rlaw.fit import Fit
 
 _COLUMNS = 4
@@ -39,7 +39,7 @@ def draw(seen: Evidence) -> Figure:
         own = x[r, fit.curves.present[r]]
         log_axis(axes, own.min() / 1.3, own.max() * 1.3, "")
         axes.set_title(
-            f"{how[model].name}   R² {fit.rungs[r].r2:.3f}", color=how[model].color, fontsize=8, parse_math=False
+            f"{how[model].name}   R² {fit.rungs[r].r2:.3f}", color=ink(how[model].color), fontsize=8, parse_math=False
         )
     for axes in panels[len(models) :]:
         axes.set_visible(False)

@@ -32,8 +32,8 @@ def draw(seen: Evidence) -> Figure:
     canvas = new_canvas(WIDTH_INCHES, 3.7)
     axes = canvas.subplots()
     size_axis(axes, [float(v) for v in inside[:, 0]])
-    axes.set_xlabel("N₀: size with half the efficiency (parameters)")
-    axes.set_ylabel("K_max: efficiency of an infinitely large model", parse_math=False)
+    axes.set_xlabel("N₀, size with half the efficiency")
+    axes.set_ylabel("K_max, efficiency in the limit", parse_math=False)
     axes.plot(*inside.T, ".", color="#8a9299", markersize=2.2, alpha=0.6, markeredgewidth=0, zorder=2)
     _region(axes, inside, fit.level)
     best = [fit.parameters[name].value for name in ("N_0", "K_max")]

@@ -39,6 +39,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    tables, tables_left_out = all_tables(seen)
     style = (resources.files("rlaw.report") / "templates" / "report.css").read_text(encoding="utf-8")
     return (
         environment.get_template("report.html.jinja").render(
@@ -53,7 +54,8 @@ def render(
             number=told.interval,
             figures=[(f, Markup(f.svg())) for f in figures],  # noqa: S704 - shapes without text, see Figure.svg
             left_out=left_out,
-            tables=all_tables(seen, cost),
+            tables=tables,
+            tables_left_out=tables_left_out,
             spent=told.spent(cost, seen.main.accounting) if cost.runs else "",
             method=_method(seen),
             cautions=_cautions(seen),

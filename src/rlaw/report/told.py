@@ -7,11 +7,11 @@ from rlaw import units
 from rlaw.base_quality import explain
 from rlaw.diagnostics import NOT_IDENTIFIED
 from rlaw.evidence import Evidence
+from rlaw.figures.captions import interval
 from rlaw.figures.looks import round_number, short_names
 from rlaw.findings import Finding
 from rlaw.fit import Fit
 from rlaw.frame import AXES
-from rlaw.intervals import Interval
 from rlaw.laws import BASELINES
 from rlaw.ranking import Ranking, rank
 from rlaw.report.cost import Cost
@@ -57,19 +57,6 @@ def parameter(fit: Fit, name: str) -> str:
     """A shared parameter of a fit with its interval."""
     unit = next(p.unit for p in fit.law.shared if p.name == name)
     return interval(fit.parameters[name], count=unit == "params")
-
-
-def interval(value: Interval, *, count: bool = False, digits: int = 3) -> str:
-    """A number with its interval, as people read it."""
-
-    def tell(number: float) -> str:
-        if number == float("inf"):
-            return "∞"
-        return units.count(number) if count else f"{number:#.{digits}g}".rstrip(".")
-
-    if value.low != value.low:  # nan: no interval was asked for
-        return tell(value.value)
-    return f"{tell(value.value)} [{tell(value.low)}, {tell(value.high)}]"
 
 
 def ranking(seen: Evidence) -> Ranking | None:

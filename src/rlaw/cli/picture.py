@@ -1,0 +1,53 @@
+"""What `rlaw figure` and `rlaw table` share: the list of names, and a file whose form follows from its name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlaw.cli.terminal import show
+from rlaw.errors import NotFound, StoreError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file to be, and its form."""
+
+    path: Path
+    form: str
+
+    def write(self, picture: Callable[[str], bytes]) -> Path:
+        """Write the picture in this form.
+
+        Raises:
+            StoreError: the place cannot be written.
+        """
+        content = picture(self.form)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_bytes(content)
+        except OSError as error:
+            raise StoreError(f"cannot write {self.path}: {error.strerror}\n  next: -o another place") from error
+        return self.path
+
+
+def save(name: str, known: Mapping[str, str], output: Path | None, forms: Sequence[str]) -> Place:
+    """Where a figure or table will be: told before any work is done.
+
+    Raises:
+        NotFound: no such name.
+        UsageError: a form that is none of these.
+    """
+    if name not in known:
+        raise NotFound(f"nothing is called {name!r}\n  next: choose one of {', '.join(known)}")
+    path = output or Path(f"{name}.{forms[0]}")
+    form = path.suffix.removeprefix(".").lower()
+    if form not in forms:
+        raise UsageError(f"{path}: the name ends in none of .{', .'.join(forms)}\n  next: -o {name}.{forms[0]}")
+    return Place(path, form)
+
+
+def listing(kind: str, titles: Mapping[str, str], *, as_json: bool) -> None:
+    """The names with what each shows."""
+    width = max(map(len, titles))
+    text = "\n".join(f"{name:<{width}}  {title}" for name, title in titles.items())
+    show({kind: [{"name": n, "title": t} for n, t in titles.items()]}, text, as_json=as_json)

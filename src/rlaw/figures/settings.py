@@ -1,0 +1,77 @@
+"""Curves that differ in one setting of the recipe alone, such as tau or the group size: what two figures draw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from rlaw.errors import DataError
+from rlaw.evidence import Evidence
+from rlaw.figures.looks import plain
+from rlaw.frame import AXES, SINGLE
+
+_SMOOTHED = 9  # evaluations of the centred mean
+_LEAST_SMOOTHED = 40  # evaluations of a curve from which on it is smoothed
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One value of the setting for one size.
+
+    Attributes:
+        value: of the setting.
+        name: what it is called in a legend: its value, and the arm where two arms have the same.
+        curve: step, every axis and test_loss, means over runs.
+        runs: how many.
+    """
+
+    model: str
+    value: float
+    name: str
+    curve: pl.DataFrame
+    runs: int
+
+
+def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting]]:
+    """The settings of every size that has two of them or more, by size.
+
+    Raises:
+        DataError: no size has two settings.
+    """
+    others = [name for name in SINGLE if name != column]
+    same = seen.main.rows.select(others).unique()
+    rows = seen.frame.rows.join(same, on=others, nulls_equal=True, maintain_order="left").drop_nulls(column)
+    main = seen.main.rows[column].drop_nulls()
+    arms = seen.main.rows["arm"].unique()
+    if len(main):
+        rows = rows.filter((pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()))
+    told: dict[str, list[Setting]] = {}
+    for (model,), of_size in rows.group_by("model", maintain_order=True):
+        if of_size[column].n_unique() > 1:
+            told[str(model)] = _of_size(str(model), of_size, column, symbol)
+    if not told:
+        raise DataError(f"no size was run with two values of {symbol} and the rest of the recipe the same")
+    return told
+
+
+def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[Setting]:
+    several = rows.select(column, "arm").unique().group_by(column).len().filter(pl.col("len") > 1)[column].to_list()
+    found = []
+    for (value, arm), own in rows.sort(column, "arm").group_by(column, "arm", maintain_order=True):
+        told = f"{symbol} {value:g}" + (f", {plain(str(arm))}" if value in several else "")
+        means = [pl.col(c).mean() for c in (*AXES.values(), "test_loss") if c != "step"]
+        curve = own.group_by("step").agg(means).sort("step")
+        runs = own.select("run", "seed").unique().height
+        found.append(Setting(model, float(value), told, curve, runs))  # pyright: ignore[reportArgumentType]
+    return found
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """The mean of up to nine values around each; fewer towards the ends. Curves of few points stay as they are."""
+    if len(values) < _LEAST_SMOOTHED:
+        return values
+    half = _SMOOTHED // 2
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+SMOOTHED = f"Thick: the centred mean of {_SMOOTHED} evaluations; thin: as measured."

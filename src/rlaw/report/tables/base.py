@@ -1,0 +1,141 @@
+"""What a table is: rows and columns of text and numbers, told as a page, LaTeX or CSV."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rlaw.evidence import Evidence
+from rlaw.figures.captions import interval
+from rlaw.intervals import Interval
+
+FORMS = ("tex", "csv")
+_PLAIN = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+_SYMBOLS = {
+    "≈": r"$\approx$", "²": r"$^2$", "∞": r"$\infty$", "−": r"$-$", "τ": r"$\tau$", "λ": r"$\lambda$",
+    "α": r"$\alpha$", "β": r"$\beta$", "ε": r"$\varepsilon$", "→": r"$\to$", "·": r"$\cdot$", "√": r"$\surd$",
+    "±": r"$\pm$", "≤": r"$\le$", "≥": r"$\ge$", "×": r"$\times$", "₀": r"$_0$", "…": r"\dots{}", "–": "--",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with its interval; `count` tells it as 7B."""
+
+    interval: Interval
+    count: bool = False
+
+    def __str__(self) -> str:
+        return interval(self.interval, count=self.count)
+
+
+Cell = str | Number
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its caption. The first column names the row; cells in `strong` (row, column) are the best ones."""
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    strong: frozenset[tuple[int, int]] = frozenset()
+    faint: frozenset[tuple[int, int]] = frozenset()
+
+    def picture(self, form: str) -> bytes:
+        """The table as tex or csv: the same bytes every time."""
+        return (self.latex() if form == "tex" else self.csv()).encode()
+
+    def csv(self) -> str:
+        """The table as CSV; a column of intervals becomes three: its value and the ends of the interval.
+
+        A cell that a spreadsheet would take for a formula is led by an apostrophe.
+        """
+        ranged = [any(isinstance(row[i], Number) for row in self.rows) for i in range(len(self.columns))]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(_spread(self.columns, ranged, lambda name: (name, f"{name} low", f"{name} high")))
+        for row in self.rows:
+            writer.writerow(_spread(row, ranged, _numbers))
+        return out.getvalue()
+
+    def latex(self) -> str:
+        """The table for LaTeX with booktabs: a `table` environment with caption and label."""
+        layout = "l" + "r" * (len(self.columns) - 1)
+        head = " & ".join(map(escape, self.columns))
+        lines = [
+            " & ".join(self._cell(r, c, cell) for c, cell in enumerate(row)) + r" \\" for r, row in enumerate(self.rows)
+        ]
+        return "\n".join(
+            (
+                "% needs \\usepackage{booktabs}",
+                r"\begin{table}",
+                r"\centering",
+                r"\caption{" + escape(self.caption) + "}",
+                r"\label{tab:" + self.name + "}",
+                r"\begin{tabular}{" + layout + "}",
+                r"\toprule",
+                head + r" \\",
+                r"\midrule",
+                *lines,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            )
+        )
+
+    def _cell(self, row: int, column: int, cell: Cell) -> str:
+        text = escape(str(cell))
+        return rf"\textbf{{{text}}}" if (row, column) in self.strong else text
+
+
+class Tell(Protocol):
+    """A member of the family: one function, one table."""
+
+    def __call__(self, seen: Evidence) -> Table:
+        """Make the table.
+
+        Raises:
+            RlawError: the evidence lacks what it would tell; the message says what.
+        """
+        ...
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is; a character that no standard font has becomes a question mark."""
+    mapped = _PLAIN | _SYMBOLS
+    return "".join(mapped.get(c, c if " " <= c <= "~" else "?") for c in " ".join(text.split()))
+
+
+def _spread(row: Sequence[Cell], ranged: list[bool], tell: Callable[[Any], tuple[str, ...]]) -> list[str]:
+    spread: list[str] = []
+    for cell, wide in zip(row, ranged, strict=True):
+        spread += [_safe(text) for text in tell(cell)] if wide else [_safe(str(cell))]
+    return spread
+
+
+def _numbers(cell: Cell) -> tuple[str, str, str]:
+    if not isinstance(cell, Number):
+        return str(cell), "", ""
+    value, low, high = cell.interval.value, cell.interval.low, cell.interval.high
+    return _digits(value), _digits(low), _digits(high)
+
+
+def _digits(number: float) -> str:
+    return "" if math.isnan(number) else f"{number:.6g}"
+
+
+def _safe(text: str) -> str:
+    """The text, so that no spreadsheet runs it: a leading =, @ or sign is a formula's unless a number follows."""
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text[:1] in tuple("=@+-\t\r") else text
+    return text

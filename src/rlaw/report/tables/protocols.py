@@ -23,8 +23,8 @@ def efficiency_fits(seen: Evidence) -> Table:
     caption = (
         f"The saturating law by protocol (cf. Table 6), {level:.0%} intervals. intra: all sizes up to step "
         f"{cuts or '-'}, judged on the rest; inter: all sizes but the largest, judged on it with a level fitted there, "
-        "as in the paper; all: everything. R² pooled is over the points that were fitted, mostly the difference between "
-        f"sizes; R² within is that of the worst size, fitted and not seen.{f' Refused: {refused}.' if refused else ''}"
+        "as in the paper; all: everything. R² pooled is over the fitted points, mostly the difference between sizes; "
+        f"R² within is that of the worst size, fitted and not seen.{f' Refused: {refused}.' if refused else ''}"
     )
     columns = (
         "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "points not seen",

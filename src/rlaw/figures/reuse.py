@@ -54,7 +54,7 @@ def _ends(axes: Any, seen: Evidence, here: list[Setting], looks: list[Look]) -> 
     """Loss at the last shared step with one standard error of a measurement."""
     last = min(int(s.curve["step"].to_numpy().max()) for s in here)
     ends = [float(s.curve.filter(s.curve["step"] <= last)["test_loss"][-1]) for s in here]
-    errors = [seen.noise.error(loss, s.runs) for loss, s in zip(ends, here, strict=True)]
+    errors = [seen.noise_of_arms.error(loss, s.runs) for loss, s in zip(ends, here, strict=True)]
     values = [s.value for s in here]
     axes.plot(values, ends, color="#8a9299", linewidth=0.8, zorder=1)
     for value, loss, error, look in zip(values, ends, errors, looks, strict=True):
@@ -72,5 +72,5 @@ def _caption(seen: Evidence, told: dict[str, list[Setting]]) -> str:
     smoothed = f" {SMOOTHED}" if max(len(s.curve) for s in first) >= 40 else ""
     return (
         f"Each unique problem is seen τ times, so that all consume equally many prompts per step; {mean}.{smoothed} "
-        f"Right: bars are one standard error of a measured loss, from {seen.noise.how}."
+        f"Right: bars are one standard error of a measured loss, from {seen.noise_of_arms.how}."
     )

@@ -48,10 +48,24 @@ def _teeth(axes: Any, bottom: float, setting: Setting, steps: int, look: Look) -
 
 def _caption(seen: Evidence, here: list[Setting]) -> str:
     shares = ", ".join(f"τ {s.value:g}: 1/{s.value:g}" for s in here if s.value > 1)
-    order = ""
-    if seen.store is not None:
-        order = f" Order of the problems: {seen.store.study.data.order}."
+    how = _how(seen)
     return (
         "Height: how far through its unique problems a run is; a new tooth begins each time they start again. "
-        f"Unique problems as a share of all prompts consumed: {shares}. All rows consume equally many prompts.{order}"
+        f"Unique problems as a share of all prompts consumed: {shares}. All rows consume equally many prompts.{how}"
     )
+
+
+def _how(seen: Evidence) -> str:
+    """Order, schedule and subsets as the study declares them; nothing where the source is a table."""
+    if seen.store is None:
+        return ""
+    study = seen.store.study
+    told = [study.section("data", arm) for arm in (None, *study.arms)]
+    repeated = [data for data in told if data.reuse > 1]
+    kinds = {
+        "order": [data.order for data in told],
+        "passes": [data.schedule for data in repeated],
+        "subsets": [data.subsets for data in repeated],
+    }
+    parts = (f"{name} {' and '.join(dict.fromkeys(values))}" for name, values in kinds.items() if values)
+    return f" As the study declares: {'; '.join(parts)}."

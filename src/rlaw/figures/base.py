@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure as Canvas
 
-FORMATS = ("svg", "pdf", "png")
+FORMS = ("svg", "pdf", "png")
 _PIXELS_PER_INCH = 160
 #: nothing that depends on the clock or the machine; text as paths, so that every viewer shows the same picture
 _STYLE: dict[str, Any] = {
@@ -111,10 +111,10 @@ class Figure:
         Raises:
             StoreError: the folder cannot be written.
         """
-        paths = tuple(folder / f"{self.name}.{form}" for form in FORMATS)
+        paths = tuple(folder / f"{self.name}.{form}" for form in FORMS)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for path, form in zip(paths, FORMATS, strict=True):
+            for path, form in zip(paths, FORMS, strict=True):
                 path.write_bytes(self.picture(form))
         except OSError as error:
             raise StoreError(

@@ -105,7 +105,7 @@ def _along(seen: Evidence, axis: Axis, title: str) -> Figure:
         _curves(axes, means.filter(pl.col("benchmark") == name), column, looks)
         axes.set_title(plain(name), fontsize=8.5, parse_math=False)
     _tidy(panels, "test loss L", axis_title(seen, axis), canvas)
-    key(canvas, list(looks.values()), loc="outside lower center", ncols=min(7, len(looks)))
+    key(canvas, list(looks.values()), loc="outside upper center", ncols=min(7, len(looks)))
     items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
     told = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
     caption = (

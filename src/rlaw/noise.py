@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rlaw.frame import CURVE
 from rlaw.intervals.bootstrap import binomial_unit, student_factor
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _of_replicates(frame: "Frame") -> Noise | None:
 def _of_neighbours(frame: "Frame") -> float:
     """Scatter of each evaluation about the line between the one before and the one after it, in log step."""
     squares, count = 0.0, 0
-    for rows in frame.rows.filter(frame.rows["step"] > 0).partition_by("model", "arm", "run", "seed"):
+    for rows in frame.rows.filter(frame.rows["step"] > 0).partition_by(*CURVE):
         curve = rows.sort("step")
         x, y = np.log(curve["step"].to_numpy()), curve["test_loss"].to_numpy()
         if len(x) < 3:

@@ -275,8 +275,8 @@ def test_what_no_run_was_made_for_is_told_as_not_asked(seen: Evidence):
     found = {finding.name: finding for finding in judge_all(seen)}
     assert len(found) == len(FINDINGS)
     for name in (
-        *("reuse-nearly-free", "larger-groups-at-equal-prompts", "instruct-lower-and-slower", "transfer"),
-        *("best-group-grows-with-compute", "curriculum-ends-lower", "forgetting", "longer-for-larger"),
+        *("instruct-lower-and-slower", "best-group-grows-with-compute", "curriculum-ends-lower", "forgetting"),
+        "longer-for-larger",
     ):
         assert not found[name].asked
         assert found[name].verdict == "cannot tell"

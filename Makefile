@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STORE  ?= runs/micro
 STUDIES ?= micro micro-variants micro-reuse micro-groups micro-transfer micro-control micro-curriculum micro-length
 
-.PHONY: install install-dev study studies test test-hf test-cluster test-verl lint bench docs clean
+.PHONY: soak install install-dev study studies test test-hf test-cluster test-verl lint bench docs clean
 
 install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
 install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
@@ -54,6 +54,8 @@ test-verl: $(VENV)-verl/bin/python  ## what the installed veRL says of our confi
 		TransferQueue pyzmq msgspec cachetools fastapi uvicorn
 	$(VENV)-verl/bin/python -m pytest -q tests/engines/test_verl_package.py tests/engines/test_verl_job.py \
 		tests/engines/test_published_shapes.py
+soak: install-dev                   ## kill runs 200 times, also in the middle of what they write; nothing may be lost
+	RLAW_SOAK_KILLS=200 $(BIN)/pytest -q -n0 -s tests/soak
 
 lint: install-dev                   ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -66,7 +66,8 @@ def measured(path: Path, n_runs: int) -> list[str]:
         "# A large store",
         "",
         f"`python benchmarks/store.py {n_runs}`: {platform.machine()}, Python {platform.python_version()}, polars "
-        f"{pl.__version__}, one thread.",
+        f"{pl.__version__}, one thread, load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores: wall seconds "
+        "are those of a machine as busy as that.",
         f"{n_runs:,} finished runs, {rows:,} records in their journals, {n_runs * EVALUATIONS:,} of them evaluations "
         f"of {ITEMS} items; {gigabytes:.1f} GB.",
         "",

@@ -28,7 +28,7 @@ from rlaw.engines.base import Workspace, started
 from rlaw.errors import NotFound, RlawWarning, StoreError
 from rlaw.plan import Run, base_key
 from rlaw.records import BaseTrained, Evaluated, Record, RunFinished, Step
-from rlaw.store.files import make_folder, read_json, write_json
+from rlaw.store.files import leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.provenance import now
 
 K_MAX = 0.45  # the efficiency that large models tend to
@@ -100,6 +100,7 @@ def _delay_seconds() -> float:
 
 def _resume(checkpoint: Path) -> int:
     """Steps done, as the checkpoint tells; 0 when there is none that can be read."""
+    leave_no_parts(checkpoint.parent)
     try:
         return read_json(checkpoint)["step"]
     except NotFound:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rlaw.errors import RlawError, RlawWarning
 from rlaw.records import Evaluated, Record, RunStarted, Step, to_row
 from rlaw.store import journal
-from rlaw.store.files import read_json, write_atomically, write_json
+from rlaw.store.files import leave_no_parts, read_json, write_atomically, write_json
 from rlaw.store.journal import last_lineage
 from rlaw.store.status import Status, divergence
 
@@ -58,6 +58,7 @@ def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> No
     Raises:
         StoreError: the system refused, or the journal is damaged.
     """
+    leave_no_parts(folder)
     path = folder / "records.jsonl"
     size, tail = journal.stamp(path)
     rows = journal.read(path).records

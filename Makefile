@@ -54,6 +54,7 @@ test-verl: $(VENV)-verl/bin/python  ## what the installed veRL says of our confi
 		TransferQueue pyzmq msgspec cachetools fastapi uvicorn
 	$(VENV)-verl/bin/python -m pytest -q tests/engines/test_verl_package.py tests/engines/test_verl_job.py \
 		tests/engines/test_published_shapes.py
+
 soak: install-dev                   ## kill runs 200 times, also in the middle of what they write; nothing may be lost
 	RLAW_SOAK_KILLS=200 $(BIN)/pytest -q -n0 -s tests/soak
 

@@ -1,8 +1,9 @@
 """Chains of modular arithmetic whose answer may be worked out or given at once: the model chooses how much it writes.
 
-A problem is one of `modular_chains`. An answer is one or more values and an end token, and the value before the end is
-graded: `20 25 6 end` works three operations out, `6 end` gives the result at once. The corpus mixes both ways. Whoever
-answers at once takes less care, so that each fact it rests on is told rightly less often. Length itself earns nothing.
+A problem is one of `modular_chains`. An answer ends with an end token, and the value before it is graded, whatever else
+was written: `20 25 6 end` works three operations out, `= 6 end` gives the result at once. The corpus mixes both ways.
+Whoever answers at once takes less care, so that each fact it rests on is told rightly less often. Length itself earns
+nothing.
 
 Axes: as in `modular_chains`.
 """
@@ -16,6 +17,7 @@ from pydantic import Field
 from rlaw.tasks.base import Problems
 from rlaw.tasks.modular_chains import ModularChains
 
+AT_ONCE_TOKENS = 2  # the mark and the value
 SPARE_TOKENS = 2  # beyond the longest worked answer: one for its end, one to go wrong in
 
 
@@ -32,16 +34,20 @@ class WorkedChains(ModularChains):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        """As for chains, and the end of an answer."""
-        return (*super().vocabulary, "end")
+        """As for chains, the mark of an answer given at once, and the end of an answer."""
+        return (*super().vocabulary, "=", "end")
 
     @property
     def completion_tokens(self) -> int:
-        return self.operations[1] + SPARE_TOKENS
+        return max(self.operations[1], AT_ONCE_TOKENS) + SPARE_TOKENS
 
     @property
     def end_token(self) -> int:
         return len(self.vocabulary) - 1
+
+    @property
+    def _mark(self) -> int:
+        return self.end_token - 1
 
     def problems(self, prompts_IP: np.ndarray) -> Problems:
         """The prompts with their right answers, worked out; the level is the number of operations."""
@@ -56,10 +62,13 @@ class WorkedChains(ModularChains):
         return ((ends_I > 0) & (completions_IT[each, ends_I - 1] == right_I)).astype(np.float32)
 
     def is_well_formed(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
-        """(items,) bool: values only, one at least, and an end."""
-        before_IT = np.cumsum(completions_IT == self.end_token, axis=1) == 0
-        values_only_I = ((completions_IT < self.modulus) | ~before_IT).all(axis=1)
-        return values_only_I & before_IT[:, 0] & ~before_IT[:, -1]
+        """(items,) bool: as many values as operations, or the mark and a value; then an end."""
+        each, values_IT = np.arange(len(problems)), completions_IT < self.modulus
+        written_I = (completions_IT == self.end_token).argmax(axis=1)
+        run_I = np.cumprod(values_IT, axis=1).sum(axis=1)
+        worked_I = (run_I == written_I) & (written_I == problems.levels_I)
+        at_once_I = (completions_IT[:, 0] == self._mark) & (written_I == AT_ONCE_TOKENS) & values_IT[each, 1]
+        return worked_I | at_once_I
 
     def _told(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(items, T) answers as the corpus tells them, some at once."""
@@ -69,10 +78,11 @@ class WorkedChains(ModularChains):
         return self._written(values_IS, levels_I, at_once_I)
 
     def _written(self, values_IS: np.ndarray, levels_I: np.ndarray, at_once_I: np.ndarray) -> np.ndarray:
-        """(items, T) int32 the values of the operations and ends after them; the last value alone if at once."""
+        """(items, T) int32 the values of the operations and ends after them; mark and last value if at once."""
         written_IT = np.full((len(values_IS), self.completion_tokens), self.end_token, np.int32)
         slots_S = np.arange(values_IS.shape[1])
         written_IT[:, slots_S] = np.where(slots_S < levels_I[:, None], values_IS, self.end_token)
-        written_IT[at_once_I, 0] = values_IS[at_once_I, -1]
-        written_IT[at_once_I, 1:] = self.end_token
+        written_IT[at_once_I, 0] = self._mark
+        written_IT[at_once_I, 1] = values_IS[at_once_I, -1]
+        written_IT[at_once_I, AT_ONCE_TOKENS:] = self.end_token
         return written_IT

@@ -22,6 +22,7 @@ from rlaw.plan import Plan, base_key
 from rlaw.records import RunInterrupted
 from rlaw.runner import pending, run
 from rlaw.store import Store
+from rlaw.store.files import write_json
 from rlaw.store.lock import owner_of
 
 LONGER = {"steps": 30, "prompts": 8, "num_generations": 4}
@@ -198,13 +199,14 @@ def test_an_engine_that_does_not_stop_is_ended_with_the_grace(tmp_path, longer_p
 def test_a_failed_run_does_not_stop_the_study_and_is_tried_again_only_when_asked(tmp_path, tiny_plan):
     store = Store.create(tmp_path / "store", tiny_plan)
     broken = tiny_plan.runs[1].label
-    store.folder(broken).mkdir()
-    (store.folder(broken) / "checkpoints").write_text("a file where the engine wants a folder")
+    checkpoint = store.folder(broken) / "checkpoints" / "state.json"
+    checkpoint.parent.mkdir(parents=True)
+    write_json(checkpoint, {"stage": 5})  # sealed, but not what the engine looks for
     outcome = run(tiny_plan, store, LocalExecutor(2))
     assert len(outcome.done) == 2
     assert list(outcome.failed) == [broken]
-    assert "checkpoints" in outcome.failed[broken]
-    (store.folder(broken) / "checkpoints").unlink()
+    assert outcome.failed[broken].startswith("KeyError")
+    checkpoint.unlink()
     again = run(tiny_plan, store, LocalExecutor(2))
     assert (again.left, again.failed) == ((broken,), {})
     assert store.status(broken).state == "failed"

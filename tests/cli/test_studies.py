@@ -16,6 +16,7 @@ from rlaw.engines.synthetic import DELAY_VARIABLE
 from rlaw.executors.base import Event
 from rlaw.plan import plan
 from rlaw.store import Store
+from rlaw.store.files import write_json
 from rlaw.study import Study
 
 
@@ -118,10 +119,10 @@ def test_a_failed_run_gives_exit_code_1_and_its_cause(tmp_path, write_study, cap
     study, store = write_study(), tmp_path / "store"
     label = plan(Study.load(study)).runs[0].label
     folder = Store.create(store, plan(Study.load(study))).folder(label)
-    folder.mkdir()
-    (folder / "checkpoints").write_text("")
+    (folder / "checkpoints").mkdir(parents=True)
+    write_json(folder / "checkpoints" / "state.json", {"stage": 5})  # sealed, but not what the engine looks for
     assert main(["run", str(study), "--store", str(store), "--quiet"]) == 1
-    assert f"{label}: NotADirectoryError" in capsys.readouterr().out
+    assert f"{label}: KeyError" in capsys.readouterr().out
     assert main(["run", str(study), "--store", str(store), "--quiet"]) == 1
     assert f"failed earlier and left: {label}" in capsys.readouterr().out
     (folder / "checkpoints").unlink()

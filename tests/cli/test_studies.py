@@ -125,7 +125,7 @@ def test_a_failed_run_gives_exit_code_1_and_its_cause(tmp_path, write_study, cap
     assert f"{label}: KeyError" in capsys.readouterr().out
     assert main(["run", str(study), "--store", str(store), "--quiet"]) == 1
     assert f"failed earlier and left: {label}" in capsys.readouterr().out
-    (folder / "checkpoints").unlink()
+    (folder / "checkpoints" / "state.json").unlink()
     assert main(["run", str(study), "--store", str(store), "--quiet", "--retry-failed"]) == 0
 
 

@@ -5,22 +5,18 @@ Axes: I problems, T completion tokens.
 
 # pyright: reportMissingImports=false, reportMissingModuleSource=false
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from rlaw.engines.local.data import distinct, schedule, training_data
-from rlaw.errors import EngineError, RlawWarning
+from rlaw.engines.local.data import training_data
+from rlaw.engines.verl import data as words
+from rlaw.errors import EngineError
 from rlaw.plan import Run
 from rlaw.tasks import Task, TextTask
 
 END = "<end>"
-
-
-class PromptsLeftOut(RlawWarning):
-    """Prompts that are too long are not trained on."""
 
 
 class Questions(Protocol):
@@ -130,28 +126,15 @@ class TextQuestions:
         return completion[-1] == self.tokenizer.eos_token_id
 
     def training(self, run: Run) -> tuple[Any, np.ndarray]:
-        """The task's pool without prompts that are too long, laid out as the study's data say.
+        """The task's pool, laid out as the study's data say.
 
         Raises:
-            EngineError: too few are left for the steps.
+            EngineError: a prompt, of training or of a benchmark, is longer than the study allows.
         """
-        whole = self.task.pool(run.data.pool_size(run.rl) * run.data.reuse, run.seed)
-        fits = [place for place, ids in enumerate(self.ids(whole)) if len(ids) <= self.task.max_prompt_length]
-        left_out, need = len(whole) - len(fits), run.rl.steps * run.rl.prompts
-        if left_out:
-            told = f"{left_out} of {len(whole)} prompts are longer than task.max_prompt_length and were left out"
-            warnings.warn(told, PromptsLeftOut, stacklevel=2)
-        whole = whole.take(fits)
-        places = schedule(run, whole.levels_I)
-        if len(places) < need:
-            raise EngineError(
-                f"{run.rl.steps} steps take {need} prompts, and {len(places)} are there: {left_out} of "
-                f"{left_out + len(fits)} problems have prompts longer than {self.task.max_prompt_length} tokens\n"
-                f"  run:  {run.label}\n"
-                f"  next: raise task.max_prompt_length, or take fewer steps or prompts"
-            )
-        _, first = np.unique(places, return_index=True)
-        return whole.take(places), distinct(first, len(places))
+        met = words.problems(run)
+        asked = [self.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks]
+        words.check_lengths(run, (met, *asked), self.tokenizer)
+        return met, np.asarray(words.distinct(met))
 
 
 def questions(run: Run, checkpoint: str, revision: str | None = None) -> Questions:

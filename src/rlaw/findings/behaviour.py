@@ -122,8 +122,9 @@ def _changes(seen: Evidence) -> list[_Change]:
 
 def _told_changes(changes: list[_Change]) -> str:
     def one(change: _Change) -> str:
+        domain = {"in": " (trained domain)", "out": " (other domain)"}.get(change.domain, "")
         mean = float(np.mean([b / a - 1 for a, b in zip(change.first, change.last, strict=True) if a > 0]))
-        return f"{change.benchmark}{f' ({change.domain} of the domain)' if change.domain else ''} {mean:+.0%}"
+        return f"{change.benchmark}{domain} {mean:+.0%}"
 
     return "change of the loss, mean over sizes: " + ", ".join(map(one, changes))
 

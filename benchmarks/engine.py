@@ -1,9 +1,14 @@
-"""CPU seconds of the local engine by size and phase, and how much of the machine's matrix speed it reaches.
+"""CPU seconds of the local engine by size and phase, beside the floor: the phase's FLOPs at the core's matrix speed.
 
-    python benchmarks/engine.py        # prints the tables and writes benchmarks/results/engine.md; about two minutes
+    python benchmarks/engine.py            # writes benchmarks/results/engine.md; needs idle cores, about ten minutes
+    python benchmarks/engine.py 591k 1M    # some sizes alone: prints, writes nothing
 
-Every size is measured in a process of its own, on one thread, with an empty cache of compiled programs. Seconds are of
-process CPU time: the median of several calls, each on other data. The ceiling is a float32 matrix product of 512 rows.
+Every size is measured in a process of its own, on one thread, with an empty cache of compiled programs, then once more
+with what the first process left there. Seconds are of process CPU time: the median of several calls on other data.
+
+FLOPs are those of the matrix products that the phase needs: prompts once per group, the top layer at the positions
+whose logits are used, causal attention. Matrix speed is float32, on one thread, through the same library: `best`, a
+product of 512 x 512 matrices; `own`, the model's matrix products, at the shapes and in the proportion of one update.
 """
 
 import json
@@ -14,79 +19,234 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rlaw.compute import Architecture
 from rlaw.engines.local import process
 from rlaw.plan import Run, plan
 from rlaw.study import Study
 
 RESULT = Path(__file__).parent / "results" / "engine.md"
 STUDY = Path(__file__).parent.parent / "examples" / "micro" / "study.yaml"
-CALLS = 3
+CALLS = 5
+#: beside the study's own sizes: answers of 12 tokens, 32 prompts x 8, as in benchmarks/engine_vs_trl.py
+LONG = {
+    "40k": {"hidden": 32, "layers": 3},
+    "130k": {"hidden": 64, "layers": 2, "intermediate": 256},
+    "1M": {"hidden": 128, "layers": 5},
+}
+PHASES = ("pretrain", "rollout", "update", "evaluation")
 
 
-def main() -> None:
-    runs = [run for run in plan(Study.load(STUDY)) if run.arm == "main" and run.seed == 0]
-    rows = [in_its_own_process(run.rung.hidden) for run in runs]
+def main(asked: list[str]) -> None:
+    told = [in_its_own_process(name) for name in asked or (*micro_names(), *LONG)]
+    text = report(told)
+    print(text)
+    if not asked:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(text + "\n")
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    best = [row["best"] for row in rows]
     lines = [
         "# CPU seconds of the local engine",
         "",
         f"`python benchmarks/engine.py`: {platform.machine()}, Python {platform.python_version()}, "
-        f"jax {rows[0]['jax']}, one thread.",
+        f"jax {rows[0]['jax']}, one thread. Load of the machine when it began: {rows[0]['load']:.1f}.",
         "",
-        "Milliseconds of: one pretraining step (64 documents); the rollouts of one RL step (256 prompts x 4); one RL",
-        "update of 512 answers, none skipped; one evaluation (1024 items x 2). GFLOP/s of pretraining and their share",
-        "of the ceiling. Seconds that the four programs take to compile (`cold`) or to come from the cache (`warm`).",
+        "Milliseconds of one pretraining step, of the rollouts of one RL step, of its update with no group skipped,",
+        "and of one evaluation; in brackets the share of the floor: the phase's FLOPs over the float32 matrix speed",
+        f"of the core ({min(best):.0f}-{max(best):.0f} GFLOP/s, measured beside each size). `own`: that speed at the",
+        "model's own shapes. Tokens: prompt and answer tokens of an RL step over its CPU seconds, rollout and update.",
         "",
-        "| N | pretraining | rollout | update | evaluation | GFLOP/s | of the ceiling | cold | warm |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| size | N | tokens of prompt + answer | prompts x group | "
+        + " | ".join(PHASES)
+        + " | own GFLOP/s | tokens/CPU s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        cells = [f"{1e3 * row[phase]:.1f}" for phase in ("pretrain", "rollout", "update", "evaluation")]
-        speed = [f"{row['gflops']:.0f}", f"{row['gflops'] / row['ceiling']:.0%}"]
-        programs = [f"{row['cold']:.1f}", f"{row['warm']:.1f}"]
-        lines.append("| " + " | ".join([str(row["params"]), *cells, *speed, *programs]) + " |")
-    text = "\n".join(lines)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text + "\n")
-    print(text)
+        cells = [f"{1e3 * row[p]:.1f} ({row['floor'][p] / row[p]:.0%})" for p in PHASES]
+        head = [row["name"], f"{row['params']:,}", row["shape"], row["batch"]]
+        lines.append("| " + " | ".join([*head, *cells, f"{row['own']:.0f}", f"{row['tokens']:,.0f}"]) + " |")
+    lines += [
+        "",
+        "Seconds of a whole run of the study (one seed; no group skipped, so an upper bound of `update`), by phase.",
+        "Compile: the programs of a run, not in the cache (cold) and from the cache (warm).",
+        "",
+        "| size | corpus | pretrain | rollout | update | evaluation | compile, cold | warm |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if "run" in row:
+            cells = [f"{row['run'][p]:.1f}" for p in ("corpus", *PHASES)]
+            lines.append("| " + " | ".join([row["name"], *cells, f"{row['cold']:.1f}", f"{row['warm']:.1f}"]) + " |")
+    return "\n".join(lines)
 
 
-def in_its_own_process(hidden: int) -> dict[str, Any]:
+def micro_names() -> list[str]:
+    return [run.rung.name for run in micro_runs()]
+
+
+def micro_runs() -> list[Run]:
+    return [run for run in plan(Study.load(STUDY)) if run.arm == "main" and run.seed == 0]
+
+
+def run_of(name: str) -> Run:
+    """A run of the embedded study by its rung's name, or one with long answers."""
+    if name not in LONG:
+        return next(run for run in micro_runs() if run.rung.name == name)
+    study = Study.model_validate(
+        {
+            "name": "long",
+            "model": {"ladder": [LONG[name]]},
+            "task": {"name": "modular-chains", "operations": "12-12"},
+            "rl": {"prompts": 32, "num_generations": 8, "minibatches": 1},
+            "evaluation": {"items": 128},
+            "engine": {"name": "local", "micro_batch": 64},
+            "fit": {"laws": ["power"]},
+        }
+    )
+    (run,) = plan(study)
+    return run
+
+
+def in_its_own_process(name: str) -> dict[str, Any]:
     """Measure a size cold, then once more with the programs that the first process left in the cache."""
     with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, __file__, str(hidden), cache]
-        cold, warm = (json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(2))
+        command = [sys.executable, __file__, "--measure", name, cache]
+        environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+        cold, warm = (
+            json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment).stdout)
+            for _ in range(2)
+        )
     return {**cold, "cold": cold["first"], "warm": warm["first"]}
 
 
-def measure(hidden: int, cache: Path) -> dict[str, Any]:
+def measure(name: str, cache: Path) -> dict[str, Any]:
     """Every phase of one size, first call (with compilation) and later ones."""
     process.prepare(cache)
     import jax
 
-    from rlaw.engines.local.pretrain import STEPS_PER_CALL
+    from rlaw.engines.local import pretrain
 
-    run = next(r for r in plan(Study.load(STUDY)) if r.rung.hidden == hidden and r.arm == "main")
-    phases = work_of(run)
-    timings = {phase: timed(work) for phase, work in phases.items()}
+    run, load = run_of(name), os.getloadavg()[0]
+    began = time.process_time()
+    documents = run.task.corpus(run.base.documents)
+    corpus = time.process_time() - began
+    timings = {phase: timed(work) for phase, work in work_of(run, documents).items()}
     seconds = {phase: later for phase, (_, later) in timings.items()}
-    seconds["pretrain"] /= STEPS_PER_CALL
+    seconds["pretrain"] /= pretrain.STEPS_PER_CALL
+    best, passes = product_speed([(512, 512, 512, 1)]), passes_of(run)
+    whole = {"corpus": corpus, **{phase: seconds[phase] * times for phase, times in times_of(run).items()}}
+    task, rl = run.task, run.rl
     return {
+        "name": name,
         "params": run.params,
+        "shape": f"{task.prompt_tokens} + {task.completion_tokens}",
+        "batch": f"{rl.prompts} x {rl.num_generations}",
         "jax": jax.__version__,
+        "load": load,
         "first": sum(first - later for first, later in timings.values()),
-        "gflops": run.base_flops / run.base.steps / seconds["pretrain"] / 1e9,
-        "ceiling": ceiling(),
+        "best": best,
+        "own": product_speed(own_shapes(run)),
+        "floor": {phase: one.flops(run.architecture) / best / 1e9 for phase, one in passes.items()},
+        "tokens": rl.samples * run.sequence_tokens / (seconds["rollout"] + seconds["update"]),
+        **({} if name in LONG else {"run": whole}),
         **seconds,
     }
 
 
-def work_of(run: Run) -> dict[str, Callable[[int], object]]:
-    """What each phase does at its i-th call."""
+@dataclass(frozen=True)
+class Passes:
+    """The work of a phase: prompts read, tokens of documents or answers read after them, logits wanted.
+
+    Attributes:
+        read: (tokens, tokens that leave the top layer, mean keys seen) of each kind of forward pass.
+        times: 1 for a forward pass alone, 3 with its backward pass.
+    """
+
+    read: tuple[tuple[int, int, float], ...]
+    times: int = 1
+
+    def flops(self, arch: Architecture) -> float:
+        """FLOPs of the matrix products."""
+        joined = arch.hidden * (arch.heads + 2 * arch.kv_heads) * arch.head_dim  # q, k and v, of one layer
+        after = arch.matmul_params / arch.layers - joined  # what follows in it
+        total = 0.0
+        for tokens, kept, context in self.read:
+            below = (arch.layers - 1) * tokens
+            attention = 4 * arch.heads * arch.head_dim * context * (below + kept)
+            blocks = 2 * (joined * (below + tokens) + after * (below + kept))
+            total += blocks + attention + 2 * arch.hidden * arch.vocab * kept
+        return self.times * total
+
+
+def passes_of(run: Run) -> dict[str, Passes]:
+    """The work of each phase's call."""
+    task, rl, ev, documents = run.task, run.rl, run.evaluation, run.base.batch_size
+    prompt, answer = task.prompt_tokens, task.completion_tokens
+
+    def groups(prompts: int, group: int) -> tuple[tuple[int, int, float], ...]:
+        later = prompts * group * (answer - 1)
+        return (prompts * prompt, prompts, (prompt + 1) / 2), (later, later, prompt + answer / 2)
+
+    read = prompt + answer - 1
+    return {
+        "pretrain": Passes(((documents * read, documents * answer, (read + 1) / 2),), 3),
+        "rollout": Passes(groups(rl.prompts, rl.num_generations)),
+        "update": Passes(groups(rl.prompts, rl.num_generations), 3),
+        "evaluation": Passes(groups(ev.items, ev.samples)),
+    }
+
+
+def times_of(run: Run) -> dict[str, int]:
+    """How often a whole run does each phase."""
+    evaluations = len(run.evaluation.schedule(run.rl.steps)) * len(run.evaluation.benchmarks)
+    return dict(pretrain=run.base.steps, rollout=run.rl.steps, update=run.rl.steps, evaluation=evaluations)
+
+
+def own_shapes(run: Run) -> list[tuple[int, int, int, float]]:
+    """(rows, in, out, weight) of the products of one layer, forward and the two backward ones, of a micro-batch."""
+    arch, task = run.architecture, run.task
+    rows = run.engine.micro_batch * (task.completion_tokens - 1)
+    heads = arch.heads * arch.head_dim
+    joined = heads + 2 * arch.kv_heads * arch.head_dim
+    shapes = []
+    for into, out in ((arch.hidden, joined), (heads, arch.hidden), (arch.hidden, 2 * arch.intermediate)):
+        shapes += [(rows, into, out, 1), (rows, out, into, 1), (into, rows, out, 1)]
+    into, out = arch.intermediate, arch.hidden
+    return [*shapes, (rows, into, out, 1), (rows, out, into, 1), (into, rows, out, 1)]
+
+
+def product_speed(shapes: list[tuple[int, int, int, float]]) -> float:
+    """GFLOP/s of float32 matrix products of these shapes, chained so that nothing can be hoisted or left out."""
     import jax
+    import jax.numpy as jnp
+
+    flops = seconds = 0.0
+    for rows, into, out, weight in shapes:
+        one, again = 2 * rows * into * out, max(4, round(2e8 / (2 * rows * into * out)))
+
+        def chain(x, w, again=again):
+            def body(_, carry):
+                x, total = carry
+                y = x @ w
+                return x + 1e-9 * y[0, 0], total + y[-1]
+
+            return jax.lax.fori_loop(0, again, body, (x, jnp.zeros(w.shape[1])))
+
+        run, w = jax.jit(chain), jnp.full((into, out), 0.5)
+        _, took = timed(lambda i, run=run, w=w, r=rows, k=into: run(jnp.full((r, k), 1 + i / 1000), w))
+        flops, seconds = flops + weight * one, seconds + weight * took / again
+    return flops / seconds / 1e9
+
+
+def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
+    """What each phase does at its i-th call, once."""
     import numpy as np
 
     from rlaw.engines.local import model, optimizer, pretrain, rollout
@@ -94,31 +254,34 @@ def work_of(run: Run) -> dict[str, Callable[[int], object]]:
     from rlaw.engines.local.objective import token_weights
     from rlaw.engines.local.update import Samples, micro_batches, update
 
-    arch, steps, batch = run.architecture, pretrain.STEPS_PER_CALL, run.base.batch_size
+    arch, rl, task = run.architecture, run.rl, run.task
     params = model.init(arch, generator(0, "init"))
-    items, pool = run.task.benchmark("held-out", 1024), run.task.pool(256, 0)
-    documents = run.task.corpus(steps * batch).reshape(steps, batch, -1)
-    rates = np.full(steps, 1e-3, np.float32)
-    weights_PGT = token_weights(np.ones((128, 4, run.task.completion_tokens), np.float32), "dapo")
+    items, pool = task.benchmark("held-out", run.evaluation.items), task.pool(rl.prompts, 0)
+    steps, group, minibatch = pretrain.STEPS_PER_CALL, rl.num_generations, rl.prompts // rl.minibatches
+    some = replace(run, base=run.base.model_copy(update={"steps": steps}))
+    weights_PGT = token_weights(np.ones((minibatch, group, task.completion_tokens), np.float32), "dapo")
 
     def pretraining(i: int) -> object:
-        start = jax.block_until_ready(optimizer.start(jax.tree.map(lambda x: x + 0, params), run.base))
-        rolled = np.roll(documents, i, axis=0)
-        return pretrain._steps(arch, run.base, run.task.completion_tokens, start, rolled, rates, steps)
+        first = i * steps * run.base.batch_size % (len(documents) - steps * run.base.batch_size)
+        return pretrain.pretrain(some, documents[first : first + steps * run.base.batch_size])
 
     def updating(i: int) -> object:
-        rng = generator(i, "benchmark")
-        sequences_PGN = run.task.corpus(512).reshape(128, 4, -1)[rng.permutation(128)]
-        advantages_PG = rng.standard_normal((128, 4), np.float32)
-        samples = Samples(sequences_PGN, -weights_PGT, None, advantages_PG, weights_PGT)
-        cut, used = micro_batches(samples, run.engine.micro_batch, skip=True)
-        return update(arch, run.rl, optimizer.start(params, run.rl), cut, used, rates[0])
+        rng, policy = generator(i, "benchmark"), optimizer.start(params, rl)
+        for first in range(0, rl.prompts, minibatch):
+            prompts_PGQ = np.repeat(pool.prompts_IP[first : first + minibatch, None], group, axis=1)
+            answers_PGT = rng.integers(arch.vocab, size=weights_PGT.shape, dtype=np.int32)
+            sequences_PGN = np.concatenate([prompts_PGQ, answers_PGT], axis=2)
+            advantages_PG = rng.standard_normal((minibatch, group), np.float32)
+            samples = Samples(sequences_PGN, np.full_like(weights_PGT, -4.5), None, advantages_PG, weights_PGT)
+            cut, used = micro_batches(samples, run.engine.micro_batch, skip=True)
+            policy, told = update(arch, rl, policy, cut, used, np.float32(1e-3))
+        return policy, told
 
     return {
         "pretrain": pretraining,
-        "rollout": lambda i: rollout.answer(run, params, pool, 4, 1.0, "rollout", i),
+        "rollout": lambda i: rollout.answer(run, params, pool, group, 1.0, "rollout", i),
         "update": updating,
-        "evaluation": lambda i: rollout.answer(run, params, items, 2, 1.0, "evaluation", i),
+        "evaluation": lambda i: rollout.answer(run, params, items, run.evaluation.samples, 1.0, "evaluation", i),
     }
 
 
@@ -134,19 +297,8 @@ def timed(work: Callable[[int], object]) -> tuple[float, float]:
     return seconds[0], median(seconds[1:])
 
 
-def ceiling() -> float:
-    """GFLOP/s of a product of 512 x 512 float32 matrices, chained so that nothing can be hoisted."""
-    import jax
-    import jax.numpy as jnp
-
-    chain = jax.jit(lambda x: jax.lax.fori_loop(0, 50, lambda _, y: y @ x, x))
-    _, seconds = timed(lambda i: chain(jnp.eye(512) * (1 + i / 1000)))
-    return 50 * 2 * 512**3 / seconds / 1e9
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        os.environ.pop("XLA_FLAGS", None)
-        print(json.dumps(measure(int(sys.argv[1]), Path(sys.argv[2]))))
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]))))
     else:
-        main()
+        main(sys.argv[1:])

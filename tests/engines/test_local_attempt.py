@@ -221,8 +221,8 @@ def test_exact_flops_are_near_the_accounting_models(make_run):
     run = make_run(model={"ladder": [{"hidden": 128, "layers": 3}]}, task={"modulus": 31, "operations": "1-4"})
     step = fixed_flops(run)
     tokens = run.rl.samples * run.sequence_tokens
-    assert step.update == pytest.approx(6 * run.params * tokens, rel=0.15)
-    assert step.rollout < 2 * run.params * tokens  # a prompt is read once for its whole group
+    assert 0.4 * 6 * run.params * tokens < step.update < 6 * run.params * tokens
+    assert step.update == 3 * step.rollout  # in either a prompt is read once for its whole group
 
 
 def test_checking_names_a_missing_package(make_run, monkeypatch):

@@ -182,9 +182,9 @@ def test_records_count_real_tokens_and_flops(run, cache, tmp_path):
 def test_flops_of_answers_of_unequal_length_are_the_sum_over_them(run):
     arch, lengths = run.architecture, np.array([[2, 5], [3, 3]])
     flops = step_flops(replace(run, rl=run.rl.model_copy(update={"prompts": 2, "num_generations": 2})), lengths)
-    assert flops.update == sum(training_flops(arch, 4 + n - 1, (4 + n) / 2, n) for n in lengths.ravel())
     reading = 2 * forward_flops(arch, 4, 2.5, 1)
     assert flops.rollout == reading + sum(forward_flops(arch, n - 1, 4 + n / 2) for n in lengths.ravel())
+    assert flops.update == 3 * flops.rollout
 
 
 def test_greedy_answers_are_those_of_transformers(run, params, tmp_path):

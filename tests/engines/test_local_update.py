@@ -8,7 +8,7 @@ jax = pytest.importorskip("jax", reason="the local engine is not installed: pip 
 from rlaw.engines.local import model, optimizer  # noqa: E402
 from rlaw.engines.local.draws import generator  # noqa: E402
 from rlaw.engines.local.objective import advantages, token_weights  # noqa: E402
-from rlaw.engines.local.update import Samples, micro_batches, update  # noqa: E402
+from rlaw.engines.local.update import Samples, completion_logprobs, group_logprobs, micro_batches, update  # noqa: E402
 
 PROMPTS, GROUP = 8, 4
 
@@ -27,6 +27,7 @@ def samples(run):
     rewards[1::2, :2] = [0, 1]
     tokens = run.task.completion_tokens
     sequences = rng.integers(run.architecture.vocab, size=(PROMPTS, GROUP, run.sequence_tokens), dtype=np.int32)
+    sequences[..., : run.task.prompt_tokens] = sequences[:, :1, : run.task.prompt_tokens]
     old = -3 + 0.2 * rng.standard_normal((PROMPTS, GROUP, tokens), np.float32)
     weights = token_weights(np.ones((PROMPTS, GROUP, tokens), np.float32), "dapo")
     return Samples(sequences, old, None, advantages(rewards, "group"), weights)
@@ -58,11 +59,32 @@ def test_the_micro_batch_changes_the_gradient_by_rounding_alone(run, samples, si
     assert told_here == pytest.approx(told, abs=1e-6)
 
 
+@pytest.mark.parametrize("tokens", [1, 2, 3])
+def test_reading_a_groups_prompt_once_gives_the_gradient_of_reading_every_sequence_whole(run, samples, tokens):
+    arch, sequences = run.architecture, samples.sequences_N.copy()
+    sequences[..., :-tokens] = sequences[:, :1, :-tokens]
+    params = model.init(arch, generator(0, "init"))
+    weights = generator(1, "weights").standard_normal((PROMPTS, GROUP, tokens), np.float32)
+
+    def by_group(params):
+        return (weights * group_logprobs(arch, params, sequences, tokens, 0.7)).sum()
+
+    def one_by_one(params):
+        flat = completion_logprobs(arch, params, sequences.reshape(PROMPTS * GROUP, -1), tokens, 0.7)
+        return (weights.reshape(PROMPTS * GROUP, tokens) * flat).sum()
+
+    (value, gradient), (expected, by_sequence) = (jax.value_and_grad(f)(params) for f in (by_group, one_by_one))
+    assert float(value) == pytest.approx(float(expected), rel=1e-5)
+    assert max(np.abs(x).max() for x in jax.tree.leaves(gradient)) > 0.1
+    for ours, whole in zip(jax.tree.leaves(gradient), jax.tree.leaves(by_sequence), strict=True):
+        assert np.asarray(ours) == pytest.approx(np.asarray(whole), abs=1e-5)
+
+
 def test_what_fills_up_a_micro_batch_has_no_weight(samples):
     cut, used = micro_batches(samples, 12, skip=True)
-    assert cut.weights_T.shape == (3, 12, 2)
+    assert cut.weights_T.shape == (3, 3, GROUP, 2)
     assert used == 2
-    assert np.count_nonzero(cut.weights_T.any(axis=2)) == PROMPTS // 2 * GROUP
+    assert np.count_nonzero(cut.weights_T.any(axis=3)) == PROMPTS // 2 * GROUP
     assert cut.weights_T.sum() == pytest.approx(0.5)  # the skipped half keeps its share of the mean
 
 

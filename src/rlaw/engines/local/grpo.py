@@ -6,7 +6,7 @@ Axes: P prompts, G answers per prompt, Q prompt tokens, T completion tokens, N =
 import jax
 import numpy as np
 
-from rlaw.compute import Flops, forward_flops, mean_context, training_flops
+from rlaw.compute import Flops, forward_flops, mean_context
 from rlaw.engines.local import optimizer
 from rlaw.engines.local.clock import Clock
 from rlaw.engines.local.data import training_data
@@ -15,7 +15,7 @@ from rlaw.engines.local.objective import Told, advantages, token_weights
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.position import Position
 from rlaw.engines.local.rollout import Rollout, answer, grade
-from rlaw.engines.local.update import Samples, micro_batches, score, update
+from rlaw.engines.local.update import Samples, groups_at_once, micro_batches, score, update
 from rlaw.plan import Run
 from rlaw.records import Step
 from rlaw.tasks import of_tokens
@@ -52,12 +52,11 @@ class GRPO:
 
     def _reference(self, sequences_PGN: np.ndarray) -> np.ndarray:
         """(P, G, T) log-probabilities under the base."""
-        run, size = self.run, self.run.engine.micro_batch
-        flat_SN = sequences_PGN.reshape(-1, run.sequence_tokens)
-        filled_MBN = np.resize(flat_SN, (-(-len(flat_SN) // size), size, run.sequence_tokens))
-        tokens = run.task.completion_tokens
-        logprobs_MBT = np.asarray(score(run.architecture, self.base, filled_MBN, tokens, run.rl.temperature))
-        return logprobs_MBT.reshape(-1, tokens)[: len(flat_SN)].reshape(*sequences_PGN.shape[:2], tokens)
+        run, (prompts, group, _), tokens = self.run, sequences_PGN.shape, self.run.task.completion_tokens
+        at_once = groups_at_once(run.engine.micro_batch, group)
+        filled_MBGN = np.resize(sequences_PGN, (-(-prompts // at_once), at_once, *sequences_PGN.shape[1:]))
+        logprobs_MBGT = np.asarray(score(run.architecture, self.base, filled_MBGN, tokens, run.rl.temperature))
+        return logprobs_MBGT.reshape(-1, group, tokens)[:prompts]
 
     def _update(self, policy: Policy, samples: Samples, rate: float) -> tuple[Policy, Told]:
         """`num_iterations` passes over the step's minibatches; what they told, in the mean."""
@@ -110,18 +109,13 @@ class GRPO:
 def step_flops(run: Run, lengths_PG: np.ndarray) -> Flops:
     """FLOPs of one RL step whose answers have these lengths, by formula from the passes that are made.
 
-    Rollout: each prompt is read once, each answer's tokens but the last. Update and reference: whole sequences but
-    their last token. Old log-probabilities are the rollout's own. Not subtracted: groups skipped for want of an
-    advantage, and the top layer at prompt positions, which is never computed. Not added: what a batch computes at
-    positions after an answer's end.
+    In every pass, rollout, update and reference, each prompt is read once for its whole group, and each answer's
+    tokens but the last; a backward pass costs two forward ones. Old log-probabilities are the rollout's own. Not
+    subtracted: groups skipped for want of an advantage, and the top layer at prompt positions, which is never
+    computed. Not added: what a batch computes at positions after an answer's end.
     """
-    arch, rl, prompt = run.architecture, run.rl, run.task.prompt_tokens
-    answers, written_PG, read_PG = lengths_PG.sum().item(), lengths_PG - 1, prompt + lengths_PG - 1
+    arch, rl, prompt, written_PG = run.architecture, run.rl, run.task.prompt_tokens, lengths_PG - 1
     reading = forward_flops(arch, rl.prompts * prompt, (prompt + 1) / 2, rl.prompts)
     writing = forward_flops(arch, written_PG.sum().item(), mean_context(written_PG, first=prompt + 1))
-    whole = read_PG.sum().item(), mean_context(read_PG), answers
-    return Flops(
-        rollout=reading + writing,
-        reference=forward_flops(arch, *whole) if rl.beta else 0,
-        update=rl.num_iterations * training_flops(arch, *whole),
-    )
+    forward = reading + writing
+    return Flops(rollout=forward, reference=forward if rl.beta else 0, update=rl.num_iterations * 3 * forward)

@@ -43,10 +43,15 @@ def init(arch: Architecture, rng: np.random.Generator) -> Params:
     return {"embedding": embedding, "layers": [layer() for _ in range(arch.layers)], "norm": jnp.ones(arch.hidden)}
 
 
-def empty_cache(arch: Architecture, sequences: int, positions: int) -> Cache:
+def empty_cache(arch: Architecture, sequences: int, positions: int = 0) -> Cache:
     """Keys and values of every layer, zeros: (S, C, K, E)."""
     zeros_SCKE = jnp.zeros((sequences, positions, arch.kv_heads, arch.head_dim))
     return [(zeros_SCKE, zeros_SCKE)] * arch.layers
+
+
+def roomier(cache: Cache, positions: int) -> Cache:
+    """The cache with room for so many positions more."""
+    return jax.tree.map(lambda x_SCKE: jnp.pad(x_SCKE, ((0, 0), (0, positions), (0, 0), (0, 0))), cache)
 
 
 def forward(
@@ -59,7 +64,7 @@ def forward(
         params: its weights.
         tokens_SN: token ids.
         cache: keys and values of the positions before `start`.
-        start: a position; may be traced.
+        start: a position. An int: the cache ends there, and grows. Traced: the cache has room, and is written into.
         last: how many positions, counted from the end, get logits. The top layer is computed for these alone.
 
     Returns:
@@ -77,8 +82,21 @@ def forward(
 def completion_logits(arch: Architecture, params: Params, sequences_SN: jax.Array, completion_tokens: int) -> jax.Array:
     """(S, T, V) logits that predict the last T tokens of whole sequences."""
     read_SN = sequences_SN[:, :-1]
-    cache = empty_cache(arch, *read_SN.shape)
-    return forward(arch, params, read_SN, cache, 0, completion_tokens)[0]
+    return forward(arch, params, read_SN, empty_cache(arch, len(read_SN)), 0, completion_tokens)[0]
+
+
+def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, completion_tokens: int) -> jax.Array:
+    """(P, G, T, V): the same for groups of answers to one prompt each, which is read once for all of a group."""
+    prompts, group, _ = sequences_PGN.shape
+    prompts_PQ, read_SN = sequences_PGN[:, 0, :-completion_tokens], sequences_PGN[..., -completion_tokens:-1]
+    first_P1V, cache = forward(arch, params, prompts_PQ, empty_cache(arch, prompts), 0, 1)
+    cache = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), cache)
+    first_PG1V = jnp.repeat(first_P1V[:, None], group, axis=1)
+    if completion_tokens == 1:
+        return first_PG1V
+    read_SN = read_SN.reshape(prompts * group, -1)
+    later_SNV, _ = forward(arch, params, read_SN, cache, prompts_PQ.shape[1], completion_tokens - 1)
+    return jnp.concatenate([first_PG1V, later_SNV.reshape(prompts, group, *later_SNV.shape[1:])], axis=2)
 
 
 def _block(
@@ -86,14 +104,19 @@ def _block(
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """One decoder layer; returns the last `keep` positions, and the cache."""
     q_SNHE, k_SNKE, v_SNKE = _queries_keys_values(arch, layer, x_SND, start)
-    k_SCKE = jax.lax.dynamic_update_slice_in_dim(cache[0], k_SNKE, start, axis=1)
-    v_SCKE = jax.lax.dynamic_update_slice_in_dim(cache[1], v_SNKE, start, axis=1)
+    k_SCKE, v_SCKE = _remember(cache[0], k_SNKE, start), _remember(cache[1], v_SNKE, start)
     position_N = start + jnp.arange(x_SND.shape[1])
     seen_NC = jnp.arange(k_SCKE.shape[1]) <= position_N[:, None]
     x_SND = x_SND[:, -keep:]
     x_SND = x_SND + _attend(q_SNHE[:, -keep:], k_SCKE, v_SCKE, seen_NC[-keep:]) @ layer["out"]
     gate_SNF, up_SNF = jnp.split(_rms_norm(x_SND, layer["mlp_norm"]) @ layer["gate_up"], 2, axis=-1)
     return x_SND + (jax.nn.silu(gate_SNF) * up_SNF) @ layer["down"], (k_SCKE, v_SCKE)
+
+
+def _remember(cache_SCKE: jax.Array, new_SNKE: jax.Array, start: Any) -> jax.Array:
+    if isinstance(start, int):
+        return jnp.concatenate([cache_SCKE, new_SNKE], axis=1)
+    return jax.lax.dynamic_update_slice_in_dim(cache_SCKE, new_SNKE, start, axis=1)
 
 
 def _queries_keys_values(arch: Architecture, layer: Params, x_SND: jax.Array, start: Any) -> tuple[jax.Array, ...]:

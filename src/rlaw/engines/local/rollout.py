@@ -12,7 +12,7 @@ import numpy as np
 
 from rlaw.compute import Architecture
 from rlaw.engines.local.draws import generator
-from rlaw.engines.local.model import Params, empty_cache, forward
+from rlaw.engines.local.model import Params, empty_cache, forward, roomier
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems, Task
@@ -115,8 +115,9 @@ def _sample(
 ) -> tuple[jax.Array, ...]:
     """What `sample` returns, of one batch."""
     (prompts, group, tokens), prompt_tokens = uniforms_PGT.shape, prompts_PQ.shape[1]
-    logits_P1V, cache = forward(arch, params, prompts_PQ, empty_cache(arch, prompts, prompt_tokens + tokens), 0, 1)
+    logits_P1V, cache = forward(arch, params, prompts_PQ, empty_cache(arch, prompts), 0, 1)
     logits_SV, cache = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), (logits_P1V[:, 0], cache))
+    cache = roomier(cache, tokens - 1)
     uniforms_TS = uniforms_PGT.reshape(-1, tokens).T
     nothing_TS = tuple(jnp.zeros(uniforms_TS.shape, kind) for kind in (jnp.int32, jnp.float32, jnp.float32))
 

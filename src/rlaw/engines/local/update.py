@@ -1,6 +1,6 @@
 """One optimizer step on one minibatch of rollouts, in micro-batches whose activations stay in the cache.
 
-Axes: P prompts, G answers per prompt, T completion tokens, N tokens of a sequence, M micro-batches of B sequences.
+Axes: P prompts, G answers per prompt, T completion tokens, N tokens of a sequence, M micro-batches of B groups.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ import numpy as np
 
 from rlaw.compute import Architecture
 from rlaw.engines.local import optimizer
-from rlaw.engines.local.model import Params, completion_logits
+from rlaw.engines.local.model import Params, completion_logits, group_logits
 from rlaw.engines.local.objective import Told, grpo_loss
 from rlaw.engines.local.optimizer import Policy
 from rlaw.recipe import RL
@@ -21,7 +21,7 @@ from rlaw.recipe import RL
 class Samples(NamedTuple):
     """Answers with everything the loss needs to know of them: arrays, here or traced.
 
-    The axes before those in the names are (P, G), then (M, B), then (B,).
+    The axes before those in the names are (P, G), then (M, B, G), then (B, G).
     """
 
     sequences_N: Any
@@ -31,21 +31,26 @@ class Samples(NamedTuple):
     weights_T: Any
 
 
+def groups_at_once(size: int, group: int) -> int:
+    """How many groups make a micro-batch of about `size` answers."""
+    return max(1, size // group)
+
+
 def micro_batches(samples: Samples, size: int, skip: bool) -> tuple[Samples, int]:
-    """Samples of (P, G) answers as (M, B) of them, and how many of the M hold any.
+    """Samples of (P, G) answers as (M, B, G) of them, about `size` each time, and how many of the M hold any.
 
     With `skip`, groups whose advantages are all 0 are left out: their gradient is exactly 0, and the weights of the
     others were given before. What fills up the last micro-batch has weight 0.
     """
     prompts, group = samples.advantages.shape
-    used_P = samples.advantages.any(axis=1) if skip else np.ones(prompts, bool)
-    rows = np.flatnonzero(np.repeat(used_P, group))
-    most = -(-prompts * group // size)
-    filled_MB = np.zeros(most * size, int)
-    filled_MB[: len(rows)] = rows
-    flat = jax.tree.map(lambda x: x.reshape(prompts * group, *x.shape[2:])[filled_MB], samples)
-    flat.weights_T[len(rows) :] = 0
-    return jax.tree.map(lambda x: x.reshape(most, size, *x.shape[1:]), flat), -(-len(rows) // size)
+    at_once = groups_at_once(size, group)
+    used = np.flatnonzero(samples.advantages.any(axis=1) if skip else np.ones(prompts, bool))
+    most = -(-prompts // at_once)
+    filled_P = np.zeros(most * at_once, int)
+    filled_P[: len(used)] = used
+    chosen = jax.tree.map(lambda x: x[filled_P], samples)
+    chosen.weights_T[len(used) :] = 0
+    return jax.tree.map(lambda x: x.reshape(most, at_once, *x.shape[1:]), chosen), -(-len(used) // at_once)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -55,8 +60,8 @@ def update(
     """Sum the gradients of the first `used` micro-batches and make one AdamW step; also what the loss told."""
 
     def add(index, total):
-        samples_B = jax.tree.map(lambda x: x[index], samples_MB)
-        gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, policy.params, samples_B)
+        samples_BG = jax.tree.map(lambda x: x[index], samples_MB)
+        gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, policy.params, samples_BG)
         return jax.tree.map(jnp.add, total, (gradient, told))
 
     nothing = (jax.tree.map(jnp.zeros_like, policy.params), Told(*(jnp.zeros(()),) * len(Told._fields)))
@@ -65,23 +70,41 @@ def update(
     return optimizer.step(policy, gradient, learning_rate, rl), told
 
 
-def _loss(arch: Architecture, rl: RL, params: Params, samples_B: Samples) -> tuple[jax.Array, Told]:
-    tokens = samples_B.weights_T.shape[-1]
-    logprobs_BT = completion_logprobs(arch, params, samples_B.sequences_N, tokens, rl.temperature)
+def _loss(arch: Architecture, rl: RL, params: Params, samples_BG: Samples) -> tuple[jax.Array, Told]:
+    tokens = samples_BG.weights_T.shape[-1]
+    logprobs_BGT = group_logprobs(arch, params, samples_BG.sequences_N, tokens, rl.temperature)
+    samples = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), samples_BG)
     return grpo_loss(
-        logprobs_BT, samples_B.old_logprobs_T, samples_B.reference_T, samples_B.advantages, samples_B.weights_T, rl
+        logprobs_BGT.reshape(-1, tokens),
+        samples.old_logprobs_T,
+        samples.reference_T,
+        samples.advantages,
+        samples.weights_T,
+        rl,
     )
+
+
+def group_logprobs(
+    arch: Architecture, params: Params, sequences_PGN: jax.Array, tokens: int, temperature: float
+) -> jax.Array:
+    """(P, G, T) log-probabilities of the last T tokens of each sequence; a group's prompt is read once."""
+    logits_PGTV = group_logits(arch, params, sequences_PGN, tokens)
+    return _chosen(logits_PGTV / temperature, sequences_PGN[..., -tokens:])
 
 
 def completion_logprobs(
     arch: Architecture, params: Params, sequences_BN: jax.Array, tokens: int, temperature: float
 ) -> jax.Array:
     """(B, T) log-probabilities of the last T tokens of each sequence."""
-    logprobs_BTV = jax.nn.log_softmax(completion_logits(arch, params, sequences_BN, tokens) / temperature)
-    return jnp.take_along_axis(logprobs_BTV, sequences_BN[:, -tokens:, None], axis=-1)[..., 0]
+    return _chosen(completion_logits(arch, params, sequences_BN, tokens) / temperature, sequences_BN[:, -tokens:])
+
+
+def _chosen(logits_V: jax.Array, tokens: jax.Array) -> jax.Array:
+    """Log-probabilities of the tokens: (…, V) and (…) give (…)."""
+    return jnp.take_along_axis(jax.nn.log_softmax(logits_V), tokens[..., None], axis=-1)[..., 0]
 
 
 @partial(jax.jit, static_argnums=(0, 3, 4))
-def score(arch: Architecture, params: Params, sequences_MBN: jax.Array, tokens: int, temperature: float) -> jax.Array:
-    """(M, B, T) log-probabilities under another model, micro-batch by micro-batch: the reference pass."""
-    return jax.lax.map(lambda x_BN: completion_logprobs(arch, params, x_BN, tokens, temperature), sequences_MBN)
+def score(arch: Architecture, params: Params, sequences_MBGN: jax.Array, tokens: int, temperature: float) -> jax.Array:
+    """(M, B, G, T) log-probabilities under another model, micro-batch by micro-batch: the reference pass."""
+    return jax.lax.map(lambda x_BGN: group_logprobs(arch, params, x_BGN, tokens, temperature), sequences_MBGN)

@@ -91,6 +91,7 @@ def test_clipped_loss_kl_and_gradients_are_trls(make_run, tmp_path, loss_type, b
     params, (Q, T) = weights_of(run), (run.task.prompt_tokens, run.task.completion_tokens)
     rng = generator(2, "tensors")
     sequences = rng.integers(run.architecture.vocab, size=(P * G, Q + T), dtype=np.int32)
+    sequences[:, :Q] = np.repeat(sequences[::G, :Q], G, axis=0)  # a group answers one prompt
     mask = np.ones((P * G, T), np.float32)
     mask[rng.random(P * G) < 0.4, -1] = 0  # some answers end early
     now = np.asarray(update.completion_logprobs(run.architecture, params, sequences, T, run.rl.temperature))
@@ -98,7 +99,8 @@ def test_clipped_loss_kl_and_gradients_are_trls(make_run, tmp_path, loss_type, b
     advantage = rng.standard_normal(P * G, np.float32)
 
     weights = token_weights(mask[:, None], loss_type)[:, 0]
-    samples = update.Samples(sequences, old, reference if beta else None, advantage, weights)
+    flat = update.Samples(sequences, old, reference if beta else None, advantage, weights)
+    samples = jax.tree.map(lambda x: x.reshape(P, G, *x.shape[1:]), flat)
     (ours, told), gradient = jax.value_and_grad(update._loss, argnums=2, has_aux=True)(
         run.architecture, run.rl, params, samples
     )

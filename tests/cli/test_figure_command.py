@@ -51,4 +51,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.
     (tmp_path / "file").write_text("in the way")
     place = tmp_path / "file" / "x.svg"
     assert main(["figure", "transfer", "qwen2.5-math-transfer", "-o", str(place)]) == 1
-    assert f"cannot write {place}" in capsys.readouterr().err
+    assert f"cannot write {place.parent}" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_old_picture_and_names_path_and_bytes(tmp_path, capsys, no_file_beyond):
+    place = tmp_path / "transfer.svg"
+    assert main(["figure", "transfer", "qwen2.5-math-transfer", "-o", str(place)]) == 0
+    before = place.read_bytes()
+    with no_file_beyond(1000):
+        assert main(["figure", "transfer", "qwen2.5-math-transfer", "-o", str(place)]) == 1
+    assert f"cannot write {place} ({len(before)} bytes)" in capsys.readouterr().err
+    assert place.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["transfer.svg"]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaw.cli.terminal import show
-from rlaw.errors import NotFound, StoreError, UsageError
+from rlaw.errors import NotFound, UsageError
+from rlaw.store.files import make_folder, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,8 @@ class Place:
             StoreError: the place cannot be written.
         """
         content = picture(self.form)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(content)
-        except OSError as error:
-            raise StoreError(f"cannot write {self.path}: {error.strerror}\n  next: -o another place") from error
+        make_folder(self.path.parent)
+        write_atomically(self.path, content)
         return self.path
 
 

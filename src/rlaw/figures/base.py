@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rlaw.errors import RlawError, StoreError
+from rlaw.errors import RlawError
 from rlaw.evidence import Evidence
+from rlaw.store.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,16 +112,10 @@ class Figure:
         Raises:
             StoreError: the folder cannot be written.
         """
+        make_folder(folder)
         paths = tuple(folder / f"{self.name}.{form}" for form in FORMS)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path, form in zip(paths, FORMS, strict=True):
-                path.write_bytes(self.picture(form))
-        except OSError as error:
-            raise StoreError(
-                f"cannot write figures to {folder}: {error.strerror}\n"
-                "  next: make the folder writable, or -o ELSEWHERE/report.html"
-            ) from error
+        for path, form in zip(paths, FORMS, strict=True):
+            write_atomically(path, self.picture(form))
         return paths
 
 

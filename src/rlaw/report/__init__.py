@@ -1,18 +1,18 @@
 """A study's report: one self-contained HTML file, its figures, and a summary in ten lines."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlaw import datasets
-from rlaw.errors import NotFound, StoreError, UsageError
+from rlaw.errors import NotFound, UsageError
 from rlaw.evidence import Evidence, gather
 from rlaw.figures import draw_all
 from rlaw.findings import Finding, judge_all
 from rlaw.report import told
 from rlaw.report.cost import Cost, cost_of
 from rlaw.report.page import render
+from rlaw.store.files import make_folder, write_atomically
 
 __all__ = ["Report", "write"]
 _LINES = 10
@@ -76,7 +76,8 @@ def write(source: str | Path, output: str | Path | None = None, *, draws: int = 
     figures, left_out = draw_all(seen)
     findings = judge_all(seen)
     page = render(seen, cost, figures, findings, left_out, draws=draws, seed=seed)
-    _save(path, page)
+    make_folder(path.parent)
+    write_atomically(path, page.encode())  # a reader never finds half of one
     saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures"))
     return Report(path, saved, _summary(seen, cost, findings), findings, seen, left_out)
 
@@ -89,19 +90,6 @@ def _target(source: str | Path, output: str | Path | None) -> Path:
             raise NotFound(f"no store or file {source}, and no bundled dataset of that name")
         raise UsageError(f"{source} is not a store, so the report has no place of its own\n  next: -o report.html")
     return Path(source) / "report.html"
-
-
-def _save(path: Path, page: str) -> None:
-    """Write the page under a temporary name, then rename it: a reader never finds half of one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}\n  next: make the folder writable, or -o ELSEWHERE/report.html"
-        ) from error
 
 
 def _summary(seen: Evidence, cost: Cost, findings: tuple[Finding, ...]) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ studies: install                    ## run all micro studies, each to its report
 	done
 
 test: install-dev                   ## pass the tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 test-hf: install-dev                ## against transformers and TRL: same logits, losses, gradients, learning curves; the TRL engine (large install)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0

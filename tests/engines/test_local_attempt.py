@@ -279,3 +279,21 @@ def test_checkpoints_are_kept_now_and_then(make_run, cache, tmp_path, monkeypatc
     next(r for r in stream if isinstance(r, Step) and r.step == 4)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-000002", "step-000003"]
     stream.close()
+
+
+def test_a_run_in_bfloat16_learns_as_one_in_float32_and_starts_from_the_same_base(make_run, cache, tmp_path):
+    rewards, digests = [], []
+    for dtype in ("float32", "bfloat16"):
+        run = make_run(engine={"settings": {"dtype": dtype}}, rl={"steps": 60, "learning_rate": 1e-3})
+        LocalEngine().check(run)
+        records = list(train(run, tmp_path / dtype, cache))
+        rewards.append(np.mean([r.reward_mean for r in records if isinstance(r, Step)]))
+        digests += [r.digest for r in records if isinstance(r, BaseTrained)]
+    assert digests[0] == digests[1]
+    assert rewards[1] == pytest.approx(rewards[0], abs=5 * math.sqrt(0.5 / (60 * 64)))
+
+
+@pytest.mark.parametrize("settings", [{"dtype": "float16"}, {"beta": 0.1}])
+def test_a_setting_that_the_engine_does_not_have_is_refused(make_run, settings):
+    with pytest.raises(EngineError, match="the local engine has one setting, dtype"):
+        LocalEngine().check(make_run(engine={"settings": settings}))

@@ -119,3 +119,16 @@ def test_learning_rates_warm_up_and_then_stay_or_fall_to_a_tenth(run):
     assert rates.argmax() == run.base.warmup_steps - 1
     assert rates[[0, 19, -1]] == pytest.approx([peak / 20, peak, peak / 10], rel=1e-6)
     assert (np.diff(rates[20:]) < 0).all()
+
+
+def test_in_bfloat16_the_gradient_is_that_of_float32_within_its_precision(run, samples):
+    gradients = []
+    for dtype in ("float32", "bfloat16"):
+        policy = optimizer.start(model.init(run.architecture, generator(0, "init")), run.rl)
+        cut, used = micro_batches(samples, 8, skip=True)
+        policy, told = update(run.architecture, run.rl, policy, cut, used, np.float32(1.0), dtype=dtype)
+        assert {x.dtype for x in jax.tree.leaves(policy.params)} == {np.dtype("float32")}
+        gradients.append(np.concatenate([np.asarray(x).ravel() for x in jax.tree.leaves(policy.moments[1].mu)]))
+    wide, narrow = gradients
+    assert not np.array_equal(wide, narrow)
+    assert np.linalg.norm(narrow - wide) < 0.02 * np.linalg.norm(wide)

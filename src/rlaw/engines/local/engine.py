@@ -18,6 +18,7 @@ SECONDS_PER_PRETRAINED_TOKEN = (3.2e-6, 5.1e-6, 1.2e-5, 3.7e-5)
 SECONDS_PER_RL_TOKEN = (2.3e-6, 3.5e-6, 6.9e-6, 1.8e-5)  # rollout and update; four groups in five have no advantage
 SECONDS_PER_EVALUATED_TOKEN = (1.9e-6, 2.8e-6, 4.0e-6, 9.4e-6)
 SECONDS_TO_COMPILE = 12.0
+DTYPES = ("float32", "bfloat16")
 
 
 class LocalEngine:
@@ -26,8 +27,15 @@ class LocalEngine:
     name = "local"
 
     def check(self, run: Run) -> None:
-        """Raises EngineError when a package is missing, or the task's problems are words."""
+        """Raises EngineError when a package is missing, a setting is unknown, or the task's problems are words."""
         of_tokens(run.task)
+        if set(run.engine.settings) - {"dtype"} or dtype(run) not in DTYPES:
+            raise EngineError(
+                f"the local engine has one setting, dtype, which is {' or '.join(DTYPES)}, and this is "
+                f"{run.engine.settings}\n"
+                f"  run:  {run.label}\n"
+                f"  next: engine: {{name: local, settings: {{dtype: bfloat16}}}} in the study file, or none"
+            )
         if run.checkpoint is not None or run.family != "qwen2":
             raise EngineError(
                 f"the local engine trains Qwen2 models that it pretrains itself, and this is "
@@ -62,6 +70,11 @@ class LocalEngine:
         from rlaw.engines.local import attempt
 
         yield from attempt.train(run, workspace)
+
+
+def dtype(run: Run) -> str:
+    """What rollouts and updates compute the model's products in; pretraining, weights and optimizer are float32."""
+    return run.engine.settings.get("dtype", DTYPES[0])
 
 
 def _at(params: int, seconds: tuple[float, ...]) -> float:

@@ -10,7 +10,8 @@ from rlaw.compute import Flops, forward_flops, mean_context
 from rlaw.engines.local import optimizer
 from rlaw.engines.local.clock import Clock
 from rlaw.engines.local.data import training_data
-from rlaw.engines.local.model import Params
+from rlaw.engines.local.engine import dtype
+from rlaw.engines.local.model import Params, cast
 from rlaw.engines.local.objective import Told, advantages, token_weights
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.position import Position
@@ -55,7 +56,9 @@ class GRPO:
         run, (prompts, group, _), tokens = self.run, sequences_PGN.shape, self.run.task.completion_tokens
         at_once = groups_at_once(run.engine.micro_batch, group)
         filled_MBGN = np.resize(sequences_PGN, (-(-prompts // at_once), at_once, *sequences_PGN.shape[1:]))
-        logprobs_MBGT = np.asarray(score(run.architecture, self.base, filled_MBGN, tokens, run.rl.temperature))
+        logprobs_MBGT = np.asarray(
+            score(run.architecture, cast(self.base, dtype(run)), filled_MBGN, tokens, run.rl.temperature)
+        )
         return logprobs_MBGT.reshape(-1, group, tokens)[:prompts]
 
     def _update(self, policy: Policy, samples: Samples, rate: float) -> tuple[Policy, Told]:
@@ -66,7 +69,7 @@ class GRPO:
             chosen = jax.tree.map(lambda x, rows=minibatch: x[rows], samples)
             chosen = chosen._replace(weights_T=token_weights(chosen.weights_T, rl.loss_type))
             samples_MB, used = micro_batches(chosen, run.engine.micro_batch, skip)
-            policy, one = update(run.architecture, rl, policy, samples_MB, used, np.float32(rate))
+            policy, one = update(run.architecture, rl, policy, samples_MB, used, np.float32(rate), dtype=dtype(run))
             told.append(one)
         return policy, Told(*(float(np.mean(values)) for values in zip(*told, strict=True)))
 

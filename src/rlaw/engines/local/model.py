@@ -43,15 +43,24 @@ def init(arch: Architecture, rng: np.random.Generator) -> Params:
     return {"embedding": embedding, "layers": [layer() for _ in range(arch.layers)], "norm": jnp.ones(arch.hidden)}
 
 
+def cast(params: Params, dtype: str) -> Params:
+    """The weights in another precision; `forward` computes its products in that of its weights."""
+    return jax.tree.map(lambda x: x.astype(dtype), params)
+
+
 def empty_cache(arch: Architecture, sequences: int, positions: int = 0) -> Cache:
-    """Keys and values of every layer, zeros: (S, C, K, E)."""
-    zeros_SCKE = jnp.zeros((sequences, positions, arch.kv_heads, arch.head_dim))
-    return [(zeros_SCKE, zeros_SCKE)] * arch.layers
+    """Keys (S, K, E, C) and values (S, K, C, E) of every layer, zeros: as the products of attention want them."""
+    zeros_SKCE = jnp.zeros((sequences, arch.kv_heads, positions, arch.head_dim))
+    return [(zeros_SKCE.swapaxes(2, 3), zeros_SKCE)] * arch.layers
 
 
 def roomier(cache: Cache, positions: int) -> Cache:
     """The cache with room for so many positions more."""
-    return jax.tree.map(lambda x_SCKE: jnp.pad(x_SCKE, ((0, 0), (0, positions), (0, 0), (0, 0))), cache)
+
+    def pad(x: jax.Array, axis: int) -> jax.Array:
+        return jnp.pad(x, [(0, positions if i == axis else 0) for i in range(4)])
+
+    return [(pad(k_SKEC, 3), pad(v_SKCE, 2)) for k_SKEC, v_SKCE in cache]
 
 
 def forward(
@@ -68,7 +77,7 @@ def forward(
         last: how many positions, counted from the end, get logits. The top layer is computed for these alone.
 
     Returns:
-        (S, last, V) logits, and the cache with the new tokens written into it.
+        (S, last, V) float32 logits, and the cache with the new tokens written into it.
     """
     x_SND = params["embedding"][tokens_SN]
     written = []
@@ -76,7 +85,7 @@ def forward(
         keep = last if depth == arch.layers else tokens_SN.shape[1]
         x_SND, after = _block(arch, layer, x_SND, before, start, keep)
         written.append(after)
-    return _rms_norm(x_SND[:, -last:], params["norm"]) @ params["embedding"].T, written
+    return (_rms_norm(x_SND[:, -last:], params["norm"]) @ params["embedding"].T).astype(jnp.float32), written
 
 
 def completion_logits(arch: Architecture, params: Params, sequences_SN: jax.Array, completion_tokens: int) -> jax.Array:
@@ -104,19 +113,20 @@ def _block(
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """One decoder layer; returns the last `keep` positions, and the cache."""
     q_SNHE, k_SNKE, v_SNKE = _queries_keys_values(arch, layer, x_SND, start)
-    k_SCKE, v_SCKE = _remember(cache[0], k_SNKE, start), _remember(cache[1], v_SNKE, start)
+    k_SKEC = _remember(cache[0], k_SNKE.transpose(0, 2, 3, 1), start, axis=3)
+    v_SKCE = _remember(cache[1], v_SNKE.transpose(0, 2, 1, 3), start, axis=2)
     position_N = start + jnp.arange(x_SND.shape[1])
-    seen_NC = jnp.arange(k_SCKE.shape[1]) <= position_N[:, None]
+    seen_NC = jnp.arange(v_SKCE.shape[2]) <= position_N[:, None]
     x_SND = x_SND[:, -keep:]
-    x_SND = x_SND + _attend(q_SNHE[:, -keep:], k_SCKE, v_SCKE, seen_NC[-keep:]) @ layer["out"]
+    x_SND = x_SND + _attend(q_SNHE[:, -keep:], k_SKEC, v_SKCE, seen_NC[-keep:]) @ layer["out"]
     gate_SNF, up_SNF = jnp.split(_rms_norm(x_SND, layer["mlp_norm"]) @ layer["gate_up"], 2, axis=-1)
-    return x_SND + (jax.nn.silu(gate_SNF) * up_SNF) @ layer["down"], (k_SCKE, v_SCKE)
+    return x_SND + (jax.nn.silu(gate_SNF) * up_SNF) @ layer["down"], (k_SKEC, v_SKCE)
 
 
-def _remember(cache_SCKE: jax.Array, new_SNKE: jax.Array, start: Any) -> jax.Array:
+def _remember(cache: jax.Array, new: jax.Array, start: Any, axis: int) -> jax.Array:
     if isinstance(start, int):
-        return jnp.concatenate([cache_SCKE, new_SNKE], axis=1)
-    return jax.lax.dynamic_update_slice_in_dim(cache_SCKE, new_SNKE, start, axis=1)
+        return jnp.concatenate([cache.astype(new.dtype), new], axis=axis)
+    return jax.lax.dynamic_update_slice_in_dim(cache, new, start, axis=axis)
 
 
 def _queries_keys_values(arch: Architecture, layer: Params, x_SND: jax.Array, start: Any) -> tuple[jax.Array, ...]:
@@ -127,17 +137,21 @@ def _queries_keys_values(arch: Architecture, layer: Params, x_SND: jax.Array, st
     return _rotate(q_SNHE, cos_N1E, sin_N1E), _rotate(k_SNKE, cos_N1E, sin_N1E), v_SNKE
 
 
-def _attend(q_SNHE: jax.Array, k_SCKE: jax.Array, v_SCKE: jax.Array, seen_NC: jax.Array) -> jax.Array:
+def _attend(q_SNHE: jax.Array, k_SKEC: jax.Array, v_SKCE: jax.Array, seen_NC: jax.Array) -> jax.Array:
     """(S, N, H E): what every query reads from the keys it may see; R query heads share a key-value head."""
     sequences, new, heads, size = q_SNHE.shape
-    q_SNKRE = q_SNHE.reshape(sequences, new, k_SCKE.shape[2], -1, size)
-    scores_SKRNC = jnp.einsum("snkre,scke->skrnc", q_SNKRE, k_SCKE) / np.sqrt(size).astype(np.float32)
-    weights_SKRNC = jax.nn.softmax(jnp.where(seen_NC, scores_SKRNC, -jnp.inf), axis=-1)
-    return jnp.einsum("skrnc,scke->snkre", weights_SKRNC, v_SCKE).reshape(sequences, new, heads * size)
+    kv_heads, shared = v_SKCE.shape[1], heads // v_SKCE.shape[1]
+    q_SNKRE = q_SNHE.reshape(sequences, new, kv_heads, shared, size) / float(np.sqrt(size))
+    q_SKME = q_SNKRE.swapaxes(1, 2).reshape(sequences, kv_heads, new * shared, size)
+    scores_SKMC = jnp.where(jnp.repeat(seen_NC, shared, axis=0), q_SKME @ k_SKEC, -jnp.inf)
+    read_SKME = jax.nn.softmax(scores_SKMC.astype(jnp.float32), axis=-1).astype(v_SKCE.dtype) @ v_SKCE
+    read_SKNRE = read_SKME.reshape(sequences, kv_heads, new, shared, size)
+    return read_SKNRE.swapaxes(1, 2).reshape(sequences, new, heads * size)
 
 
 def _rms_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
-    return scale * (x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + RMS_EPSILON))
+    wide = x.astype(jnp.float32)
+    return scale * (wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + RMS_EPSILON)).astype(x.dtype)
 
 
 def _rotation(size: int, start: Any, new: int) -> tuple[jax.Array, jax.Array]:
@@ -149,4 +163,5 @@ def _rotation(size: int, start: Any, new: int) -> tuple[jax.Array, jax.Array]:
 
 def _rotate(x_SNHE: jax.Array, cos_N1E: jax.Array, sin_N1E: jax.Array) -> jax.Array:
     first, second = jnp.split(x_SNHE, 2, axis=-1)
-    return x_SNHE * cos_N1E + jnp.concatenate([-second, first], axis=-1) * sin_N1E
+    turned = x_SNHE * cos_N1E + jnp.concatenate([-second, first], axis=-1) * sin_N1E
+    return turned.astype(x_SNHE.dtype)

@@ -12,7 +12,8 @@ import numpy as np
 
 from rlaw.compute import Architecture
 from rlaw.engines.local.draws import generator
-from rlaw.engines.local.model import Params, empty_cache, forward, roomier
+from rlaw.engines.local.engine import dtype
+from rlaw.engines.local.model import Params, cast, empty_cache, forward, roomier
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems, Task
@@ -62,7 +63,13 @@ def answer(
     shape = (len(problems), group, task.completion_tokens)
     uniforms_PGT = generator(run.seed, purpose, step).random(shape, np.float32)
     drawn_PGT, logprobs_PGT, entropies_PGT = sample(
-        run.architecture, params, problems.prompts_IP, uniforms_PGT, temperature, batch, task.end_token
+        run.architecture,
+        cast(params, dtype(run)),
+        problems.prompts_IP,
+        uniforms_PGT,
+        temperature,
+        batch,
+        task.end_token,
     )
     mask_PGT = task.answer_mask(drawn_PGT)
     entropy = entropies_PGT[mask_PGT > 0].mean(dtype=np.float64).item()

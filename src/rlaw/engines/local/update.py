@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlaw.compute import Architecture
-from rlaw.engines.local import optimizer
+from rlaw.engines.local import model, optimizer
 from rlaw.engines.local.model import Params, completion_logits, group_logits
 from rlaw.engines.local.objective import Told, grpo_loss
 from rlaw.engines.local.optimizer import Policy
@@ -53,15 +53,25 @@ def micro_batches(samples: Samples, size: int, skip: bool) -> tuple[Samples, int
     return jax.tree.map(lambda x: x.reshape(most, at_once, *x.shape[1:]), chosen), -(-len(used) // at_once)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), static_argnames="dtype")
 def update(
-    arch: Architecture, rl: RL, policy: Policy, samples_MB: Samples, used: int, learning_rate: Any
+    arch: Architecture,
+    rl: RL,
+    policy: Policy,
+    samples_MB: Samples,
+    used: int,
+    learning_rate: Any,
+    dtype: str = "float32",
 ) -> tuple[Policy, Told]:
-    """Sum the gradients of the first `used` micro-batches and make one AdamW step; also what the loss told."""
+    """Sum the gradients of the first `used` micro-batches and make one AdamW step; also what the loss told.
+
+    The model's products are made in `dtype`; weights, gradients' sums and the optimizer are float32.
+    """
+    worked = model.cast(policy.params, dtype)
 
     def add(index, total):
         samples_BG = jax.tree.map(lambda x: x[index], samples_MB)
-        gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, policy.params, samples_BG)
+        gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, worked, samples_BG)
         return jax.tree.map(jnp.add, total, (gradient, told))
 
     nothing = (jax.tree.map(jnp.zeros_like, policy.params), Told(*(jnp.zeros(()),) * len(Told._fields)))

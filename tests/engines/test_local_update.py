@@ -126,7 +126,7 @@ def test_in_bfloat16_the_gradient_is_that_of_float32_within_its_precision(run, s
     for dtype in ("float32", "bfloat16"):
         policy = optimizer.start(model.init(run.architecture, generator(0, "init")), run.rl)
         cut, used = micro_batches(samples, 8, skip=True)
-        policy, told = update(run.architecture, run.rl, policy, cut, used, np.float32(1.0), dtype=dtype)
+        policy, _ = update(run.architecture, run.rl, policy, cut, used, np.float32(1.0), dtype=dtype)
         assert {x.dtype for x in jax.tree.leaves(policy.params)} == {np.dtype("float32")}
         gradients.append(np.concatenate([np.asarray(x).ravel() for x in jax.tree.leaves(policy.moments[1].mu)]))
     wide, narrow = gradients

@@ -296,3 +296,4 @@ def test_one_size_is_enough_for_a_report_of_what_cannot_be_told(quick: Quick):
         assert judge(seen).verdict == "cannot tell"
     for judge in (size.efficiency_saturates, size.final_loss_falls, size.no_power_law_in_size, law.base_quality):
         assert judge(seen).verdict == "cannot tell"
+    assert not {finding.name for finding in judge_all(seen) if finding.asked}  # what sizes do is no question of one

@@ -4,6 +4,8 @@ To add one: write its claim and its judge in the file of its kind, name it below
 and not told.
 """
 
+from dataclasses import replace
+
 from rlaw.evidence import Evidence
 from rlaw.findings import behaviour, law, recipe, size
 from rlaw.findings.base import Finding, Judge, Verdict
@@ -35,6 +37,12 @@ FINDINGS: tuple[Judge, ...] = (
 )
 
 
+#: what a study of a single size does not ask
+ABOUT_SIZES: frozenset[Judge] = frozenset(FINDINGS[: FINDINGS.index(recipe.reuse)]) | {behaviour.longer_for_larger}
+
+
 def judge_all(seen: Evidence) -> tuple[Finding, ...]:
     """Every finding with its verdict."""
-    return tuple(judge(seen) for judge in FINDINGS)
+    one_size = len(seen.main.models) < 2
+    findings = ((judge, judge(seen)) for judge in FINDINGS)
+    return tuple(replace(told, asked=False) if one_size and judge in ABOUT_SIZES else told for judge, told in findings)

@@ -97,8 +97,8 @@ def budget(
     given["unique_data"] = unique_data
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
-        told = " and ".join(named) if named else "none"
-        raise UsageError(f"one budget is needed, and {told} is given\n  next: {_WAYS}")
+        told = f"{' and '.join(named)} are" if named else "none is"
+        raise UsageError(f"one budget is needed, and {told} given\n  next: {_WAYS}")
     if compute is not None:
         return Budget("compute", units.parse(compute, "FLOPs"), {})
     if data is not None or unique_data is not None:
@@ -112,7 +112,7 @@ def budget(
 def _gpu(gpu: str | None, budget: str) -> str:
     if gpu is None:
         or_else = " or --tokens-per-second 40k@7B" if budget == "wall" else ""
-        raise UsageError(f"{budget} needs the GPU\n  next: --gpu {'|'.join(PEAK_FLOPS)}{or_else}")
+        raise UsageError(f"a budget of {budget} needs the type of GPU\n  next: --gpu {'|'.join(PEAK_FLOPS)}{or_else}")
     if gpu.upper() not in PEAK_FLOPS:
         raise NotFound(f"no GPU is called {gpu!r} here\n  next: --gpu {'|'.join(PEAK_FLOPS)}, or --compute in FLOPs")
     return gpu.upper()

@@ -16,6 +16,7 @@ _EXAMPLES = {
     "duration": "15 min, 90 s or 2 h",
     "USD": "1200 USD, $1200 or 1200",
 }
+_NAMES = {"FLOPs": "a number of FLOPs", "GPU-h": "a number of GPU-hours", "USD": "an amount of USD"}
 
 
 def parse(value: float | str, kind: str) -> float:
@@ -58,7 +59,7 @@ def _scale(unit: str, kind: str, value: object) -> float:
 
 
 def _refuse(value: object, kind: str) -> UsageError:
-    return UsageError(f"{value!r} is not a {kind}: write it like {_EXAMPLES[kind]}")
+    return UsageError(f"{value!r} is not {_NAMES.get(kind, f'a {kind}')}: write it like {_EXAMPLES[kind]}")
 
 
 def count(value: float) -> str:

@@ -102,6 +102,8 @@ def test_strict_turns_a_law_that_is_not_identified_into_exit_code_4(tmp_path, ca
     path.write_text(flat)
     assert main(["fit", str(path), "--axis", "data", "--intervals", "none", "--strict"]) == 4
     assert "not identified" in capsys.readouterr().err
+    assert main(["fit", str(path), "--axis", "data", "--intervals", "none", "--strict", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["identified"] is False  # one document, whose law is refused
 
 
 def test_sizes_that_are_only_named_are_fitted_one_by_one_and_refused_a_ladder_law(fit):

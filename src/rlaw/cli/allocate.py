@@ -6,7 +6,7 @@ from typer import Argument, Option
 
 from rlaw.budget import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
 from rlaw.cli.data import Draws, Level, Map, Seed, Strict, Where, Window, read
-from rlaw.cli.terminal import Json, show
+from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
 
@@ -49,4 +49,4 @@ def allocate(
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:
-        raise NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)")
+        gate(NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)"))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from rlaw.cli.data import Draws, Level, Map, Seed, Where, Window, read
-from rlaw.cli.terminal import Json, show
+from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
 Laws = Annotated[list[str], Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")]
@@ -44,4 +44,4 @@ def compare(
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and result.verdict.startswith("no law"):
-        raise NotIdentifiable(f"{result.verdict} (--strict)")
+        gate(NotIdentifiable(f"{result.verdict} (--strict)"))

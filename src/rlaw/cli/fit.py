@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from rlaw.cli.data import Draws, Items, Level, Map, Seed, Where, Window, read
-from rlaw.cli.terminal import Json, show
+from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
 
@@ -49,4 +49,4 @@ def fit(
         document, text = document | {"sensitivity": moved.to_json()}, f"{text}\n\n{moved}"
     show(document, text, as_json=json)
     if strict and not result.identified:
-        raise NotIdentifiable(f"{law} is not identified by {frame.source} (--strict)")
+        gate(NotIdentifiable(f"{law} is not identified by {frame.source} (--strict)"))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from rlaw.cli.data import Draws, Level, Map, Seed, Strict, Where, Window, read
-from rlaw.cli.terminal import Json, show
+from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
 At = Annotated[list[float], Option("--at", metavar="X", help="place on the axis; may be repeated")]
@@ -40,4 +40,4 @@ def forecast(
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:
-        raise NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)")
+        gate(NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)"))

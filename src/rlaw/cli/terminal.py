@@ -4,9 +4,10 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import Exit
 
 from rlaw.errors import RlawError
 
@@ -41,6 +42,12 @@ def show(document: Mapping[str, Any], text: str, *, as_json: bool, warnings: Ite
         out(text)
     for warning in warnings:
         note(f"warning: {warning}")
+
+
+def gate(error: RlawError) -> NoReturn:
+    """A gate that failed once its document is told: the reason on stderr, its exit code, and no second document."""
+    note(f"rlaw: {error}")
+    raise Exit(error.exit_code)
 
 
 def fail(error: RlawError, as_json: bool) -> int:

@@ -208,11 +208,10 @@ def measure_trl(
 
     from rlaw.engines.local import pretrain
     from rlaw.engines.local.data import training_data
-    from rlaw.plan import base_key
 
     torch.set_num_threads(1)
-    pretrain.base(run, cache)
-    folder = cache / "bases" / base_key(run)
+    _, facts = pretrain.base(run, cache)
+    folder = cache / "bases" / facts.digest
     model = transformers.Qwen2ForCausalLM.from_pretrained(folder, attn_implementation=attention)
     tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer.add_special_tokens({"eos_token": "<end>", "pad_token": "<end>"})  # beyond the vocabulary: never drawn

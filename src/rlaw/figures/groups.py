@@ -7,7 +7,7 @@ import numpy as np
 from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures.base import Figure, new_canvas
-from rlaw.figures.looks import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, loss_axis, ordered, plain
+from rlaw.figures.looks import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, loss_axis, ordered
 from rlaw.figures.settings import SMOOTHED, Setting, settings, smooth
 from rlaw.frame import AXES
 
@@ -29,7 +29,7 @@ def draw(seen: Evidence) -> Figure:
         for axes, axis in zip(line, axes_told, strict=True):
             _panel(axes, seen, here, axis)
         if len(told) > 1:
-            line[0].set_title(plain(model), parse_math=False)
+            line[0].set_title(model, parse_math=False)
     runs = sorted({s.runs for here in told.values() for s in here})
     mean = "single runs" if runs == [1] else f"means of {runs[0]} to {runs[-1]} runs"
     smoothed = f" {SMOOTHED}" if max(len(s.curve) for here in told.values() for s in here) >= 40 else ""

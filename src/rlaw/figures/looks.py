@@ -168,8 +168,10 @@ def log_axis(axes: Any, low: float, high: float, title: str) -> None:
     axes.set_xlim(low, high)
     axes.set_xlabel(title)
     if high < 1e6:
-        axes.xaxis.set_major_locator(FixedLocator(_apart(round_ticks(low, high), (high / low) ** (1 / 8))))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.xaxis.set_major_locator(FixedLocator(_apart(round_ticks(low, high), (high / low) ** (1 / 6))))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:g}" if value < 1e4 else units.count(value))
+        )
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.xaxis.set_major_locator(LogLocator(10, numticks=9))

@@ -6,7 +6,7 @@ import numpy as np
 
 from rlaw.evidence import Evidence
 from rlaw.figures.base import Figure, new_canvas
-from rlaw.figures.looks import WIDTH_INCHES, Look, end_labels, log_axis, loss_axis, ordered, plain
+from rlaw.figures.looks import WIDTH_INCHES, Look, end_labels, log_axis, loss_axis, ordered
 from rlaw.figures.settings import SMOOTHED, Setting, settings, smooth
 
 _BEWARE = (
@@ -16,7 +16,7 @@ _BEWARE = (
 
 
 def draw(seen: Evidence) -> Figure:
-    """Left: loss against step. Right: loss at the last step that all reached, against tau. A row per size."""
+    """Left: loss against step. Right: loss at the last step that all reached, against tau. A row per size and kind."""
     told = settings(seen, "tau", "τ")
     canvas = new_canvas(WIDTH_INCHES, 2.9 * len(told))
     panels = canvas.subplots(len(told), 2, squeeze=False, width_ratios=(1.6, 1))
@@ -25,7 +25,7 @@ def draw(seen: Evidence) -> Figure:
         _curves(left, here, looks)
         _ends(right, seen, here, looks)
         if len(told) > 1:
-            left.set_title(plain(model), parse_math=False)
+            left.set_title(model, parse_math=False)
     return Figure(
         "reuse", "Loss when every problem is seen τ times (cf. Fig. 7)", _caption(seen, told), _BEWARE, canvas
     )

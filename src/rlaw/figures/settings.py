@@ -33,7 +33,7 @@ class Setting:
 
 
 def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting]]:
-    """The settings of every size that has two of them or more, by size.
+    """The settings of every size that has two of them or more, by size (and kind of reuse, where there are several).
 
     Raises:
         DataError: no size has two settings.
@@ -47,11 +47,28 @@ def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting
         rows = rows.filter((pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()))
     told: dict[str, list[Setting]] = {}
     for (model,), of_size in rows.group_by("model", maintain_order=True):
-        if of_size[column].n_unique() > 1:
-            told[str(model)] = _of_size(str(model), of_size, column, symbol)
+        for kind, of_kind in _by_kind(of_size).items():
+            if of_kind[column].n_unique() > 1:
+                name = ": ".join(plain(part) for part in (str(model), kind) if part)
+                told[name] = _of_size(str(model), of_kind, column, symbol)
     if not told:
         raise DataError(f"no size was run with two values of {symbol} and the rest of the recipe the same")
     return told
+
+
+def _by_kind(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The rows of each kind of reuse, by subsets and schedule; what is seen once is of every kind."""
+    reused = rows.filter(pl.col("tau") > 1)
+    kinds = reused.select("subsets", "schedule").unique(maintain_order=True).rows() if len(reused) else []
+    if len(kinds) < 2:
+        return {"": rows}
+    once = pl.col("tau") == 1
+    return {
+        f"{subsets}, {schedule}": rows.filter(
+            once | (pl.col("subsets").eq_missing(subsets) & pl.col("schedule").eq_missing(schedule))
+        )
+        for subsets, schedule in kinds
+    }
 
 
 def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[Setting]:

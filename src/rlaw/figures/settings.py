@@ -49,7 +49,7 @@ def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting
     for (model,), of_size in rows.group_by("model", maintain_order=True):
         for kind, of_kind in _by_kind(of_size).items():
             if of_kind[column].n_unique() > 1:
-                name = ": ".join(plain(part) for part in (str(model), kind) if part)
+                name = plain(str(model)) + (f": {kind}" if kind else "")
                 told[name] = _of_size(str(model), of_kind, column, symbol)
     if not told:
         raise DataError(f"no size was run with two values of {symbol} and the rest of the recipe the same")
@@ -64,7 +64,7 @@ def _by_kind(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
         return {"": rows}
     once = pl.col("tau") == 1
     return {
-        f"{subsets}, {schedule}": rows.filter(
+        f"{plain(str(subsets))}, {plain(str(schedule))}": rows.filter(
             once | (pl.col("subsets").eq_missing(subsets) & pl.col("schedule").eq_missing(schedule))
         )
         for subsets, schedule in kinds

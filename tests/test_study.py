@@ -64,6 +64,7 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
         ("    - {hidden: 32, layers: 3}\n", "", r"saturating needs 3 sizes, the ladder has 2"),
         ("layers: 3}\n    - {hidden: 24", "layers: three}\n    - {hidden: 24", r":4: model\.ladder\.0\.layers"),
         ("seeds: [0, 1]", "seeds: []", r":13: seeds"),
+        ("seeds: [0, 1]", "seeds: 0", r":13: seeds: Input should be a list"),
         ("seeds: [0, 1]", "seeds: [0, 0]", r"a seed stands twice"),
         ("seeds: [0, 1]", "name: again", r":13: name: stands twice"),
         ("name: tiny", "name: [a", r":2: not YAML"),

@@ -64,7 +64,7 @@ def _text(item: Any, known: Iterable[str]) -> str:
         return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
     if item["type"] == "missing":
         return "missing"
-    text = item["msg"].removeprefix("Value error, ")
+    text = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     return text if isinstance(item.get("input"), dict) or "got" in text else f"{text} (it says {item.get('input')!r})"
 
 

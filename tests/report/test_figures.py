@@ -109,3 +109,12 @@ def test_intra_sees_nothing_after_its_cut():
     assert intra.judged is not None
     with style():
         assert f"on {intra.judged.points} points not seen" in FIGURES["intra-model"](seen).caption
+
+
+def test_points_that_a_forecast_saw_are_filled_and_the_others_hollow():
+    """The bundled curves have no step 0: the anchored forecast saw the first evaluation of its target."""
+    panels = draw("forecasts", "qwen2.5-math-base", draws=20).canvas.axes
+    marked = [[line for line in panel.lines if line.get_linestyle() == "None"] for panel in panels]
+    filled = [np.size(lines[0].get_xdata()) for lines in marked]
+    assert filled == [0, 1, 26]
+    assert [np.size(lines[1].get_xdata()) for lines in marked] == [103 - seen for seen in filled]

@@ -84,6 +84,7 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
         "runs": len(runs),
         "done": sum(run["state"] in DONE for run in runs),
         "flops": plan.total_flops,
+        "budget_flops": plan.study.budget.compute,
         "rl_flops": plan.rl_flops,
         "base_flops": plan.base_flops,
         "estimated_seconds": sum(left),
@@ -111,6 +112,11 @@ def text(told: dict[str, Any]) -> str:
         f"(RL {units.flops(totals['rl_flops'])} by {told['accounting']}, bases {units.flops(totals['base_flops'])}), "
         f"about {units.duration(totals['wall_seconds'])} on {told['workers']} workers; nothing spent yet"
     )
+    cap = totals["budget_flops"]
+    if cap is not None and totals["flops"] > cap:
+        summary += (
+            f"\nmore than the study's budget.compute of {units.flops(cap)}: `rlaw run` refuses it without --stage"
+        )
     return f"{table(headings, rows)}\n{summary}"
 
 

@@ -29,7 +29,6 @@ def draw(seen: Evidence) -> Figure:
     rows = seen.mean_curves.filter((pl.col("model") == target) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
     inside = seen.in_window(rows["step"].to_numpy())
     count = max(_LEAST_SEEN, round(_SEEN_SHARE * int(inside.sum())))
-    first = inside & (np.cumsum(inside) <= count)
     anchors = {"blind": "none", "anchored": "step0", "calibrated": f"first:{count}"}
     told = {kind: _forecast(seen, target, anchor) for kind, anchor in anchors.items()}
     if not any(isinstance(one, Forecast) for one in told.values()):
@@ -42,7 +41,8 @@ def draw(seen: Evidence) -> Figure:
         loss_axis(panel, max(lowest, loss.min() / 2), loss.max())
         log_axis(panel, x.min() / 1.3, x.max() * 1.3, "")
         panel.set_title(kind)
-        _panel(panel, one, x, loss, ~first if kind == "calibrated" else np.ones_like(first), looks(seen)[target])
+        points = {"calibrated": count, "anchored": _points_anchored_on(one)}.get(kind, 0)
+        _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), looks(seen)[target])
     canvas.supxlabel(axis_title(seen, seen.axis), fontsize=8.5, color="#33383d")
     for panel in panels[1:]:
         panel.set_ylabel("")
@@ -57,6 +57,11 @@ def _forecast(seen: Evidence, target: str, anchor: str) -> Forecast | RlawError:
         )  # fmt: skip
     except RlawError as error:
         return error
+
+
+def _points_anchored_on(one: Forecast | RlawError) -> int:
+    """How many points of the curve the anchored forecast saw: its first, where step 0 was not evaluated."""
+    return int(isinstance(one, Forecast) and one.anchor == "its first evaluation")
 
 
 def _panel(

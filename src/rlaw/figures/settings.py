@@ -43,11 +43,10 @@ def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting
     rows = seen.frame.rows.join(same, on=others, nulls_equal=True, maintain_order="left").drop_nulls(column)
     main = seen.main.rows[column].drop_nulls()
     arms = seen.main.rows["arm"].unique()
-    if len(main):
-        rows = rows.filter((pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()))
+    other = (pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()) if len(main) else pl.lit(True)
     told: dict[str, list[Setting]] = {}
     for (model,), of_size in rows.group_by("model", maintain_order=True):
-        for kind, of_kind in _by_kind(of_size).items():
+        for kind, of_kind in _by_kind(of_size, column, other).items():
             if of_kind[column].n_unique() > 1:
                 name = plain(str(model)) + (f": {kind}" if kind else "")
                 told[name] = _of_size(str(model), of_kind, column, symbol)
@@ -56,8 +55,28 @@ def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting
     return told
 
 
-def _by_kind(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The rows of each kind of reuse, by subsets and schedule; what is seen once is of every kind."""
+def _by_kind(rows: pl.DataFrame, column: str, other: pl.Expr) -> dict[str, pl.DataFrame]:
+    """The rows of each kind of comparison, by its name; under no name, without arms that repeat the main study's
+    setting (`other` tells), where there is one kind."""
+    if column == "tau":
+        return _kinds_of_reuse(rows.filter(other))
+    return _kinds_of_groups(rows) or {"": rows.filter(other)}
+
+
+def _kinds_of_groups(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Group sizes with as many prompts in each step, and those with as many rollouts; none where it is not both."""
+    equal = {"equal prompts": pl.col("prompts"), "equal rollouts": pl.col("prompts") * pl.col("group_size")}
+    found = {}
+    for name, cost in equal.items():
+        sizes = rows.drop_nulls("prompts").group_by(cost.alias("cost")).agg(pl.col("group_size").n_unique())
+        several = sizes.filter(pl.col("group_size") > 1).sort("group_size", "cost")
+        if len(several):
+            found[name] = rows.filter(cost == several["cost"][-1])
+    return found if len(found) == len(equal) else {}
+
+
+def _kinds_of_reuse(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Reuse by subsets and schedule; what is seen once is of every kind."""
     reused = rows.filter(pl.col("tau") > 1)
     kinds = reused.select("subsets", "schedule").unique(maintain_order=True).rows() if len(reused) else []
     if len(kinds) < 2:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rlaw.cli.terminal import show
 from rlaw.errors import NotFound, UsageError
-from rlaw.store.files import make_folder, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,8 @@ class Place:
         Raises:
             StoreError: the place cannot be written.
         """
+        from rlaw.store.files import make_folder, write_atomically
+
         content = picture(self.form)
         make_folder(self.path.parent)
         write_atomically(self.path, content)

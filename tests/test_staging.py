@@ -45,6 +45,7 @@ def test_sizes_that_promise_enough_are_run_to_the_last(staged):
     assert [decision.rule for decision in decisions] == ["start"] * 3 + ["gain-per-doubling"] * 2
     assert len(models(store)) == 5
     assert outcome.complete
+    assert outcome.skipped == ()
     for decision in decisions[3:]:
         assert decision.low <= decision.loss <= decision.high < 1
         assert decision.value >= 0.005

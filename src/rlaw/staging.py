@@ -18,7 +18,7 @@ from rlaw.executors.base import Event, Executor
 from rlaw.forecast import forecast
 from rlaw.plan import MAIN, Plan, Run
 from rlaw.spending import Meter, run_flops
-from rlaw.store import Store
+from rlaw.store import DONE, Store
 from rlaw.store.files import read_json, write_json
 from rlaw.study import Stage
 
@@ -80,6 +80,7 @@ def run(
         BudgetExceeded, EngineError, Interrupted, StoreError: as `rlaw.runner.run`.
     """
     stage = _rule(plan)
+    before = {status.label for status in store.runs() if status.state in DONE}
     stages, outcome = _stages(plan), runner.Outcome(done=(), skipped=(), failed={}, left=())
     earlier, made = {decision.model: decision for decision in decisions(store)}, list[Decision]()
     for index, runs in enumerate(stages):
@@ -94,7 +95,7 @@ def run(
         outcome = runner.run(part, store, executor, retry_failed=retry_failed, argv=argv, on_event=on_event)
         if not (go and outcome.complete):
             break
-    return outcome, tuple(made)
+    return replace(outcome, skipped=tuple(label for label in outcome.skipped if label in before)), tuple(made)
 
 
 def decisions(store: Store) -> tuple[Decision, ...]:

@@ -208,3 +208,8 @@ def test_the_papers_benchmarks_have_the_items_of_its_table_1(name, file):
 def test_the_papers_own_files_are_prepared(tmp_path):
     done = prepare(DATA / "math__sampled_1_50_1024.parquet", tmp_path / "out", Recipe(100, reuse=(2,)))
     assert [item.items for item in done.files] == [100, 924, 462]
+
+
+def test_a_pass_rate_that_no_problem_has_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"no problem of .* has a pass rate called 'nokey'"):
+        prepare(rated(tmp_path / "in.jsonl"), tmp_path / "out", Recipe(held_out=4, rating="nokey"))

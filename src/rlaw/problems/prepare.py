@@ -127,6 +127,8 @@ class _Scan:
             sha.update(files.content(problem))
         if not levels:
             raise DataError(f"{path} holds no problems\n  next: one problem to a row")
+        if rating is not None and min(levels) == 1:
+            raise DataError(f"no problem of {path} has a pass rate called {rating!r}\n  next: `rlaw data show {path}`")
         seen: dict[bytes, int] = {}
         first_I = np.array([seen.setdefault(mark, place) == place for place, mark in enumerate(prints)])
         return cls(np.array(levels), prints, sha.hexdigest()[:12], first_I)

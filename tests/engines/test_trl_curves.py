@@ -1,18 +1,15 @@
 """The same cell on the local engine and on TRL: learning curves that agree within noise.
 
-The same seeds on each engine start from the same bases and meet the same problems; answers are drawn by different
-random numbers. At every evaluation the engines' mean pass rates differ by less than the two-sided critical value of
-Student's t at level 0.01 for all evaluations together (Bonferroni), times the standard error of a difference of means
-over seeds. That error is from the scatter between seeds of the same engine, pooled over engines and evaluations, and
-never less than the binomial error. The bound must be less than half of what is learned, so that half a curve would be
-told from a whole one.
+The same seed on each engine starts from the same base and meets the same problems; answers are drawn by different random
+numbers. So curves are compared seed by seed. Eighteen runs from one base had a standard deviation of about 0.04 at one
+evaluation, most of it the luck of RL itself; the mean difference of two pairs then has 0.04, and must stay below 0.1 at
+every evaluation, while both engines learn at least twice that.
 """
 
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from scipy.stats import t
 
 from rlaw import engines
 from rlaw.engines.base import Workspace
@@ -27,6 +24,7 @@ pytestmark = [
 ]
 
 SEEDS, STEPS = (0, 1), (10, 20, 30)
+FAR = 0.1  # of pass rates
 
 
 def pass_rates(make_run, cache, folder, engine):
@@ -49,12 +47,7 @@ def pass_rates(make_run, cache, folder, engine):
 def test_the_local_engine_and_trl_learn_the_same_curve(make_run, cache, tmp_path):
     (local, answers), (trl, _) = (pass_rates(make_run, cache, tmp_path, engine) for engine in ("local", "trl"))
     told = f"local:\n{local.round(3)}\ntrl:\n{trl.round(3)}"
-    between_seeds = np.mean([table[:, 1:].var(axis=0, ddof=1) for table in (local, trl)])
     binomial = np.mean([(table * (1 - table)).mean() for table in (local, trl)]) / answers
-    error = np.sqrt(max(between_seeds, binomial) / len(SEEDS) * 2)  # of the difference of two means
-    freedom = 2 * (len(SEEDS) - 1) * len(STEPS)
-    bound = error * t.ppf(1 - 0.01 / 2 / len(STEPS), freedom)
-    gain = local[:, -1].mean() - local[:, 0].mean()
-    assert bound < gain / 2, told
-    assert np.abs(local[:, 0] - trl[:, 0]).max() < 4 * np.sqrt(2 * binomial), told
-    assert np.abs(local.mean(axis=0) - trl.mean(axis=0))[1:].max() < bound, told
+    assert np.abs(local[:, 0] - trl[:, 0]).max() < 4 * np.sqrt(2 * binomial), told  # the same bases
+    assert np.abs((local - trl).mean(axis=0))[1:].max() < FAR, told
+    assert min((table[:, -1] - table[:, 0]).mean() for table in (local, trl)) > 2 * FAR, told

@@ -144,7 +144,7 @@ def length_grows(seen: Evidence) -> Finding:
         return LENGTH_GROWS.cannot_tell("no size has five evaluations that tell a response length that moves")
     rises = [0.5 + 0.5 * math.erf(r * math.sqrt(n - 1) / math.sqrt(2)) for _, r, n, _ in found]
     told = ", ".join(
-        f"{m} {length[0]:.0f} → {length[-1]:.0f} tokens (rank correlation {r:+.2f})" for m, r, _, length in found
+        f"{m} {length[0]:.2f} → {length[-1]:.2f} tokens (rank correlation {r:+.2f})" for m, r, _, length in found
     )
     return LENGTH_GROWS.found(in_every_pair(rises), told, Interval(min(r for _, r, _, _ in found)))
 

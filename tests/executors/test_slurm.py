@@ -1,5 +1,6 @@
 """A study as jobs: of a real Slurm where this machine has one, and of submitit's own stand-in for it anywhere."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -12,12 +13,12 @@ from rlaw.engines.synthetic import DELAY_VARIABLE
 from rlaw.errors import EngineError, Interrupted
 from rlaw.executors.local import LocalExecutor
 from rlaw.runner import run
-from rlaw.store import Store
+from rlaw.store import Store, spec
 
-pytest.importorskip("submitit", reason="submitit is not installed: `make test-cluster` installs it")
+submitit = pytest.importorskip("submitit", reason="submitit is not installed: `make test-cluster` installs it")
 pytestmark = pytest.mark.filterwarnings("ignore")  # submitit's own
 
-from rlaw.executors.slurm import SlurmExecutor  # noqa: E402
+from rlaw.executors.slurm import Job, SlurmExecutor, _Files  # noqa: E402
 
 HAS_SLURM = shutil.which("sbatch") and subprocess.run(["sinfo"], capture_output=True, check=False).returncode == 0
 on_slurm = pytest.mark.skipif(not HAS_SLURM, reason="no Slurm answers on this machine")
@@ -29,7 +30,7 @@ import sys
 from rlaw.executors.slurm import SlurmExecutor
 from rlaw.plan import plan
 from rlaw.runner import run
-from rlaw.store import Store
+from rlaw.store import Store, spec
 store = Store.open(sys.argv[1])
 def note(event):
     print(event.label, event.kind, event.step, flush=True)
@@ -136,6 +137,16 @@ def test_what_slurm_does_not_take_is_told_with_its_reason(tmp_path, make_plan):
     executor = SlurmExecutor(store.path, 1, {"slurm_partition": "nosuch"})
     with pytest.raises(EngineError, match="does not take the job"):
         run(laid_out, store, executor)
+
+
+def test_one_job_makes_its_whole_run_under_submitits_debugger(tmp_path, make_plan, undisturbed, timeless_rows):
+    laid_out = make_plan()
+    store, one = Store.create(tmp_path / "store", laid_out), laid_out.runs[0]
+    files = _Files(tmp_path / "0.events", tmp_path / "0.stop")
+    executor = submitit.AutoExecutor(tmp_path / "jobs", cluster="debug")
+    executor.submit(Job(spec.document(one), store.path, (), files)).result()
+    assert json.loads(files.events.read_text().splitlines()[-1])["kind"] == "run_finished"
+    assert timeless_rows(store, one.label) == undisturbed(laid_out)[one.label]
 
 
 def test_without_slurm_the_message_says_where_to_start(tmp_path, monkeypatch):

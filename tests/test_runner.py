@@ -275,9 +275,8 @@ def test_no_worker_is_no_executor():
 class InstantExecutor:
     """Makes no attempt at all: says at each poll that the runs before have made their base, and at the next the end."""
 
-    workers = 3
-
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 3) -> None:
+        self.workers = workers
         self.order: list[str] = []
         self.making: dict[str, str] = {}
         self.training: list[str] = []
@@ -313,6 +312,13 @@ def test_the_longest_runs_start_first_and_no_base_is_made_twice(tmp_path, make_p
     executor = InstantExecutor()
     run(plan, Store.create(tmp_path / "store", plan), executor)
     assert sorted(executor.order) == sorted(r.label for r in plan)
-    largest = max(r.params for r in plan)
-    by_label = {r.label: r for r in plan}
-    assert [by_label[label].params for label in executor.order[:2]] == [largest] * 2
+    assert executor.order[0] in {r.label for r in plan if r.rung.name == largest_rung}
+
+
+def test_seeds_of_one_size_start_one_after_the_other_while_another_size_is_at_hand(tmp_path, make_plan):
+    plan = make_plan(seeds=[0, 1])
+    small, middle, large = ([r.label for r in plan if r.rung.name == rung.name] for rung in plan.study.model.ladder)
+    executor = InstantExecutor(workers=2)
+    run(plan, Store.create(tmp_path / "store", plan), executor)
+    assert executor.order == [large[0], middle[0], large[1], middle[1], *small]
+    assert len({r.programs for r in plan}) == 3

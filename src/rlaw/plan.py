@@ -1,7 +1,7 @@
 """The plan of a study: every run it takes, what each costs, before anything is spent."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +84,15 @@ class Run:
     def lengths(self) -> Lengths:
         """Mean tokens of a prompt and a response that plans count with: the rung's assumption, else the most."""
         return self.rung.lengths or Lengths(prompt=self.task.prompt_tokens, response=self.task.completion_tokens)
+
+    @cached_property
+    def programs(self) -> str:
+        """Digest of what an engine compiles for RL and evaluations: the same for runs that differ in no more than seed,
+        variant, base or data."""
+        sections = {
+            name: getattr(self, name).model_dump(mode="json") for name in ("task", "rl", "evaluation", "engine")
+        }
+        return content_digest({"family": self.family, "shape": asdict(self.architecture), **sections})
 
     @property
     def rl_tokens(self) -> int:

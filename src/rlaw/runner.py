@@ -1,7 +1,8 @@
 """Runs a plan: which run next, on how many workers, until all is done, the budget is spent, or somebody says stop.
 
 Largest runs start first, so that the last minutes are not one worker's alone (a plan is told smallest first). Runs that
-start from the same base wait for whichever is making it, while others go ahead.
+start from the same base wait for whichever is making it, while others go ahead. Runs that share their programs, as the
+seeds of one size do, let another size go ahead while the first of them compiles, so that one compiles for all.
 """
 
 import signal
@@ -54,21 +55,28 @@ class _Progress:
     queue: list[Run]
     started: dict[str, Run] = field(default_factory=dict)
     making_base: set[str] = field(default_factory=set)
+    compiling: set[str] = field(default_factory=set)
     ends: dict[str, Event] = field(default_factory=dict)
 
     def next_run(self) -> Run | None:
-        """The first run in the queue whose base nobody else is making."""
-        busy = {base_key(self.started[label]) for label in self.making_base}
-        run = next((run for run in self.queue if base_key(run) not in busy), None)
+        """The first run in the queue whose base nobody else is making; rather one whose programs nobody compiles."""
+        bases = {base_key(self.started[label]) for label in self.making_base}
+        programs = {self.started[label].programs for label in self.compiling}
+        free = (run for run in self.queue if base_key(run) not in bases)
+        rather = (run for run in self.queue if run.programs not in programs and base_key(run) not in bases)
+        run = next(rather, None) or next(free, None)
         if run is not None:
             self.queue.remove(run)
             self.started[run.label] = run
             self.making_base.add(run.label)
+            self.compiling.add(run.label)
         return run
 
     def note(self, event: Event) -> None:
         if event.kind != "run_started":
             self.making_base.discard(event.label)
+        if event.kind == "step" or event.kind in ENDS:  # after a step everything is compiled
+            self.compiling.discard(event.label)
         if event.kind in ENDS:
             self.ends[event.label] = event
 

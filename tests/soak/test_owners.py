@@ -2,9 +2,11 @@
 
 import errno
 import json
+import math
 import os
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from rlaw.errors import StoreError
 from rlaw.store import Lock
-from rlaw.store.lock import NoLocks
+from rlaw.store.lock import NoLocks, Waiting
 
 #: a process on a file system without locks; it takes the lock N times and looks whether anybody else holds it then
 CONTEND = """
@@ -115,3 +117,15 @@ def test_a_far_owner_whose_lock_the_file_system_let_go_is_in_nobodys_way(tmp_pat
     (tmp_path / "lock").write_text(json.dumps({**mine, "host": "node-7"}))
     with Lock(tmp_path / "lock"):
         assert json.loads((tmp_path / "lock").read_text())["host"] == mine["host"]
+
+
+def test_who_waits_without_end_says_for_whom(tmp_path, monkeypatch):
+    monkeypatch.setattr("rlaw.store.lock._TOLD_AFTER_SECONDS", 0.0)
+    held = Lock(tmp_path / "lock").__enter__()
+    threading.Timer(0.3, held.__exit__, (None, None, None)).start()
+    with (
+        pytest.warns(Waiting, match=f"process {os.getpid()} on .* is waited for") as told,
+        Lock(tmp_path / "lock", patience_seconds=math.inf),
+    ):
+        pass
+    assert len(told) == 1

@@ -21,12 +21,17 @@ from rlaw.store.files import cannot_write
 from rlaw.store.lease import Lease
 
 PATIENCE_SECONDS = 0.4
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5  # each pause is twice the one before
+_TOLD_AFTER_SECONDS = 10.0  # of waiting, whatever the patience
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 class NoLocks(RlawWarning):
     """The file system has no locks; files stand in for them."""
+
+
+class Waiting(RlawWarning):
+    """Another process holds a lock that this one needs, and has held it for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,10 @@ def _alive(signature: bytes) -> bool:
 class Lock:
     """Holds the lock on a file while the `with` block runs.
 
+    Args:
+        path: of the lock's file, in a folder that is there.
+        patience_seconds: how long to wait for another process; `math.inf` waits until it is done, and says for whom.
+
     Raises:
         StoreError: on entering, when another process holds it for longer than `patience_seconds`; names the owner.
     """
@@ -115,20 +124,17 @@ class Lock:
         self.patience_seconds = patience_seconds
         self._file = -1
         self._lease = Lease(path)
+        self._without_locks = False
 
     def __enter__(self) -> "Lock":
-        deadline = time.monotonic() + self.patience_seconds
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            while not self._take():
-                if time.monotonic() > deadline:
-                    raise self._refused()
-                time.sleep(_PAUSE_SECONDS)
+            self._wait()
             self._sign()
         except OSError as error:
             self._close()
             raise cannot_write(self.path, 0, error) from error
-        except StoreError:
+        except BaseException:  # Ctrl-C while waiting, too
             self._close()
             raise
         return self
@@ -138,6 +144,19 @@ class Lock:
         self._lease.release()
         self._close()
 
+    def _wait(self) -> None:
+        began, pause, told = time.monotonic(), _PAUSE_SECONDS, False
+        while not self._take():
+            left = self.patience_seconds - (waited := time.monotonic() - began)
+            if left <= 0:
+                what, do = self._owner_told()
+                raise StoreError(f"{self.path.parent} is being written by {what}\n  next: {do}")
+            if waited > _TOLD_AFTER_SECONDS and not told:
+                told = True
+                warnings.warn("{0} is waited for: it holds {2}; {1}".format(*self._owner_told(), self.path), Waiting, 4)
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
     def _take(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,8 +165,10 @@ class Lock:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            text = "the file system of the store has no locks; files stand in for them, so that there is one writer"
-            warnings.warn(text, NoLocks, stacklevel=3)
+            if not self._without_locks:
+                text = "the file system of the store has no locks; files stand in for them, so that there is one writer"
+                warnings.warn(text, NoLocks, stacklevel=4)
+                self._without_locks = True
             return self._lease.take(_signature(), _alive)
         return True
 
@@ -155,12 +176,13 @@ class Lock:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, _signature(), 0)
 
-    def _refused(self) -> StoreError:
+    def _owner_told(self) -> tuple[str, str]:
+        """Who holds it, and what somebody who wants it can do."""
         owner = owner_of(self.path)
-        told = "wait for it to end, or stop it; its lock goes when it does"
+        do = "wait for it to end, or stop it; its lock goes when it does"
         if owner and not owner.here and self._lease.newest.exists():
-            told += f". If {owner.host} is gone for good, delete {self._lease.newest}"
-        return StoreError(f"{self.path.parent} is being written by {owner or 'another process'}\n  next: {told}")
+            do += f". If {owner.host} is gone for good, delete {self._lease.newest}"
+        return str(owner or "another process"), do
 
     def _close(self) -> None:
         if self._file >= 0:

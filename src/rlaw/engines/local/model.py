@@ -190,7 +190,7 @@ def _rotation(size: int, start: Any, new: int) -> tuple[jax.Array, jax.Array]:
     frequency = ROPE_THETA ** -(np.arange(0, size, 2, dtype=np.float32) / size)
     angle = np.arange(MAX, dtype=np.float32)[:, None, None] * np.tile(frequency, 2)
     if isinstance(start, int):
-        return jnp.asarray(np.cos(angle[start:start+new])), jnp.asarray(np.sin(angle[start:start+new]))
+        return jnp.asarray(np.cos(angle[start : start + new])), jnp.asarray(np.sin(angle[start : start + new]))
     return tuple(jax.lax.dynamic_slice_in_dim(f(angle), start, new) for f in (np.cos, np.sin))
 
 

@@ -5,13 +5,11 @@ It is kept under the digest of its recipe and of all else that makes its bytes, 
 Axes: B documents of a batch, N tokens of a document, T completion tokens.
 """
 
-import fcntl
 import hashlib
 import json
+import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -30,6 +28,8 @@ from rlaw.engines.local.update import completion_logprobs
 from rlaw.errors import StoreError
 from rlaw.plan import Run, base_key
 from rlaw.recipe import Base, Instruct
+from rlaw.store import Lock
+from rlaw.store.files import make_folder
 from rlaw.study import content_digest
 from rlaw.tasks import of_tokens
 
@@ -59,7 +59,8 @@ NOTHING = BaseFacts("", steps=0, tokens=0, base_flops=0, cross_entropy=0.0, seco
 def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
     """The base of a run: from the cache when a good one is there, else made and put there."""
     folder = cache / "bases" / f"{base_key(run)}-{build(run)}"
-    with _one_process_at_a_time(folder):
+    make_folder(folder.parent)
+    with Lock(folder.with_suffix(".lock"), patience_seconds=math.inf):  # who needs the same base waits for it
         facts = _found(folder) or _make(run, cache, folder)
         return hugging_face.load(folder, run.architecture), facts
 
@@ -172,12 +173,3 @@ def _steps(
         return optimizer.step(policy, gradient, rates[index], settings), losses.at[index].set(loss)
 
     return jax.lax.fori_loop(0, count, one, (policy, jnp.zeros(len(batches))))
-
-
-@contextmanager
-def _one_process_at_a_time(folder: Path) -> Iterator[None]:
-    """Two processes that need the same base make it once; the lock goes with its process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

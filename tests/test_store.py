@@ -430,6 +430,15 @@ def test_tables_of_a_finished_run_are_read_with_polars_alone(store, run):
     assert spent == [r.flops["update"] for r in steps]
 
 
+def test_steps_are_the_same_from_the_table_and_from_the_journal(store, run):
+    acknowledged = keep(store, run)
+    from_journal = store.steps(run.label)
+    store.compact(run.label)
+    assert store.steps(run.label).equals(from_journal)
+    rewards = [r.reward_mean for r in acknowledged if isinstance(r, Step)]
+    assert store.steps(run.label, ["reward_mean"])["reward_mean"].to_list() == rewards
+
+
 def test_the_journal_is_read_with_polars_alone(store, run):
     acknowledged = keep(store, run)
     schema = {"kind": pl.String, "step": pl.Int64, "test_loss": pl.Float64}

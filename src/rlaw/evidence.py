@@ -19,12 +19,12 @@ from rlaw.errors import RlawError
 from rlaw.fit import Fit, fit
 from rlaw.frame import AXES, SINGLE, Axis, Frame, load
 from rlaw.noise import Noise, noise_of
-from rlaw.records import RunStarted, Step
 from rlaw.selection import window_of
 from rlaw.sensitivity import Sensitivity, sensitivity
 from rlaw.store import Store
 from rlaw.study import FitChoice
 
+_OF_A_STEP = ("run", "model", "params", "step", "reward_mean")
 _HORIZON = 4  # laws see the first quarter of the steps and forecast the rest: the paper saw 25 of 105
 _LEAST_SEEN, _LEAST_ASKED = 5, 3
 
@@ -73,7 +73,7 @@ class Evidence:
         power: a straight line per size on the study's axis, with bootstrap draws: k of each size, tied to nothing.
         run_slopes: k of every single run.
         comparison: how the laws forecast points they had not seen.
-        steps: one row per RL step of the store's runs: reward, seconds, FLOPs.
+        steps: one row per RL step of the store's runs, with the mean reward.
         store: where the records are; None when the source is a table.
         refused: what could not be fitted or compared, and why.
     """
@@ -271,34 +271,9 @@ def _rung(rows: pl.DataFrame) -> Rung:
 
 
 def _steps(store: Store) -> pl.DataFrame:
-    """One row per RL step of every run: what training looked like and what it cost."""
-    rows = []
-    for label in store.labels():
-        started: RunStarted | None = None
-        for record in store.records(label):
-            if isinstance(record, RunStarted):
-                started = record
-            elif isinstance(record, Step) and started is not None:
-                rows.append(_step_row(started, record))
-    return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _step_row(started: RunStarted, step: Step) -> dict[str, Any]:
-    return {
-        "run": started.run,
-        "arm": started.arm,
-        "model": started.model,
-        "params": float(started.params),
-        "variant": started.variant,
-        "seed": started.seed,
-        "step": step.step,
-        "data_size": step.data_size,
-        "reward_mean": step.reward_mean,
-        "zero_variance_share": step.zero_variance_share,
-        "response_length": step.response_length,
-        "flops": sum(step.flops.values()),
-        "seconds": sum(step.seconds.values()),
-    }
+    """One row per RL step of every run."""
+    told = [table for label in store.labels() if not (table := store.steps(label, _OF_A_STEP)).is_empty()]
+    return pl.concat(told, how="vertical_relaxed").cast({"params": pl.Float64}) if told else pl.DataFrame()
 
 
 __all__ = ["Evidence", "RunSlope", "Rung", "gather"]

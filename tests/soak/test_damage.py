@@ -1,6 +1,7 @@
 """Whatever file of a store is cut short or changed: the truth, a prefix of it aloud, or an error that names it."""
 
 import shutil
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_soak import KILLS
+from test_soak import KILLS, LOCAL
 
+from rlaw.engines.local.engine import LocalEngine
 from rlaw.errors import RlawError, RlawWarning, StoreError
-from rlaw.plan import Plan
+from rlaw.executors.worker import attempt
+from rlaw.plan import Plan, plan
 from rlaw.store import Store
+from rlaw.study import Study
 
 #: every file that rlaw reads again, and the parts of what a store tells that come from it
 FILES = {
@@ -20,8 +24,9 @@ FILES = {
     "index.sqlite": ("status",),
     "runs/LABEL/run.json": ("run",),
     "runs/LABEL/lock": ("status",),
-    "runs/LABEL/tables.json": ("status", "evaluations"),
+    "runs/LABEL/tables.json": ("status", "evaluations", "steps"),
     "runs/LABEL/evaluations.parquet": ("evaluations",),
+    "runs/LABEL/steps.parquet": ("steps",),
     "runs/LABEL/records.jsonl": ("records", "status"),
 }
 
@@ -41,6 +46,7 @@ def read(path: Path, label: str, name: str) -> dict[str, Any]:
         "status": lambda store: store.runs(),
         "records": lambda store: store.records(label),
         "evaluations": lambda store: store.evaluations(label).to_dicts(),
+        "steps": lambda store: store.steps(label).to_dicts(),
     }
     told: dict[str, Any] = {}
     for part in FILES[name]:
@@ -99,7 +105,8 @@ def test_a_file_cut_at_any_byte_tells_no_wrong_number(whole, damage, name):
     n_bytes = size(whole, name)
     every = 1 if KILLS >= 200 or n_bytes < 4000 else 7
     noticed = [damage(name, lambda data, cut=cut: data[:cut]) for cut in range(0, n_bytes, every)]
-    if name in ("study.json", "runs/LABEL/run.json", "runs/LABEL/evaluations.parquet"):
+    print(f"{name}: {len(noticed)} cuts of {n_bytes} bytes, {sum(noticed)} noticed, the others told the truth")
+    if name in ("study.json", "runs/LABEL/run.json", "runs/LABEL/evaluations.parquet", "runs/LABEL/steps.parquet"):
         assert all(noticed)
 
 
@@ -113,4 +120,37 @@ def test_a_thousand_flipped_bits_tell_no_wrong_number(whole, damage):
         refused += damage(
             str(name), lambda data, at=offset, b=bit: data[:at] + bytes([data[at] ^ 1 << b]) + data[at + 1 :]
         )
+    print(f"1000 bits: {refused} noticed, the others told the truth")
     assert refused > 500
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The local engine's checkpoints of a run that was stopped at step 1 and ended with step 2."""
+    pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
+    laid_out = plan(Study.model_validate({**LOCAL, "seeds": [0], "rl": {**LOCAL["rl"], "steps": 2}}))
+    store = Store.create(tmp_path_factory.mktemp("checkpoints") / "store", laid_out)
+    (run,) = laid_out
+    for last in (1, 2):
+        stop = threading.Event()
+        attempt(
+            run, store, LocalEngine(), stop, lambda e, at=last, stop=stop: stop.set() if e.step == at == 1 else None
+        )
+    return store.folder(run.label) / "checkpoints"
+
+
+def test_a_checkpoint_cut_at_any_byte_is_passed_over_aloud(checkpoints):
+    from rlaw.engines.local import checkpoint
+
+    older, newer = sorted(checkpoints.iterdir())
+    assert checkpoint.newest(checkpoints) == newer
+    cuts = 0
+    for file in sorted(newer.iterdir()):
+        whole = file.read_bytes()
+        for cut in range(0, len(whole), 1 if KILLS >= 200 else 997):
+            file.write_bytes(whole[:cut])
+            with pytest.warns(checkpoint.DamagedCheckpoint, match=f"{file.name}: .*; going on from {older.name}"):
+                assert checkpoint.newest(checkpoints) == older
+            cuts += 1
+        file.write_bytes(whole)
+    print(f"{cuts} cuts of the {len(list(newer.iterdir()))} files of a checkpoint, all noticed")

@@ -224,10 +224,17 @@ class Store:
             NotFound: there is no such run.
             StoreError: a line of the journal is damaged.
         """
-        table = tables.read(self.folder(label), columns)
+        return self._table(label, tables.EVALUATIONS, columns)
+
+    def steps(self, label: str, columns: Sequence[str] | None = None) -> "pl.DataFrame":
+        """The run's RL steps, likewise; `flops` and `seconds` by phase are columns such as `flops_update`."""
+        return self._table(label, tables.STEPS, columns)
+
+    def _table(self, label: str, name: str, columns: Sequence[str] | None) -> "pl.DataFrame":
+        table = tables.read(self.folder(label), name, columns)
         if table is not None:
             return table
-        made = tables.of(self.contents(label).records)
+        made = tables.of(self.contents(label).records, name)
         return made.select(columns) if columns and made.width else made
 
     def lock(self) -> Lock:

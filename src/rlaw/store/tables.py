@@ -82,16 +82,16 @@ def manifest(folder: Path) -> dict[str, Any] | None:
     return told if current else None
 
 
-def read(folder: Path, columns: Sequence[str] | None = None) -> "pl.DataFrame | None":
-    """The evaluations of a finished run from its table; None when there is none that can be believed."""
+def read(folder: Path, name: str = EVALUATIONS, columns: Sequence[str] | None = None) -> "pl.DataFrame | None":
+    """One table of a finished run; None when there is none that can be believed."""
     import polars as pl
 
     told = manifest(folder)
-    path = folder / EVALUATIONS
+    path = folder / name
     if told is None or not path.is_file():
         return None
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != told["sha256"][EVALUATIONS]:
+    if hashlib.sha256(data).hexdigest() != told["sha256"][name]:
         warnings.warn(f"{path} is damaged; the journal beside it is read instead", DamagedTable, stacklevel=2)
         return None
     return pl.read_parquet(data, columns=list(columns) if columns else None)

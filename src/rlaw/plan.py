@@ -156,6 +156,24 @@ class Plan:
         """Everything the plan will spend, in FLOPs."""
         return self.rl_flops + self.base_flops + sum(run.evaluation_flops for run in self.runs)
 
+    @property
+    def on_gpus(self) -> bool:
+        """Whether any run takes a GPU."""
+        return any(run.resources.gpus for run in self.runs)
+
+    @property
+    def unheeded_caps(self) -> str:
+        """What to say of caps that cannot stop anything, as they count GPUs and no run takes one; empty when none."""
+        budget = self.study.budget
+        caps = {"budget.gpu_hours": budget.gpu_hours, "budget.usd": budget.usd}
+        named = [name for name, cap in caps.items() if cap is not None]
+        if self.on_gpus or not named:
+            return ""
+        return (
+            f"{' and '.join(named)} will stop nothing: no size declares GPUs, so that none are counted\n"
+            f"  next: resources: {{gpus: 1}} in the rungs that take one, or budget.wall, budget.compute"
+        )
+
     def check_budget(self) -> None:
         """Raise BudgetExceeded when the plan costs more compute than the study allows."""
         cap = self.study.budget.compute

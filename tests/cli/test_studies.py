@@ -78,6 +78,30 @@ def test_plan_tells_when_it_costs_more_than_the_study_allows(write_study, capsys
     assert "budget.compute" not in capsys.readouterr().out
 
 
+def test_caps_that_count_gpus_are_said_to_stop_nothing_where_no_size_declares_one(tmp_path, write_study, capsys):
+    capped = str(write_study(budget={"gpu_hours": 5, "usd": 20}))
+    assert main(["plan", capped]) == 0
+    assert "budget.gpu_hours and budget.usd will stop nothing: no size declares GPUs" in capsys.readouterr().out
+    assert main(["run", capped, "--store", str(tmp_path / "store"), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("warning: budget.gpu_hours and budget.usd will stop nothing") == 1
+    assert len(json.loads(captured.out)["done"]) == 3
+    ladder = [{"hidden": hidden, "layers": 2, "resources": {"gpus": 1}} for hidden in (16, 32, 64)]
+    assert main(["plan", str(write_study(model={"ladder": ladder}, budget={"usd": 20}))]) == 0
+    assert "stop nothing" not in capsys.readouterr().out
+
+
+def test_a_dry_run_on_gpus_tells_gpu_hours_and_no_time_of_local_cores(tmp_path, capsys):
+    assert main(["run", "qwen2.5-math", "--store", str(tmp_path / "store"), "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "H100-h" in text or "A100-h" in text
+    assert "workers" not in text
+    assert main(["run", "qwen2.5-math", "--store", str(tmp_path / "store"), "--dry-run", "--json"]) == 0
+    document = told(capsys)
+    assert (document["workers"], document["totals"]["wall_seconds"]) == (None, None)
+    assert document["gpu_totals"]["H100"]["gpu_hours"] > 1000
+
+
 def test_plan_tells_what_a_store_has_done(write_study, finished, capsys):
     longer = write_study("longer.yaml", seeds=[0, 1])
     assert main(["plan", str(longer), "--store", str(finished), "--json"]) == 0

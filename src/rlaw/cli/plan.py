@@ -1,5 +1,6 @@
 """`rlaw plan`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,15 +33,8 @@ def plan(
     Example: rlaw plan study.yaml
     Example: rlaw plan qwen2.5-math --gpu H100 --price H100=2.1
     """
-    from rlaw.cli import plan_gpus
-
-    laid_out = plan_of(study)
-    told = costs(laid_out, store, workers)
-    if plan_gpus.needed(laid_out):
-        told |= plan_gpus.costs(laid_out, gpu or (), mfu, price or ())
-        show(told, plan_gpus.text(told), as_json=json)
-    else:
-        show(told, text(told), as_json=json)
+    document, text = told(plan_of(study), store, workers, gpu or (), mfu, price or ())
+    show(document, text, as_json=json)
 
 
 def plan_of(study: Path) -> "Plan":
@@ -55,6 +49,24 @@ def plan_of(study: Path) -> "Plan":
     return lay_out(Study.load(study))
 
 
+def told(
+    plan: "Plan",
+    store: Path | None,
+    workers: int | None,
+    gpus: Sequence[str] = (),
+    mfu: float = DEFAULT_MFU,
+    prices: Sequence[str] = (),
+) -> tuple[dict[str, Any], str]:
+    """What a plan costs, as a document and as people read it: on GPUs where its sizes declare some, else on cores."""
+    from rlaw.cli import plan_gpus
+
+    document = costs(plan, store, workers)
+    if plan.on_gpus:
+        document |= plan_gpus.costs(plan, gpus, mfu, prices)
+        return document, plan_gpus.text(document)
+    return document, text(document)
+
+
 def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:
     """What the plan's runs cost, each and together: FLOPs, and seconds as the engines estimate them."""
     from rlaw.executors.local import cores
@@ -62,7 +74,7 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
     from rlaw.store import DONE
 
     states, seconds = _states(store), estimate(plan)
-    workers = workers or cores()
+    workers = None if plan.on_gpus else workers or cores()  # cores of this machine say nothing of GPUs elsewhere
     runs = [
         {
             "id": run.id,
@@ -88,10 +100,10 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
         "rl_flops": plan.rl_flops,
         "base_flops": plan.base_flops,
         "estimated_seconds": sum(left),
-        "wall_seconds": max(sum(left) / workers, max(left, default=0.0)),
+        "wall_seconds": max(sum(left) / workers, max(left, default=0.0)) if workers else None,
     }
     about = {"study": plan.study.name, "digest": plan.study.digest, "accounting": plan.study.fit.accounting}
-    return {**about, "workers": workers, "runs": runs, "totals": totals}
+    return {**about, "workers": workers, "runs": runs, "totals": totals, "unheeded_caps": plan.unheeded_caps}
 
 
 def text(told: dict[str, Any]) -> str:
@@ -117,6 +129,8 @@ def text(told: dict[str, Any]) -> str:
         summary += (
             f"\nmore than the study's budget.compute of {units.flops(cap)}: `rlaw run` refuses it without --stage"
         )
+    if told["unheeded_caps"]:
+        summary += f"\n{told['unheeded_caps']}"
     return f"{table(headings, rows)}\n{summary}"
 
 

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from rlaw.plan import Plan, Run
 
 
-def needed(plan: "Plan") -> bool:
-    """Whether any run of the plan takes a GPU."""
-    return any(run.resources.gpus for run in plan)
-
-
 def costs(plan: "Plan", gpus: Sequence[str], mfu: float, prices: Sequence[str]) -> dict[str, Any]:
     """Every run on every type of GPU, their totals, what was assumed, and the published compute of the same runs."""
     from rlaw import costs

@@ -59,15 +59,17 @@ def run(
     plan = planning.plan_of(study)
     path = store or Path("runs") / plan.study.name
     if dry_run:
-        told = planning.costs(plan, path, workers)
+        told, costs = planning.told(plan, path, workers)
         commands = _commands(plan, path, str(study))
-        text = "\n\n".join([planning.text(told), *(f"# {label}\n{line}" for label, line in commands.items())])
+        text = "\n\n".join([costs, *(f"# {label}\n{line}" for label, line in commands.items())])
         terminal.show({**told, "store": str(path), "commands": commands}, text, as_json=json)
         return
     from rlaw import executors, runner
     from rlaw.cli.progress import watching
     from rlaw.store import Store
 
+    if plan.unheeded_caps:
+        terminal.note(f"warning: {plan.unheeded_caps}")
     if not stage:
         plan.check_budget()
     kept = Store.create(path, plan, extend=extend)

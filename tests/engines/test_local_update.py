@@ -1,5 +1,6 @@
 """An optimizer step is the same however its batch is cut, and whatever has no gradient is left out."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -100,10 +101,10 @@ def test_a_batch_without_any_advantage_has_no_gradient_and_is_still_a_step(run, 
 def test_the_optimizer_is_adamw_on_a_clipped_gradient(run):
     settings = run.rl.model_copy(update={"max_grad_norm": 0.5, "weight_decay": 0.1})
     weight, gradient, rate = np.float32(2.0), np.float32(3.0), 0.01
-    policy = optimizer.start({"w": weight}, settings)
+    policy = optimizer.start({"w": jnp.asarray(weight)}, settings)
     m = v = 0.0
     for step in (1, 2, 3):
-        policy = optimizer.step(policy, {"w": gradient}, rate, settings)
+        policy = optimizer.step(policy, jnp.asarray([gradient]), rate, settings)
         clipped = 0.5  # of 3.0
         m, v = 0.9 * m + 0.1 * clipped, 0.95 * v + 0.05 * clipped**2
         direction = m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.95**step)) + 1e-8)

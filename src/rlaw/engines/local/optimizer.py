@@ -1,4 +1,7 @@
-"""AdamW with a clipped gradient, and learning rates by step."""
+"""AdamW with a clipped gradient, and learning rates by step.
+
+Gradients and moments are vectors of all weights: one short program for whatever number of matrices.
+"""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 
 from rlaw.engines.local.model import Params
 from rlaw.recipe import Base, Instruct, Optimizer
@@ -14,7 +18,7 @@ COSINE_END = 0.1  # pretraining ends at this share of the peak rate
 
 
 class Policy(NamedTuple):
-    """A model in training: its weights and the optimizer's moments."""
+    """A model in training: its weights, and the optimizer's moments as vectors of all of them."""
 
     params: Params
     moments: Any
@@ -22,19 +26,19 @@ class Policy(NamedTuple):
 
 def start(params: Params, settings: Optimizer) -> Policy:
     """The policy before its first optimizer step."""
-    return Policy(params, _adamw(settings).init(params))
+    return Policy(params, _adamw(settings).init(vector(params)))
 
 
-def step(policy: Policy, gradient: Params, learning_rate: jax.Array, settings: Optimizer) -> Policy:
-    """One AdamW step; the gradient is clipped to `max_grad_norm` first."""
-    direction, moments = _adamw(settings).update(gradient, policy.moments, policy.params)
-    params = jax.tree.map(lambda weight, towards: weight - learning_rate * towards, policy.params, direction)
-    return Policy(params, moments)
+def step(policy: Policy, gradient: jax.Array, learning_rate: jax.Array, settings: Optimizer) -> Policy:
+    """One AdamW step; the gradient, a vector, is clipped to `max_grad_norm` first."""
+    weights, as_params = ravel_pytree(policy.params)
+    direction, moments = _adamw(settings).update(gradient, policy.moments, weights)
+    return Policy(as_params(weights - learning_rate * direction), moments)
 
 
-def norm(gradient: Params) -> jax.Array:
-    """The length of a gradient, all weights taken as one vector."""
-    return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(gradient)))
+def vector(params: Params) -> jax.Array:
+    """All weights, or their gradients, one after the other."""
+    return ravel_pytree(params)[0]
 
 
 def constant_rate(settings: Optimizer, hidden: int, step: int) -> float:

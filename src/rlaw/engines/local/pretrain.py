@@ -170,6 +170,6 @@ def _steps(
     def one(index, carry):
         policy, losses = carry
         loss, gradient = jax.value_and_grad(cross_entropy)(policy.params, batches[index], masks[index])
-        return optimizer.step(policy, gradient, rates[index], settings), losses.at[index].set(loss)
+        return optimizer.step(policy, optimizer.vector(gradient), rates[index], settings), losses.at[index].set(loss)
 
     return jax.lax.fori_loop(0, count, one, (policy, jnp.zeros(len(batches))))

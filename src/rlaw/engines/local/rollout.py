@@ -122,7 +122,9 @@ def _sample(
 ) -> tuple[jax.Array, ...]:
     """What `sample` returns, of one batch."""
     (prompts, group, tokens), prompt_tokens = uniforms_PGT.shape, prompts_PQ.shape[1]
-    logits_P1V, cache = forward(arch, params, prompts_PQ, empty_cache(arch, prompts), 0, 1)
+    logits_P1V, cache = jax.lax.optimization_barrier(
+        forward(arch, params, prompts_PQ, empty_cache(arch, prompts), 0, 1)
+    )
     logits_SV, cache = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), (logits_P1V[:, 0], cache))
     cache = roomier(cache, tokens - 1)
     uniforms_TS = uniforms_PGT.reshape(-1, tokens).T

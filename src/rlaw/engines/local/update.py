@@ -72,11 +72,11 @@ def update(
     def add(index, total):
         samples_BG = jax.tree.map(lambda x: x[index], samples_MB)
         gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, worked, samples_BG)
-        return jax.tree.map(jnp.add, total, (gradient, told))
+        return jax.tree.map(jnp.add, total, (optimizer.vector(gradient), told))
 
-    nothing = (jax.tree.map(jnp.zeros_like, policy.params), Told(*(jnp.zeros(()),) * len(Told._fields)))
+    nothing = (jnp.zeros_like(optimizer.vector(policy.params)), Told(*(jnp.zeros(()),) * len(Told._fields)))
     gradient, told = jax.lax.fori_loop(0, used, add, nothing)
-    told = told._replace(grad_norm=optimizer.norm(gradient))
+    told = told._replace(grad_norm=jnp.linalg.norm(gradient))
     return optimizer.step(policy, gradient, learning_rate, rl), told
 
 

@@ -37,15 +37,15 @@ def load(folder: Path, arch: Architecture) -> Params:
         prefix = f"model.layers.{depth}."
         part = {name.removeprefix(prefix): x for name, x in weights.items() if name.startswith(prefix)}
         heads = [f"self_attn.{name}_proj." for name in "qkv"]
-        mlp = [f"mlp.{name}_proj.weight" for name in ("gate", "up")]
         return {
             "attention_norm": part["input_layernorm.weight"],
             "qkv": np.concatenate([part[name + "weight"] for name in heads]).T,
             "qkv_bias": np.concatenate([part[name + "bias"] for name in heads]),
             "out": part["self_attn.o_proj.weight"].T,
             "mlp_norm": part["post_attention_layernorm.weight"],
-            "gate_up": np.concatenate([part[name] for name in mlp]).T,
-            "down": part["mlp.down_proj.weight"].T,
+            "gate": part["mlp.gate_proj.weight"].T,
+            "up": part["mlp.up_proj.weight"].T,
+            "down": part["mlp.down_proj.weight"],
         }
 
     layers = [{name: jnp.asarray(x) for name, x in layer(depth).items()} for depth in range(arch.layers)]
@@ -62,13 +62,13 @@ def _to_qwen2(arch: Architecture, params: Params) -> dict[str, np.ndarray]:
         weights[prefix + "input_layernorm.weight"] = layer["attention_norm"]
         weights[prefix + "post_attention_layernorm.weight"] = layer["mlp_norm"]
         weights[prefix + "self_attn.o_proj.weight"] = layer["out"].T
-        weights[prefix + "mlp.down_proj.weight"] = layer["down"].T
+        weights[prefix + "mlp.gate_proj.weight"] = layer["gate"].T
+        weights[prefix + "mlp.up_proj.weight"] = layer["up"].T
+        weights[prefix + "mlp.down_proj.weight"] = layer["down"]
         for name, x in zip("qkv", np.split(np.asarray(layer["qkv"]), ends, axis=1), strict=True):
             weights[f"{prefix}self_attn.{name}_proj.weight"] = x.T
         for name, x in zip("qkv", np.split(np.asarray(layer["qkv_bias"]), ends), strict=True):
             weights[f"{prefix}self_attn.{name}_proj.bias"] = x
-        for name, x in zip(("gate", "up"), np.split(np.asarray(layer["gate_up"]), 2, axis=1), strict=True):
-            weights[f"{prefix}mlp.{name}_proj.weight"] = x.T
     return {name: np.ascontiguousarray(x) for name, x in sorted(weights.items())}
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from rlaw.compute import Architecture
 
 ROPE_THETA = 1000.0  # the base of the rotary embedding: these models read tens of tokens, not thousands
-MAX = 64
 RMS_EPSILON = 1e-6
 INIT_STD = 0.02  # of all matrices, as Qwen2 starts
 
@@ -30,14 +29,17 @@ def init(arch: Architecture, rng: np.random.Generator) -> Params:
     heads_HE, joined_W = arch.heads * arch.head_dim, (arch.heads + 2 * arch.kv_heads) * arch.head_dim
 
     def layer() -> Params:
+        qkv, out = normal(arch.hidden, joined_W), normal(heads_HE, arch.hidden)
+        gate, up = jnp.split(normal(arch.hidden, 2 * arch.intermediate), 2, axis=1)
         return {
             "attention_norm": jnp.ones(arch.hidden),
-            "qkv": normal(arch.hidden, joined_W),
+            "qkv": qkv,
             "qkv_bias": jnp.zeros(joined_W),
-            "out": normal(heads_HE, arch.hidden),
+            "out": out,
             "mlp_norm": jnp.ones(arch.hidden),
-            "gate_up": normal(arch.hidden, 2 * arch.intermediate),
-            "down": normal(arch.intermediate, arch.hidden),
+            "gate": gate,
+            "up": up,
+            "down": normal(arch.intermediate, arch.hidden).T,
         }
 
     embedding = normal(arch.vocab, arch.hidden)
@@ -46,7 +48,7 @@ def init(arch: Architecture, rng: np.random.Generator) -> Params:
 
 def cast(params: Params, dtype: str) -> Params:
     """The weights in another precision; `forward` computes its products in that of its weights."""
-    return jax.tree.map(lambda x: x.astype(dtype), params)
+    return params if params["norm"].dtype == dtype else jax.tree.map(lambda x: x.astype(dtype), params)
 
 
 def empty_cache(arch: Architecture, sequences: int, positions: int = 0) -> Cache:
@@ -80,11 +82,12 @@ def forward(
     Returns:
         (S, last, V) float32 logits, and the cache with the new tokens written into it.
     """
-    x_SND = params["embedding"][tokens_SN]
+    x_SND, new = params["embedding"][tokens_SN], tokens_SN.shape[1]
+    turns = _rotation(arch.head_dim, start, new, room=cache[0][1].shape[2])
     written = []
     for depth, (layer, before) in enumerate(zip(params["layers"], cache, strict=True), start=1):
-        keep = last if depth == arch.layers else tokens_SN.shape[1]
-        x_SND, after = _block(arch, layer, x_SND, before, start, keep)
+        keep = last if depth == arch.layers else new
+        x_SND, after = _block(arch, layer, x_SND, before, start, keep, turns)
         written.append(after)
     return _product(_rms_norm(x_SND[:, -last:], params["norm"]), params["embedding"].T).astype(jnp.float32), written
 
@@ -110,18 +113,25 @@ def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, c
 
 
 def _block(
-    arch: Architecture, layer: Params, x_SND: jax.Array, cache: tuple[jax.Array, jax.Array], start: Any, keep: int
+    arch: Architecture,
+    layer: Params,
+    x_SND: jax.Array,
+    cache: tuple[jax.Array, jax.Array],
+    start: Any,
+    keep: int,
+    turns: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """One decoder layer; returns the last `keep` positions, and the cache."""
-    q_SNHE, k_SNKE, v_SNKE = _queries_keys_values(arch, layer, x_SND, start)
+    q_SNHE, k_SNKE, v_SNKE = _queries_keys_values(arch, layer, x_SND, turns)
     k_SKEC = _remember(cache[0], k_SNKE.transpose(0, 2, 3, 1), start, axis=3)
     v_SKCE = _remember(cache[1], v_SNKE.transpose(0, 2, 1, 3), start, axis=2)
     position_N = start + jnp.arange(x_SND.shape[1])
     seen_NC = jnp.arange(v_SKCE.shape[2]) <= position_N[:, None]
     x_SND = x_SND[:, -keep:]
     x_SND = x_SND + _product(_attend(q_SNHE[:, -keep:], k_SKEC, v_SKCE, seen_NC[-keep:]), layer["out"])
-    gate_SNF, up_SNF = jnp.split(_product(_rms_norm(x_SND, layer["mlp_norm"]), layer["gate_up"]), 2, axis=-1)
-    return x_SND + _product(jax.nn.silu(gate_SNF) * up_SNF, layer["down"]), (k_SKEC, v_SKCE)
+    normed_SND = _rms_norm(x_SND, layer["mlp_norm"])
+    gate_SNF, up_SNF = _product(normed_SND, layer["gate"]), _product(normed_SND, layer["up"])
+    return x_SND + _product(jax.nn.silu(gate_SNF) * up_SNF, layer["down"].T), (k_SKEC, v_SKCE)
 
 
 def _product(x_SND: jax.Array, weights_DF: jax.Array) -> jax.Array:
@@ -136,12 +146,13 @@ def _remember(cache: jax.Array, new: jax.Array, start: Any, axis: int) -> jax.Ar
     return jax.lax.dynamic_update_slice_in_dim(cache, new, start, axis=axis)
 
 
-def _queries_keys_values(arch: Architecture, layer: Params, x_SND: jax.Array, start: Any) -> tuple[jax.Array, ...]:
+def _queries_keys_values(
+    arch: Architecture, layer: Params, x_SND: jax.Array, turns: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, ...]:
     joined_SNW = _product(_rms_norm(x_SND, layer["attention_norm"]), layer["qkv"]) + layer["qkv_bias"]
     heads_SNAE = joined_SNW.reshape(*joined_SNW.shape[:2], -1, arch.head_dim)
     q_SNHE, k_SNKE, v_SNKE = jnp.split(heads_SNAE, (arch.heads, arch.heads + arch.kv_heads), axis=2)
-    cos_N1E, sin_N1E = _rotation(arch.head_dim, start, x_SND.shape[1])
-    return _rotate(q_SNHE, cos_N1E, sin_N1E), _rotate(k_SNKE, cos_N1E, sin_N1E), v_SNKE
+    return _rotate(q_SNHE, *turns), _rotate(k_SNKE, *turns), v_SNKE
 
 
 def _attend(q_SNHE: jax.Array, k_SKEC: jax.Array, v_SKCE: jax.Array, seen_NC: jax.Array) -> jax.Array:
@@ -185,13 +196,16 @@ def _rms_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
     return scale * (wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + RMS_EPSILON)).astype(x.dtype)
 
 
-def _rotation(size: int, start: Any, new: int) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine of every new position's angles: (N, 1, E), halves repeated as Qwen2 does."""
+def _rotation(size: int, start: Any, new: int, room: int) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine of every new position's angles: (N, 1, E), halves repeated as Qwen2 does.
+
+    They are taken from a table, not computed where they are used, which would be once per sequence and head.
+    """
     frequency = ROPE_THETA ** -(np.arange(0, size, 2, dtype=np.float32) / size)
-    angle = np.arange(MAX, dtype=np.float32)[:, None, None] * np.tile(frequency, 2)
-    if isinstance(start, int):
-        return jnp.asarray(np.cos(angle[start : start + new])), jnp.asarray(np.sin(angle[start : start + new]))
-    return tuple(jax.lax.dynamic_slice_in_dim(f(angle), start, new) for f in (np.cos, np.sin))
+    positions = start + new if isinstance(start, int) else room
+    angle = np.arange(positions, dtype=np.float32)[:, None, None] * np.tile(frequency, 2)
+    cos_N1E, sin_N1E = (jax.lax.dynamic_slice_in_dim(table, start, new) for table in (np.cos(angle), np.sin(angle)))
+    return cos_N1E, sin_N1E
 
 
 def _rotate(x_SNHE: jax.Array, cos_N1E: jax.Array, sin_N1E: jax.Array) -> jax.Array:

@@ -3,10 +3,9 @@
 Gradients and moments are vectors of all weights: one short program for whatever number of matrices.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
@@ -33,7 +32,7 @@ def step(policy: Policy, gradient: jax.Array, learning_rate: jax.Array, settings
     """One AdamW step; the gradient, a vector, is clipped to `max_grad_norm` first."""
     weights, as_params = ravel_pytree(policy.params)
     direction, moments = _adamw(settings).update(gradient, policy.moments, weights)
-    return Policy(as_params(weights - learning_rate * direction), moments)
+    return Policy(as_params(weights - learning_rate * cast(jax.Array, direction)), moments)
 
 
 def vector(params: Params) -> jax.Array:

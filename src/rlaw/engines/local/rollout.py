@@ -154,10 +154,12 @@ def _sample(
 
 def _draw(logits_SV: jax.Array, uniform_S: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Token, its log-probability, and the entropy: the cumulated distribution inverted at a uniform random number."""
-    logprobs_SV = jax.nn.log_softmax(logits_SV)
-    probs_SV = jnp.exp(logprobs_SV)
-    cumulated_SV = jnp.cumsum(probs_SV, axis=-1)
-    below_SV = cumulated_SV <= uniform_S[:, None] * cumulated_SV[:, -1:]
-    token_S = jnp.minimum(below_SV.sum(axis=-1, dtype=jnp.int32), logits_SV.shape[-1] - 1)
-    logprob_S = jnp.take_along_axis(logprobs_SV, token_S[:, None], axis=-1)[:, 0]
-    return token_S, logprob_S, -(probs_SV * logprobs_SV).sum(axis=-1)
+    tokens, highest_S1 = logits_SV.shape[-1], logits_SV.max(axis=-1, keepdims=True)
+    odds_SV = jnp.exp(logits_SV - highest_S1)
+    cumulated_SV = odds_SV @ np.triu(np.ones((tokens, tokens), np.float32))  # faster here than a cumulated sum
+    total_S = cumulated_SV[:, -1]
+    below_SV = cumulated_SV <= (uniform_S * total_S)[:, None]
+    token_S = jnp.minimum(below_SV.sum(axis=-1, dtype=jnp.int32), tokens - 1)
+    log_total_S = jnp.log(total_S) + highest_S1[:, 0]
+    logit_S = jnp.take_along_axis(logits_SV, token_S[:, None], axis=-1)[:, 0]
+    return token_S, logit_S - log_total_S, log_total_S - (odds_SV * logits_SV).sum(axis=-1) / total_S

@@ -261,13 +261,14 @@ def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
     steps, group, minibatch = pretrain.STEPS_PER_CALL, rl.num_generations, rl.prompts // rl.minibatches
     some = replace(run, base=run.base.model_copy(update={"steps": steps}))
     weights_PGT = token_weights(np.ones((minibatch, group, task.completion_tokens), np.float32), "dapo")
+    start = optimizer.start(params, rl)
 
     def pretraining(i: int) -> object:
         first = i * steps * run.base.batch_size % (len(documents) - steps * run.base.batch_size)
         return pretrain.pretrain(some, documents[first : first + steps * run.base.batch_size])
 
     def updating(i: int) -> object:
-        rng, policy = generator(i, "benchmark"), optimizer.start(params, rl)
+        rng, policy = generator(i, "benchmark"), start
         for first in range(0, rl.prompts, minibatch):
             prompts_PGQ = np.repeat(pool.prompts_IP[first : first + minibatch, None], group, axis=1)
             answers_PGT = rng.integers(arch.vocab, size=weights_PGT.shape, dtype=np.int32)

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rlaw.engines.local.engine import SECONDS_TO_COMPILE, LocalEngine
 from rlaw.engines.synthetic import DELAY_VARIABLE
 from rlaw.errors import BudgetExceeded, StoreError, UsageError
 from rlaw.executors.base import Attempt, Event
 from rlaw.executors.local import LocalExecutor
 from rlaw.plan import Plan, base_key
 from rlaw.records import RunInterrupted
-from rlaw.runner import pending, run
+from rlaw.runner import estimate, pending, run
 from rlaw.store import Store
 from rlaw.store.files import write_json
 from rlaw.store.lock import owner_of
@@ -322,3 +323,13 @@ def test_seeds_of_one_size_start_one_after_the_other_while_another_size_is_at_ha
     run(plan, Store.create(tmp_path / "store", plan), executor)
     assert executor.order == [large[0], middle[0], large[1], middle[1], *small]
     assert len({r.programs for r in plan}) == 3
+
+
+def test_what_runs_share_is_estimated_once(make_plan):
+    plan = make_plan(engine="local", seeds=[0, 1])
+    whole = {r.label: LocalEngine().estimate_seconds(r) for r in plan}
+    of_plan = estimate(plan)
+    for rung in plan.study.model.ladder:
+        first, second = (r for r in plan if r.rung.name == rung.name)
+        assert of_plan[first.label] == whole[first.label]  # its base, and the programs of this size
+        assert of_plan[second.label] == pytest.approx(whole[second.label] - SECONDS_TO_COMPILE)  # a base of its own

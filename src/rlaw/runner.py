@@ -92,8 +92,19 @@ class _Signals:
 
 
 def estimate(plan: Plan) -> dict[str, float]:
-    """Wall seconds of every run on one worker, by label, from the engines' measured throughput."""
-    return {run.label: engines.get(run.engine.name).estimate_seconds(run) for run in plan}
+    """Wall seconds of every run on one worker, by label, from the engines' measured throughput.
+
+    What runs share, such as a base, is counted at the first of them.
+    """
+    counted: set[str] = set()
+    seconds = {}
+    for run in plan:
+        engine = engines.get(run.engine.name)
+        shared = engine.shared_seconds(run)
+        again = sum(part for key, part in shared.items() if key in counted)
+        seconds[run.label] = engine.estimate_seconds(run) - again
+        counted |= shared.keys()
+    return seconds
 
 
 def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> list[Run]:

@@ -10,7 +10,7 @@ from rlaw.errors import NotFound
 def test_every_engine_is_found_under_its_own_name(name):
     engine = engines.get(name)
     assert engine.name == name
-    assert all(callable(getattr(engine, part)) for part in ("check", "estimate_seconds", "train"))
+    assert all(callable(getattr(engine, part)) for part in ("check", "estimate_seconds", "shared_seconds", "train"))
 
 
 def test_an_unknown_engine_is_refused_with_the_names_there_are():

@@ -38,6 +38,10 @@ class Engine(Protocol):
         """Wall seconds of the whole run on one of this machine's workers, from measured throughput; for plans only."""
         ...
 
+    def shared_seconds(self, run: Run) -> dict[str, float]:
+        """Those of `estimate_seconds` that are spent once for all runs of a plan with the same key: base, programs."""
+        ...
+
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order, `RunStarted` first; goes on from the newest good checkpoint in the workspace.
 

@@ -55,6 +55,10 @@ class SyntheticEngine:
         """Wall seconds: the delay that was asked for; the arithmetic itself is not worth counting."""
         return run.rl.steps * _delay_seconds()
 
+    def shared_seconds(self, run: Run) -> dict[str, float]:
+        """Nothing is shared."""
+        return {}
+
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order; goes on from the checkpoint, which holds the number of steps done."""
         checkpoint = workspace.folder / "checkpoints" / "state.json"

@@ -7,7 +7,7 @@ import numpy as np
 
 from rlaw.engines.base import Workspace
 from rlaw.errors import EngineError
-from rlaw.plan import Run
+from rlaw.plan import Run, base_key
 from rlaw.records import Record
 from rlaw.tasks import of_tokens
 
@@ -53,14 +53,17 @@ class LocalEngine:
 
     def estimate_seconds(self, run: Run) -> float:
         """Seconds on one free core with nothing in the cache: base, programs, RL and evaluations. An estimate."""
-        pretrained = run.base.documents * run.sequence_tokens
         evaluations = len(run.evaluation.schedule(run.rl.steps)) * len(run.evaluation.benchmarks)
         evaluated = evaluations * run.evaluation.items * run.evaluation.samples * run.sequence_tokens
-        return SECONDS_TO_COMPILE + (
-            pretrained * _at(run.params, SECONDS_PER_PRETRAINED_TOKEN)
-            + run.rl_tokens * _at(run.params, SECONDS_PER_RL_TOKEN) * run.rl.num_iterations
+        return sum(self.shared_seconds(run).values()) + (
+            run.rl_tokens * _at(run.params, SECONDS_PER_RL_TOKEN) * run.rl.num_iterations
             + evaluated * _at(run.params, SECONDS_PER_EVALUATED_TOKEN)
         )
+
+    def shared_seconds(self, run: Run) -> dict[str, float]:
+        """Of the base, and of compiling the programs."""
+        pretrained = run.base.documents * run.sequence_tokens * _at(run.params, SECONDS_PER_PRETRAINED_TOKEN)
+        return {base_key(run): pretrained, run.programs: SECONDS_TO_COMPILE}
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields the run's records; the process is held to one thread when jax has not been imported before."""

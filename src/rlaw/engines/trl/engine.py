@@ -51,6 +51,10 @@ class TRLEngine:
         evaluated = evaluations * run.evaluation.items * run.evaluation.samples * run.sequence_tokens
         return SECONDS_TO_START + per_token * (run.rl_tokens * run.rl.num_iterations + evaluated / 3)
 
+    def shared_seconds(self, run: Run) -> dict[str, float]:
+        """Nothing is shared."""
+        return {}
+
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields the run's records, nothing fetched from a hub that is not named in the study."""
         from rlaw.engines.trl import attempt

@@ -60,6 +60,10 @@ class VerlEngine:
         flops = run.rl_flops("12N" if run.rl.beta else "8N") + run.evaluation_flops
         return SECONDS_TO_START + flops / (max(1, run.resources.gpus) * PEAK_FLOPS[ASSUMED_GPU] * DEFAULT_MFU)
 
+    def shared_seconds(self, run: Run) -> dict[str, float]:
+        """Nothing is shared."""
+        return {}
+
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields the run's records while veRL trains; what it has not told when the iterator is closed is lost."""
         from rlaw.engines.verl import attempt

@@ -131,7 +131,7 @@ class Frame:
         rows = self.rows
         for name, value in conditions.items():
             if name not in rows.columns:
-                raise UsageError(f"{self.source} has no column {name!r}; it has {', '.join(rows.columns)}")
+                raise UsageError(f"{self.source} has no column {name!r}; it has {table.listed(rows.columns)}")
             values = value if isinstance(value, tuple | list) else (value,)
             texts = [str(v) for v in values]
             numbers = (
@@ -141,7 +141,7 @@ class Frame:
                 pl.col(name).cast(pl.Float64).is_in(numbers) if numbers else pl.col(name).cast(pl.String).is_in(texts)
             )
             if rows.filter(match).is_empty():
-                there = ", ".join(str(v) for v in rows[name].unique().sort().head(12))
+                there = table.listed(rows[name].unique().sort().to_list(), at_most=12)
                 raise UsageError(f"{self.source}: no row has {name} = {', '.join(texts)}; {name} is one of {there}")
             rows = rows.filter(match)
         return replace(self, rows=rows)
@@ -232,7 +232,7 @@ def _complete(raw: pl.DataFrame, source: str) -> pl.DataFrame:
 
 def _missing(source: str, what: str, raw: pl.DataFrame) -> DataError:
     return DataError(
-        f"{source}: no column {what}; it has {', '.join(raw.columns)}\n  next: name it with --map ours=theirs"
+        f"{source}: no column {what}; it has {table.listed(raw.columns)}\n  next: name it with --map ours=theirs"
     )
 
 

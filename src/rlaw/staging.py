@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rlaw.frame import Frame
     from rlaw.runner import Outcome
 
-FILE = "stages.json"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -101,14 +99,14 @@ def run(
 def decisions(store: Store) -> tuple[Decision, ...]:
     """What a staged study of the store decided; empty when it was not staged."""
     try:
-        kept = read_json(store.path / FILE)
+        kept = read_json(store.stages)
     except NotFound:
         return ()
     return tuple(Decision(**told) for told in kept["decisions"])
 
 
 def _keep(store: Store, made: list[Decision]) -> None:
-    write_json(store.path / FILE, {"schema": 1, "decisions": [asdict(decision) for decision in made]})
+    write_json(store.stages, {"schema": 1, "decisions": [asdict(decision) for decision in made]})
 
 
 def _stages(plan: Plan) -> list[list[Run]]:

@@ -117,7 +117,7 @@ def _commands(plan: "Plan", store: Path, study: str) -> dict[str, str]:
 
 def _document(store: "Store", outcome: "Outcome") -> dict[str, Any]:
     about = {"store": str(store.path), "study": store.study.name, "digest": store.digest}
-    return {**about, **asdict(outcome), "runs": [asdict(status) for status in store.runs()]}
+    return {**about, **asdict(outcome), "runs": [status.to_json() for status in store.runs()]}
 
 
 def _text(store: "Store", outcome: "Outcome") -> str:

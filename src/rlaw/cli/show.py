@@ -1,7 +1,6 @@
 """`rlaw show`."""
 
 import io
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
@@ -59,7 +58,7 @@ def _document(store: "Store", label: str) -> dict[str, Any]:
     told = ("step", "benchmark", "test_loss", "items", "samples", "data_size", "tokens", "compute_flops")
     evaluations = [r for r in store.records(label) if isinstance(r, Evaluated)]
     return {
-        "status": asdict(store.status(label)),
+        "status": store.status(label).to_json(),
         "run": kept["run"],
         "attempts": kept.get("attempts", []),
         "evaluations": [{name: getattr(r, name) for name in told} for r in evaluations],

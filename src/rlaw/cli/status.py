@@ -2,12 +2,16 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
 from rlaw.cli.listing import table
 from rlaw.cli.terminal import Json, show
+
+if TYPE_CHECKING:
+    from rlaw.staging import Decision
+    from rlaw.store import Store
 
 StorePath = Annotated[Path, Argument(metavar="STORE", help="the folder that `rlaw run --store` wrote")]
 
@@ -17,7 +21,6 @@ def status(store: StorePath, json: Json = False) -> None:
 
     Example: rlaw status runs/micro
     """
-    from rlaw import staging
     from rlaw.store import Store
 
     kept = Store.open(store)
@@ -26,11 +29,20 @@ def status(store: StorePath, json: Json = False) -> None:
     rows = [(run.label, run.state, run.attempt, f"{run.step}/{run.steps}", run.test_loss, run.cause) for run in runs]
     text = table(("run", "state", ">attempt", ">step", ">test loss", "cause"), rows)
     summary = f"{kept.path}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
-    stops = [decision for decision in staging.decisions(kept) if not decision.go]
+    stops = _stops(kept)
     summary += "".join(f"\nstaged: {decision}" for decision in stops)
     document = {"store": str(kept.path), "study": kept.document["study"]["name"], "digest": kept.digest}
     show(
-        {**document, "counts": counts, "runs": [asdict(run) for run in runs], "stopped": [asdict(d) for d in stops]},
+        {**document, "counts": counts, "runs": [run.to_json() for run in runs], "stopped": [asdict(d) for d in stops]},
         f"{text}\n{summary}",
         as_json=json,
     )
+
+
+def _stops(store: "Store") -> list["Decision"]:
+    """Where a staged study stopped."""
+    if not store.stages.exists():  # what decides is slow to import
+        return []
+    from rlaw import staging
+
+    return [decision for decision in staging.decisions(store) if not decision.go]

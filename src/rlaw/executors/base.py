@@ -1,10 +1,13 @@
 """What every executor is: it makes attempts at runs somewhere else, and tells what happens there."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rlaw.errors import NotFound
 from rlaw.plan import Run
+from rlaw.store import Store
 
 #: the process ended without a word: killed, out of memory, a crash below Python
 LOST = "lost"
@@ -20,6 +23,9 @@ NOTE = "note"
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
 #: from the wish to stop to the hard end of a worker; the engine saves within it
 GRACE_SECONDS = 3.5
+#: how long a worker looks for a store that its driver has made: other machines can see new names late
+VISIBLE_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
 #: exit code of a worker whose engine was not done within the grace
 OUT_OF_TIME = 75
 
@@ -73,6 +79,32 @@ class Event:
     test_loss: float | None = None
     benchmark: str = ""
     text: str = ""
+
+
+def open_store(path: Path, digest: str = "") -> Store:
+    """The store that the driver has made, as soon as this machine sees it.
+
+    Args:
+        path: of the store.
+        digest: of the study that it must keep by now; "": of any. What is kept after VISIBLE_SECONDS is given all the
+            same.
+
+    Raises:
+        NotFound: there is none after VISIBLE_SECONDS.
+        StoreError: it is damaged, or of a newer rlaw.
+    """
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while True:
+        late = time.monotonic() > deadline
+        try:
+            store = Store.open(path)
+        except NotFound:
+            if late:
+                raise
+        else:
+            if late or digest in ("", store.digest):
+                return store
+        time.sleep(_LOOK_SECONDS)
 
 
 class Executor(Protocol):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.errors import EngineError, RlawError, UsageError
-from rlaw.executors.base import LOST, MOVED, REFUSED, Attempt, Event, Needs, needs
+from rlaw.executors.base import LOST, MOVED, REFUSED, Attempt, Event, Needs, needs, open_store
 from rlaw.executors.local import LocalExecutor
 from rlaw.plan import Run
 from rlaw.store import Store, spec
@@ -32,7 +32,7 @@ class Relay:
         """Begin the attempt; the first events, and whether more will come."""
         label, where = run["label"], Path(store)
         try:
-            seen = Store.open(where).digest
+            seen = open_store(where, digest).digest
         except RlawError as error:
             return [_refused(label, f"{os.uname().nodename} does not see the store: {error}")], False
         if seen != digest:

@@ -20,12 +20,14 @@ from typing import Any, cast
 from rlaw import engines, home
 from rlaw.engines.base import Engine, Workspace
 from rlaw.errors import EngineError, RlawWarning, StoreError
-from rlaw.executors.base import GRACE_SECONDS, NOTE, OUT_OF_TIME, REFUSED, Event
+from rlaw.executors.base import GRACE_SECONDS, NOTE, OUT_OF_TIME, REFUSED, Event, open_store
 from rlaw.plan import Run
 from rlaw.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted
 from rlaw.store import RunLog, Store, spec
 from rlaw.store.lock import NoLocks
 from rlaw.store.provenance import now
+
+MOST_CHARACTERS = 2000  # of a failure's message that a record keeps
 
 
 class OtherCircumstances(RlawWarning):
@@ -105,10 +107,17 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell
     except Exception as error:  # whatever an engine may raise is this run's failure, and the study goes on
         traceback.print_exc()
         end = RunFailed(
-            run=log.run.id, attempt=log.attempt, step=step, cause=type(error).__name__, text=str(error), time=now()
+            run=log.run.id, attempt=log.attempt, step=step, cause=type(error).__name__, text=_told(error), time=now()
         )
         log.append(end)
         return end
+
+
+def _told(error: Exception) -> str:
+    """Its message, cut short: what is kept is shown in tables and pages; the traceback has gone to standard error."""
+    text = str(error)
+    cut = f"… ({len(text):,} characters in all; the worker's log has them)"
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + cut
 
 
 def _compare_with_before(now: RunStarted, log: RunLog) -> None:
@@ -154,7 +163,7 @@ def main() -> None:
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
     run = spec.run_of(request["run"])
-    attempt(run, Store.open(request["store"]), engines.get(run.engine.name), stop, tell, request["argv"])
+    attempt(run, open_store(Path(request["store"])), engines.get(run.engine.name), stop, tell, request["argv"])
 
 
 def _channel() -> Tell:
@@ -163,8 +172,10 @@ def _channel() -> Tell:
     os.dup2(2, 1)
 
     def tell(event: Event) -> None:
+        line = json.dumps(asdict(event)).encode() + b"\n"
         try:
-            os.write(pipe, json.dumps(asdict(event)).encode() + b"\n")
+            while line:  # a signal can cut a long write short
+                line = line[os.write(pipe, line) :]
         except BrokenPipeError:  # the parent is gone; closing of standard input says so, too
             return
 

@@ -1,6 +1,6 @@
 """Tables of evaluations: CSV, Parquet, JSON lines. Reads and renames; judging the rows is the frame's part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from rlaw.errors import DataError, NotFound, UsageError
 
 READERS = {".csv": pl.read_csv, ".tsv": pl.read_csv, ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson}
 READERS[".ndjson"] = pl.read_ndjson
+_SHOWN = 64  # characters of a name or value in a message
 
 
 def read(path: Path, mapping: Mapping[str, str] | None = None) -> pl.DataFrame:
@@ -42,11 +43,13 @@ def rename(table: pl.DataFrame, mapping: Mapping[str, str], source: str) -> pl.D
     for ours, theirs in mapping.items():
         if theirs not in table.columns:
             raise UsageError(
-                f"--map {ours}={theirs}: {source} has no column {theirs!r}; it has {_listed(table.columns)}"
+                f"--map {ours}={theirs}: {source} has no column {theirs!r}; it has {listed(table.columns)}"
             )
     taken = [ours for ours in mapping if ours in table.columns and ours not in mapping.values()]
     return table.drop(taken).rename({theirs: ours for ours, theirs in mapping.items()})
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+def listed(names: Sequence[object], at_most: int = 20) -> str:
+    """The first names or values, and how many more there are; the longest of them cut short."""
+    texts = [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…" for text in map(str, names[:at_most])]
+    return ", ".join(texts) + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")

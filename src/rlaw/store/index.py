@@ -19,6 +19,7 @@ from rlaw.store.journal import Stamp
 from rlaw.store.status import Status
 
 _COLUMNS = tuple(field.name for field in fields(Status))
+_ENCODE = json.JSONEncoder(default=repr).encode
 _TYPES = {name: {int: "integer", str: "text"}.get(hint, "") for name, hint in get_type_hints(Status).items()}
 
 
@@ -54,4 +55,4 @@ def write(path: Path, statuses: Iterable[tuple[Stamp, Status]]) -> None:
 
 
 def _crc(row: Sequence[Any]) -> int:
-    return zlib.crc32(json.dumps(row, default=repr).encode())
+    return zlib.crc32(_ENCODE(row).encode())

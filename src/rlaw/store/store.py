@@ -138,6 +138,11 @@ class Store:
         """Label to line of every run the study plans, in the plan's order."""
         return {line["label"]: line for line in self.document["runs"]}
 
+    @property
+    def stages(self) -> Path:
+        """Keeps the decisions of a study that is run in stages; there is none of any other."""
+        return self.path / "stages.json"
+
     def labels(self) -> tuple[str, ...]:
         """Every run: the planned ones in the plan's order, then what else is kept here."""
         runs = self.path / "runs"
@@ -205,8 +210,8 @@ class Store:
         if status is None or status.state in ("planned", "running"):
             return self.status(label)
         folder = self.folder(label)
-        fresh = mark == journal.stamp(folder / "records.jsonl") and not owner_of(folder / "lock")
-        return status if fresh else self.status(label)
+        over = status.state in DONE or not owner_of(folder / "lock")
+        return status if over and mark == journal.stamp(folder / "records.jsonl") else self.status(label)
 
     def write_index(self) -> None:
         """Bring `index.sqlite` up to date."""

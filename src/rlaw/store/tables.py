@@ -9,7 +9,6 @@ import hashlib
 import io
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +67,7 @@ def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> No
         of(rows, name).write_parquet(buffer)
         write_atomically(folder / name, buffer.getvalue())
         hashes[name] = hashlib.sha256(buffer.getvalue()).hexdigest()
-    about = {"schema": SCHEMA, "journal": [size, tail], "status": asdict(status_of(rows))}
+    about = {"schema": SCHEMA, "journal": [size, tail], "status": status_of(rows).to_json()}
     write_json(folder / MANIFEST, {**about, "sha256": hashes})
 
 

@@ -249,8 +249,8 @@ def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
     """What each phase does at its i-th call, once."""
     import numpy as np
 
+    from rlaw.engines.draws import generator
     from rlaw.engines.local import model, optimizer, pretrain, rollout
-    from rlaw.engines.local.draws import generator
     from rlaw.engines.local.engine import dtype
     from rlaw.engines.local.objective import token_weights
     from rlaw.engines.local.update import Samples, micro_batches, update

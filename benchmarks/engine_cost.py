@@ -98,13 +98,13 @@ def cost(run: Run, steps: int) -> float:
     """CPU seconds of so many steps, after a first one."""
     import jax
 
+    from rlaw.engines.draws import generator
     from rlaw.engines.local import model, optimizer
-    from rlaw.engines.local.draws import generator
     from rlaw.engines.local.grpo import GRPO
     from rlaw.engines.local.position import Position
 
     base = model.init(run.architecture, generator(run.seed, "init"))
-    recipe, at = GRPO(run, base, 1), Position(0, optimizer.start(base, run.rl))
+    recipe, at = GRPO(run, base, 1), Position(policy=optimizer.start(base, run.rl))
     at = recipe.step(at)
     began = time.process_time()
     for _ in range(steps):

@@ -206,8 +206,8 @@ def measure_trl(
     import transformers
     import trl
 
+    from rlaw.engines.data import training_data
     from rlaw.engines.local import pretrain
-    from rlaw.engines.local.data import training_data
 
     torch.set_num_threads(1)
     _, facts = pretrain.base(run, cache)

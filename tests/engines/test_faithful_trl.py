@@ -7,8 +7,9 @@ jax = pytest.importorskip("jax", reason="the local engine is not installed: pip 
 torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
 trl = pytest.importorskip("trl", reason="TRL is not installed: nothing to compare with")
 
-from rlaw.engines.local import checkpoint, hugging_face, model, optimizer, rollout, update  # noqa: E402
-from rlaw.engines.local.draws import generator  # noqa: E402
+from rlaw.engines import checkpoint  # noqa: E402
+from rlaw.engines.draws import generator  # noqa: E402
+from rlaw.engines.local import hugging_face, model, optimizer, rollout, update  # noqa: E402
 from rlaw.engines.local.grpo import GRPO  # noqa: E402
 from rlaw.engines.local.objective import advantages, token_weights  # noqa: E402
 from rlaw.engines.local.position import Position  # noqa: E402
@@ -148,7 +149,7 @@ def test_clipped_loss_kl_and_gradients_are_trls(make_run, tmp_path, loss_type, b
 def test_whole_steps_on_the_same_rollouts_end_at_the_same_weights(make_run, tmp_path, rl):
     run = make(make_run, **rl)
     params = weights_of(run)
-    recipe, at = GRPO(run, params, 1), Position(0, optimizer.start(params, run.rl))
+    recipe, at = GRPO(run, params, 1), Position(policy=optimizer.start(params, run.rl))
     answers, records = [], []
     for step in range(1, run.rl.steps + 1):
         problems = recipe.data.of_step(step, P)

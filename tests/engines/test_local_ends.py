@@ -11,8 +11,8 @@ import pytest
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
 from rlaw.compute import forward_flops, training_flops  # noqa: E402
-from rlaw.engines import Workspace  # noqa: E402
-from rlaw.engines.local import checkpoint, hugging_face, optimizer, pretrain, rollout  # noqa: E402
+from rlaw.engines import Workspace, checkpoint  # noqa: E402
+from rlaw.engines.local import hugging_face, optimizer, pretrain, rollout  # noqa: E402
 from rlaw.engines.local.engine import LocalEngine  # noqa: E402
 from rlaw.engines.local.grpo import step_flops  # noqa: E402
 from rlaw.engines.local.objective import token_weights  # noqa: E402

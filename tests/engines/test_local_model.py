@@ -8,8 +8,9 @@ import pytest
 
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
-from rlaw.engines.local import checkpoint, hugging_face, model, rollout  # noqa: E402
-from rlaw.engines.local.draws import generator  # noqa: E402
+from rlaw.engines import checkpoint  # noqa: E402
+from rlaw.engines.draws import generator  # noqa: E402
+from rlaw.engines.local import hugging_face, model, rollout  # noqa: E402
 from rlaw.engines.local.update import completion_logprobs  # noqa: E402
 
 forward = jax.jit(model.forward, static_argnums=(0, 5))

@@ -72,7 +72,7 @@ def test_a_step_tells_what_trl_did(run, undisturbed):
 
 @needs_trl
 def test_trl_meets_the_problems_that_the_local_engine_meets_in_the_same_order(make_run, undisturbed):
-    from rlaw.engines.local.data import training_data
+    from rlaw.engines.data import training_data
 
     data = training_data(make_run())
     steps = [record for record in undisturbed[1] if isinstance(record, Step)]

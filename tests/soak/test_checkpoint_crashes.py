@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rlaw.engines.local import checkpoint
+from rlaw.engines import checkpoint
 
 #: writes step 2 beside step 1, or step 1 again with other content, in children that die at their n-th system call
 SCRIPT = """
 import json, os, shutil, signal, sys, warnings
 from pathlib import Path
-from rlaw.engines.local import checkpoint
+from rlaw.engines import checkpoint
 
 folder, rewrite = Path(sys.argv[1]), sys.argv[2] == "rewrite"
 

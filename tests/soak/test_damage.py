@@ -140,7 +140,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_checkpoint_cut_at_any_byte_is_passed_over_aloud(checkpoints):
-    from rlaw.engines.local import checkpoint
+    from rlaw.engines import checkpoint
 
     older, newer = sorted(checkpoints.iterdir())
     assert checkpoint.newest(checkpoints) == newer

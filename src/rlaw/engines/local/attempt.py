@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from rlaw.engines import checkpoint, standing
 from rlaw.engines.base import Workspace, started
-from rlaw.engines.local import checkpoint, optimizer, position, pretrain, process
+from rlaw.engines.local import optimizer, position, pretrain, process
 from rlaw.engines.local.evaluation import Evaluations
 from rlaw.engines.local.grpo import GRPO
 from rlaw.engines.local.position import Position
@@ -24,12 +25,12 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """
     checkpoints = workspace.folder / "checkpoints"
     found = checkpoint.newest(checkpoints)
-    resumed_at = position.step_of(found) if found else 0
+    resumed_at = standing.step_of(found) if found else 0
     yield started(run, workspace.attempt, resumed_at, threads=process.threads(), hardware=process.hardware())
     base, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
     recipe, evaluations = GRPO(run, base, workspace.attempt), Evaluations(run, workspace.attempt)
-    at = position.load(found, run) if found else Position(0, optimizer.start(base, run.rl))
+    at = position.load(found, run) if found else Position(policy=optimizer.start(base, run.rl))
     saved_at = time.monotonic()
     try:
         yield from _tell(at, workspace.attempt, evaluations)

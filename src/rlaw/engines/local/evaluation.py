@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rlaw.compute import FACTORS, accounted_flops
-from rlaw.engines.local.clock import Clock
+from rlaw.engines.clock import Clock
 from rlaw.engines.local.position import Position
 from rlaw.engines.local.rollout import answer, grade
 from rlaw.plan import Run

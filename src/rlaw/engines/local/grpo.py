@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from rlaw.compute import Flops, forward_flops, mean_context
+from rlaw.engines.clock import Clock
+from rlaw.engines.data import training_data
 from rlaw.engines.local import optimizer
-from rlaw.engines.local.clock import Clock
-from rlaw.engines.local.data import training_data
 from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.model import Params, cast
 from rlaw.engines.local.objective import Told, advantages, token_weights
@@ -49,7 +49,7 @@ class GRPO:
         flops = step_flops(run, rollout.lengths_PG)
         record = self._record(step, rewards_PG, rollout, flops, told, rate, clock.seconds)
         tokens = record.prompt_tokens + record.response_tokens
-        return Position(step, policy, at.tokens + tokens, at.flops + flops.total, record)
+        return Position(step, at.tokens + tokens, at.flops + flops.total, record, policy=policy)
 
     def _reference(self, sequences_PGN: np.ndarray) -> np.ndarray:
         """(P, G, T) log-probabilities under the base."""

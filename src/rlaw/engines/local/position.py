@@ -1,8 +1,6 @@
 """Where a run stands after a step, and how that is kept and found again, bit for bit."""
 
-import json
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,42 +8,20 @@ import jax
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from rlaw.engines.local import checkpoint, hugging_face, optimizer
+from rlaw.engines import checkpoint, standing
+from rlaw.engines.local import hugging_face, optimizer
 from rlaw.engines.local.optimizer import Policy
+from rlaw.engines.standing import Standing
 from rlaw.plan import Run
-from rlaw.records import Step, of_row, to_row
 
-STATE, MOMENTS = "state.json", "optimizer.safetensors"
+MOMENTS = "optimizer.safetensors"
 
 
 @dataclass(frozen=True)
-class Position:
-    """Everything that the next step depends on, and the record of the last one.
+class Position(Standing):
+    """Everything that the next step depends on: `policy` is weights and optimizer moments."""
 
-    Attributes:
-        step: RL steps done.
-        policy: weights and optimizer moments.
-        tokens: processed since the start of RL.
-        flops: spent since the start of RL, as executed.
-        record: of the last step; None before the first.
-    """
-
-    step: int
-    policy: Policy
-    tokens: int = 0
-    flops: int = 0
-    record: Step | None = None
-
-    @property
-    def diverged(self) -> bool:
-        """Loss, gradient or reward are no numbers any more."""
-        told = self.record
-        return told is not None and not all(map(math.isfinite, (told.loss, told.grad_norm, told.reward_mean)))
-
-    @property
-    def name(self) -> str:
-        """Of its checkpoint."""
-        return f"step-{self.step:06d}"
+    policy: Policy = field(kw_only=True)
 
 
 def save(position: Position, run: Run, checkpoints: Path) -> str:
@@ -56,16 +32,14 @@ def save(position: Position, run: Run, checkpoints: Path) -> str:
     Raises:
         StoreError: it cannot be written; older checkpoints are as they were.
     """
-    record = position.record
-    if record is None:
+    if position.record is None:
         return ""
-    state = {"step": position.step, "tokens": position.tokens, "flops": position.flops, "record": to_row(record)}
     moments = {path: np.asarray(x) for path, x in _leaves(position.policy.moments)}
 
     def fill(aside: Path) -> None:
         hugging_face.save(aside, run, position.policy.params)
         save_file(moments, aside / MOMENTS)
-        (aside / STATE).write_text(json.dumps(state) + "\n")
+        position.write(aside)
 
     hashes = checkpoint.write(checkpoints / position.name, fill)
     checkpoint.prune(checkpoints)
@@ -74,18 +48,10 @@ def save(position: Position, run: Run, checkpoints: Path) -> str:
 
 def load(folder: Path, run: Run) -> Position:
     """The position that `save` kept."""
-    state = json.loads((folder / STATE).read_text())
     params = hugging_face.load(folder, run.architecture)
     fresh, saved = optimizer.start(params, run.rl).moments, load_file(folder / MOMENTS)
     moments = jax.tree.unflatten(jax.tree.structure(fresh), [saved[path] for path, _ in _leaves(fresh)])
-    record = of_row(state["record"])
-    assert isinstance(record, Step), "a checkpoint holds the record of its step"  # noqa: S101
-    return Position(state["step"], Policy(params, moments), state["tokens"], state["flops"], record)
-
-
-def step_of(folder: Path) -> int:
-    """The step of a checkpoint, without reading its weights."""
-    return json.loads((folder / STATE).read_text())["step"]
+    return Position(**vars(standing.read(folder)), policy=Policy(params, moments))
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:

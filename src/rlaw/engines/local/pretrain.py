@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlaw.compute import Architecture, mean_context, training_flops
-from rlaw.engines.local import checkpoint, hugging_face, instruct, model, optimizer, process
-from rlaw.engines.local.draws import generator
+from rlaw.engines import checkpoint
+from rlaw.engines.draws import generator
+from rlaw.engines.local import hugging_face, instruct, model, optimizer, process
 from rlaw.engines.local.model import Params
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.update import completion_logprobs
@@ -34,8 +35,9 @@ from rlaw.study import content_digest
 from rlaw.tasks import of_tokens
 
 FACTS = "base.json"
-CODE = tuple(
-    f"rlaw.engines.local.{name}" for name in ("draws", "instruct", "model", "optimizer", "pretrain", "rollout")
+CODE = (
+    "rlaw.engines.draws",
+    *(f"rlaw.engines.local.{name}" for name in ("instruct", "model", "optimizer", "pretrain", "rollout")),
 )
 STEPS_PER_CALL = 100  # between two chances to interrupt
 CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlaw.compute import Architecture
-from rlaw.engines.local.draws import generator
+from rlaw.engines.draws import generator
 from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.model import Params, cast, empty_cache, forward, roomier
 from rlaw.plan import Run

@@ -12,12 +12,12 @@ import torch
 import transformers
 from datasets import Dataset
 
+from rlaw.engines import checkpoint, standing
 from rlaw.engines.base import Workspace, started
-from rlaw.engines.local import checkpoint
+from rlaw.engines.standing import Standing
 from rlaw.engines.trl import position, settings
 from rlaw.engines.trl.evaluation import Evaluations
 from rlaw.engines.trl.narrator import Narrator
-from rlaw.engines.trl.position import Position
 from rlaw.engines.trl.questions import Questions, questions
 from rlaw.engines.trl.rollouts import Grader
 from rlaw.engines.trl.start import Start, start
@@ -31,7 +31,7 @@ from rlaw.store.provenance import now
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """The records of one attempt; closing the iterator, or Ctrl-C, keeps the last finished step."""
     found = checkpoint.newest(workspace.folder / "checkpoints")
-    at = position.load(found) if found else Position()
+    at = standing.read(found) if found else Standing()
     yield started(run, workspace.attempt, at.step, threads=torch.get_num_threads(), hardware=hardware())
     begin = start(run, workspace)
     if begin.record is not None:
@@ -46,7 +46,7 @@ def hardware() -> dict[str, str]:
     return {"platform": "gpu" if cuda else "cpu", "device": device, "machine": platform.machine()}
 
 
-def _work(run: Run, workspace: Workspace, begin: Start, at: Position, found: Path | None, stream: Stream) -> None:
+def _work(run: Run, workspace: Workspace, begin: Start, at: Standing, found: Path | None, stream: Stream) -> None:
     """What the trainer's thread does."""
     transformers.utils.logging.disable_progress_bar()
     checkpoints, output = workspace.folder / "checkpoints", workspace.folder / "trl"
@@ -86,7 +86,7 @@ def _trainer(run: Run, begin: Start, asked: Questions, grader: Grader, output: P
     return trainer
 
 
-def _finished(run: Run, attempt: int, at: Position, checkpoints: Path) -> RunFinished:
+def _finished(run: Run, attempt: int, at: Standing, checkpoints: Path) -> RunFinished:
     return RunFinished(
         run=run.id,
         attempt=attempt,

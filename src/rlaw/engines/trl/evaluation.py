@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from rlaw.compute import FACTORS, accounted_flops
-from rlaw.engines.local.clock import Clock
-from rlaw.engines.local.draws import generator
-from rlaw.engines.trl.position import Position
+from rlaw.engines.clock import Clock
+from rlaw.engines.draws import generator
+from rlaw.engines.standing import Standing
 from rlaw.engines.trl.questions import Questions
 from rlaw.plan import Run
 from rlaw.records import Evaluated
@@ -31,12 +31,12 @@ class Evaluations:
         self.schedule = frozenset(run.evaluation.schedule(run.rl.steps))
         self.benchmarks = {name: run.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
 
-    def of(self, at: Position, model: Any) -> list[Evaluated]:
+    def of(self, at: Standing, model: Any) -> list[Evaluated]:
         """The evaluations of a position, one per benchmark; none when its step is not in the schedule."""
         names = self.benchmarks if at.step in self.schedule else ()
         return [self._one(at, model, name) for name in names]
 
-    def _one(self, at: Position, model: Any, benchmark: str) -> Evaluated:
+    def _one(self, at: Standing, model: Any, benchmark: str) -> Evaluated:
         run, problems, clock = self.run, self.benchmarks[benchmark], Clock()
         samples, items = run.evaluation.samples, len(problems)
         with clock("evaluation"), torch.random.fork_rng():

@@ -12,9 +12,9 @@ import torch
 from transformers import TrainerCallback
 
 from rlaw.compute import Flops
+from rlaw.engines.standing import Standing
 from rlaw.engines.trl import position
 from rlaw.engines.trl.evaluation import Evaluations, seed_of
-from rlaw.engines.trl.position import Position
 from rlaw.engines.trl.rollouts import Grader, step_flops
 from rlaw.engines.trl.settings import updates
 from rlaw.engines.trl.stream import Stream
@@ -29,7 +29,7 @@ class Narrator(TrainerCallback):
 
     trainer: Trainer
 
-    def __init__(self, at: Position, attempt: int, grader: Grader, evaluations: Evaluations, checkpoints: Path) -> None:
+    def __init__(self, at: Standing, attempt: int, grader: Grader, evaluations: Evaluations, checkpoints: Path) -> None:
         self.at, self.kept, self.attempt, self.run = at, at, attempt, grader.run
         self.grader, self.evaluations, self.checkpoints = grader, evaluations, checkpoints
         self.logs: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ class Narrator(TrainerCallback):
         flops = step_flops(self.run, rollouts)
         record = self._record(flops, seconds)
         tokens = rollouts.prompt_tokens + rollouts.response_tokens
-        self.at = Position(record.step, self.at.tokens + tokens, self.at.flops + flops.total, record)
+        self.at = Standing(record.step, self.at.tokens + tokens, self.at.flops + flops.total, record)
         self.logs.clear()
 
     def _record(self, flops: Flops, seconds: dict[str, float]) -> Step:

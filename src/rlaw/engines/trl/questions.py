@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlaw.engines.local.data import training_data
+from rlaw.engines.data import training_data
 from rlaw.engines.verl import data as words
 from rlaw.errors import EngineError
 from rlaw.plan import Run

@@ -14,7 +14,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from rlaw.engines.local.clock import Clock
+from rlaw.engines.clock import Clock
 from rlaw.engines.trl.settings import updates
 from rlaw.plan import Run
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlaw.engines.local.data import schedule
+from rlaw.engines.data import schedule
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
 from rlaw.plan import Run

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaw.engines.local.draws import generator
+from rlaw.engines.draws import generator
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems

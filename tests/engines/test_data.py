@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaw.engines.local.data import training_data
+from rlaw.engines.data import training_data
 from rlaw.plan import plan
 from rlaw.study import Study
 

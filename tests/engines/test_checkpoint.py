@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaw.engines.local import checkpoint
+from rlaw.engines import checkpoint
 from rlaw.errors import StoreError
 
 

@@ -61,6 +61,16 @@ def test_a_damaged_checkpoint_is_written_anew(tmp_path):
     assert checkpoint.verify(tmp_path / "step-000001")
 
 
+def test_what_another_machine_put_there_and_this_one_does_not_see_yet_steps_aside(tmp_path, monkeypatch):
+    checkpoint.write(tmp_path / "base", fill("theirs"))
+    with monkeypatch.context() as late:
+        late.setattr(checkpoint.Path, "exists", lambda path: False)
+        checkpoint.write(tmp_path / "base", fill("ours"))
+    assert checkpoint.verify(tmp_path / "base")
+    assert (tmp_path / "base" / "a.txt").read_text() == "ours"
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
 def test_only_the_newest_two_are_kept(tmp_path):
     for step in (1, 2, 10):
         checkpoint.write(tmp_path / f"step-{step:06d}", fill("x"))

@@ -1,5 +1,6 @@
 """Folders that are either whole or not there: written aside, hashed, synced, renamed; verified before they are read."""
 
+import errno
 import hashlib
 import shutil
 import warnings
@@ -48,11 +49,16 @@ def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
 
 
 def _put(part: Path, folder: Path) -> None:
-    """Give the finished folder its name; what stood there steps aside first, and goes last."""
+    """Give the finished folder its name; what stands there steps aside first, whether this machine sees it yet or not,
+    and goes last."""
     old = aside(folder.with_name(f"{folder.name}.old"))
-    if folder.exists():
+    try:
+        part.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
         folder.rename(old)
-    part.rename(folder)
+        part.rename(folder)
     sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -205,7 +205,7 @@ class Pooled:
             (*kind[:r], _whiten(seen, turn, self.edges, drift), *kind[r + 1 :])
             for kind, drift in zip(self.whitened, _DRIFT, strict=False)
         )
-        settings = [_setting(whitened[s.drift], s.drift, s.noise, s.wander, s.prior, self.edges) for s in self.settings]
+        settings = _settings(whitened, [(s.drift, s.noise, s.wander, s.prior) for s in self.settings], self.edges)
         sizes = (*self.sizes[:r], seen, *self.sizes[r + 1 :])
         return replace(self, sizes=sizes, settings=_weighed(settings), whitened=whitened)
 
@@ -266,23 +266,35 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
     usual = (_BEND[1], _OWN[1]) if law else (0.0, _FREE)
     prior = _prior(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, usual, law=law)
     lacking = law and any(len(s.loss) < 2 for s in sizes)
-    evidence = np.stack([_posterior(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
-    settings = []
-    for i, h in _heaviest(evidence, _MOST_SETTINGS):
-        d, s, w = grid[i]
-        for level in _levels(n, prior, h, list(product(_BEND, _OWN)) if lacking else [usual]):
-            settings.append(_setting(whitened[d], d, s, w, level, edges))
-    weighed = _weighed(settings)
+    evidence = np.stack([_likelihood(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
+    may = list(product(_BEND, _OWN)) if lacking else [usual]
+    heaviest = _heaviest(evidence, _MOST_SETTINGS)
+    kept = [(*grid[i], level) for i, h in heaviest for level in _levels(n, prior, h, may)]
+    weighed = _weighed(_settings(whitened, kept, edges))
     unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
     return Pooled(tuple(sizes), middle, edges, span, weighed, whitened, unit)
 
 
-def _setting(
-    whitened: tuple[_Whitened, ...], drift: int, noise: float, wander: float, prior: _Prior, edges: np.ndarray
-) -> _Setting:
-    """One setting, its weight still the log likelihood."""
-    likelihood, mean, root = _posterior(whitened, noise, wander, prior, edges)
-    return _Setting(drift, noise, wander, prior, float(likelihood[0]), mean[0], root[0])
+def _settings(
+    whitened: tuple[tuple[_Whitened, ...], ...], asked: list[tuple[int, float, float, _Prior]], edges: np.ndarray
+) -> list[_Setting]:
+    """Settings of drift, noise, wander and one row of a prior, their weights still log likelihoods; alike ones at once."""
+    alike: dict[tuple[int, float, float], list[int]] = {}
+    for i, (drift, noise, wander, _) in enumerate(asked):
+        alike.setdefault((drift, noise, wander), []).append(i)
+    told: dict[int, _Setting] = {}
+    for (drift, noise, wander), places in alike.items():
+        priors = [asked[i][3] for i in places]
+        found = _posterior(whitened[drift], noise, wander, _together(priors), edges)
+        for i, prior, likelihood, mean, root in zip(places, priors, *found, strict=True):
+            told[i] = _Setting(drift, noise, wander, prior, float(likelihood), mean, root)
+    return [told[i] for i in range(len(asked))]
+
+
+def _together(priors: list[_Prior]) -> _Prior:
+    """The rows of several priors as one."""
+    rows = ((p.shape, p.root, p.shared) for p in priors)
+    return _Prior(*(np.concatenate(part) for part in zip(*rows, strict=True)))
 
 
 def _weighed(settings: list[_Setting]) -> tuple[_Setting, ...]:
@@ -412,6 +424,15 @@ def _posterior(
     whitened: tuple[_Whitened, ...], noise: float, wander: float, prior: _Prior, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(H,) log marginal likelihoods, (H, P) posterior means and (H, P, P) roots of the covariance; P = 2R + J."""
+    likelihood, half, inner, root = _likelihood(whitened, noise, wander, prior, edges)
+    back = root @ np.linalg.inv(inner).swapaxes(1, 2)
+    return likelihood, (back @ half[..., None])[..., 0], back
+
+
+def _likelihood(
+    whitened: tuple[_Whitened, ...], noise: float, wander: float, prior: _Prior, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(H,) log marginal likelihoods; (H, P) and (H, P, P) what the posterior follows from, and (H, P, P) prior roots."""
     H, R = prior.shape.shape
     J = len(edges) - 1
     G, g = np.zeros((H, 2 * R + J, 2 * R + J)), np.zeros((H, 2 * R + J))
@@ -433,8 +454,4 @@ def _posterior(
     inner = np.linalg.cholesky(np.eye(2 * R + J) + root.swapaxes(1, 2) @ G @ root)
     half = np.linalg.solve(inner, (root.swapaxes(1, 2) @ g[..., None]))[..., 0]
     logs = 2 * np.log(np.einsum("hii->hi", inner)).sum(axis=1)
-    likelihood = -0.5 * (rest + logs - np.sum(half**2, axis=1))
-    if H > 1:
-        return likelihood, half, inner
-    back = root @ np.linalg.inv(inner).swapaxes(1, 2)
-    return likelihood, (back @ half[..., None])[..., 0], back
+    return -0.5 * (rest + logs - np.sum(half**2, axis=1)), half, inner, root

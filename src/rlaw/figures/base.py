@@ -94,8 +94,8 @@ class Figure:
     def settle(self) -> "Figure":
         """The same figure with its layout worked out once, for all formats."""
         with style():
-            self.canvas.draw_without_rendering()
-            self.canvas.set_layout_engine("none")
+            lay_out(self.canvas)
+            self.canvas.set_layout_engine(None)  # not "none", which makes every format draw twice
         return self
 
     def svg(self) -> str:
@@ -153,6 +153,13 @@ def style() -> Iterator[None]:
     settings: Any = {**matplotlib.rcParamsDefault, "backend": "agg", **_STYLE}
     with matplotlib.rc_context(settings):
         yield
+
+
+def lay_out(canvas: "Canvas") -> None:
+    """Work out where the axes stand, as drawing would do first, without drawing."""
+    engine = canvas.get_layout_engine()
+    if engine is not None:
+        engine.execute(canvas)
 
 
 def new_canvas(width_inches: float, height_inches: float) -> "Canvas":

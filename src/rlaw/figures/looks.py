@@ -11,6 +11,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.evidence import Evidence
+from rlaw.figures.base import lay_out
 
 WIDTH_INCHES = 6.3  # of an A4 page between margins of 25 mm: in print nothing is scaled
 _MARKERS = "osD^vph<>*"
@@ -194,7 +195,7 @@ def end_labels(
     from matplotlib.patheffects import withStroke
 
     figure = axes.figure
-    figure.draw_without_rendering()
+    lay_out(figure)
     low, high = axes.get_ylim()
     ends = [(x, min(max(y, low), high), look) for x, y, look in ends]
     places = [axes.transData.transform((x, y)) * 72 / figure.dpi for x, y, _ in ends]

@@ -22,7 +22,7 @@ from rlaw.compute import FACTORS
 from rlaw.curves import Curves
 from rlaw.diagnostics import Caution
 from rlaw.errors import NotIdentifiable, UsageError
-from rlaw.forecasters import ladder
+from rlaw.forecasters import Ladder, ladder
 from rlaw.frame import AXES
 from rlaw.frontier import Crossover, Frontier, IsoCompute, IsoLoss, best_of, frontier
 from rlaw.intervals import Interval, percentile
@@ -196,7 +196,7 @@ def allocate(
         best=choices[chosen[0]].model,
         best_tau=choices[chosen[0]].tau,
         doubling=_change(followed[:, _ONE] - followed[:, 0], level),
-        frontier=Frontier() if spent.reused else _frontier(frame, window, asked, **how),
+        frontier=Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, asked, **how),
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
@@ -286,13 +286,15 @@ def _at_step(frame: "Frame", model: str, column: str, steps: float) -> float | N
 
 
 def _frontier(
-    frame: "Frame", window: Window, losses: tuple[float, ...], *, draws: int, level: float, seed: int
+    frame: "Frame", window: Window, spent: Budget, curves: Curves, sizes: Ladder, losses: tuple[float, ...], **how: Any
 ) -> Frontier:
     """The frontier over compute, whatever the budget is; empty where the data do not tell compute."""
     if frame.rows["compute_flops"].null_count() == len(frame):
         return Frontier()
-    curves = sound(*curves_of(frame, axis="compute", window=window)).curves
-    return frontier(curves, ladder(curves), losses=losses, draws=draws, level=level, seed=seed)
+    if spent.axis != "compute":
+        curves = sound(*curves_of(frame, axis="compute", window=window)).curves
+        sizes = ladder(curves)
+    return frontier(curves, sizes, losses=losses, **how)
 
 
 def _needed(followed: np.ndarray, target: float, level: float) -> Interval:

@@ -6,6 +6,7 @@ not which one causes it; controls with matched bases could.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Explained:
     left_out: tuple[str, ...]
 
 
+@lru_cache(maxsize=4)
 def explain(seen: Evidence) -> Explained | None:
     """Compare size and base quality as descriptions of k; None with fewer than four sizes, or without draws."""
     power = seen.power

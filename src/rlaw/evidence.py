@@ -15,11 +15,14 @@ import polars as pl
 
 from rlaw import laws
 from rlaw.compare import Comparison, compare
+from rlaw.curves import Curves
 from rlaw.errors import RlawError
 from rlaw.fit import Fit, fit
+from rlaw.forecasters import Ladder, ladder
 from rlaw.frame import AXES, SINGLE, Axis, Frame, load
 from rlaw.noise import Noise, noise_of
-from rlaw.selection import window_of
+from rlaw.screening import sound
+from rlaw.selection import curves_of, window_of
 from rlaw.sensitivity import Sensitivity, sensitivity
 from rlaw.store import Store
 from rlaw.study import FitChoice
@@ -135,6 +138,16 @@ class Evidence:
     def sensitivity(self) -> Sensitivity | None:
         """How far the ladder law's parameters move without a size or with another window; None without such a law."""
         return sensitivity(self.law, self.main) if self.law is not None and self.law.law.shared else None
+
+    @cached_property
+    def over_compute(self) -> tuple[Curves, Ladder]:
+        """What was measured over compute, and the same pooled: what `rlaw allocate` decides by.
+
+        Raises:
+            NotIdentifiable: no size has three points.
+        """
+        curves = sound(*curves_of(self.main, axis="compute", window=self.choice.window)).curves
+        return curves, ladder(curves)
 
     @cached_property
     def mean_curves(self) -> pl.DataFrame:

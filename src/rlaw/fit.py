@@ -87,7 +87,6 @@ class Fit:
         settings: window, space, noise, items, intervals, draws, level and seed, as used.
         dropped: rows left out, by reason.
         source: what the frame was read from.
-        digest: of the frame's rows.
         frame: the measurements, as given.
         curves: the measured curves that were fitted.
         estimate: the fit itself (one draw), for `rlaw.solver`.
@@ -105,7 +104,6 @@ class Fit:
     settings: dict[str, Any]
     dropped: dict[str, int]
     source: str
-    digest: str
     frame: "Frame" = field(repr=False)
     curves: Curves = field(repr=False)
     weights: np.ndarray = field(repr=False)
@@ -117,6 +115,11 @@ class Fit:
     def identified(self) -> bool:
         """False when the data do not tell the law's parameters."""
         return not any(w.code in NOT_IDENTIFIED for w in self.warnings)
+
+    @property
+    def digest(self) -> str:
+        """Of the frame's rows."""
+        return self.frame.digest
 
     @property
     def points(self) -> int:
@@ -345,7 +348,6 @@ def _told(
         settings=settings,
         dropped=screened.dropped,
         source=frame.source,
-        digest=frame.digest,
         frame=frame,
         curves=curves,
         weights=w,

@@ -7,6 +7,7 @@ in `dropped`, never in silence. After this stage nothing can tell a run of ours 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,7 +94,7 @@ class Frame:
         left_out = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())
         return f"{len(self)} evaluations of {len(self.models)} sizes from {self.source}{left_out}"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the rows, 12 hex digits."""
         columns = sorted(name for name in self.rows.columns if name in COLUMNS and name != "run")

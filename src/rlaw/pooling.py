@@ -424,34 +424,55 @@ def _posterior(
     whitened: tuple[_Whitened, ...], noise: float, wander: float, prior: _Prior, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(H,) log marginal likelihoods, (H, P) posterior means and (H, P, P) roots of the covariance; P = 2R + J."""
-    likelihood, half, inner, root = _likelihood(whitened, noise, wander, prior, edges)
+    likelihood, inner, half = _likelihood(whitened, noise, wander, prior, edges)
+    lines = prior.root.shape[1]
+    root = np.zeros_like(inner)
+    root[:, :lines, :lines] = prior.root
+    np.einsum("hii->hi", root)[:, lines:] = _stretches(prior, edges)
     back = root @ np.linalg.inv(inner).swapaxes(1, 2)
     return likelihood, (back @ half[..., None])[..., 0], back
 
 
 def _likelihood(
     whitened: tuple[_Whitened, ...], noise: float, wander: float, prior: _Prior, edges: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(H,) log marginal likelihoods; (H, P) and (H, P, P) what the posterior follows from, and (H, P, P) prior roots."""
-    H, R = prior.shape.shape
-    J = len(edges) - 1
-    G, g = np.zeros((H, 2 * R + J, 2 * R + J)), np.zeros((H, 2 * R + J))
-    rest = 0.0
-    for r, seen in enumerate(whitened):
-        variance = noise**2 + wander**2 * seen.walk
-        A, b = seen.X.T @ (seen.X / variance[:, None]), seen.X.T @ (seen.y / variance)
-        own, shape = slice(2 * r, 2 * r + 2), prior.shape[:, r]
-        G[:, own, own], g[:, own] = A[:2, :2], b[:2]
-        G[:, own, 2 * R :] = shape[:, None, None] * A[:2, 2:]
-        G[:, 2 * R :, 2 * R :] += (shape**2)[:, None, None] * A[2:, 2:]
-        g[:, 2 * R :] += shape[:, None] * b[2:]
-        rest += float(np.sum(seen.y**2 / variance) + np.log(variance).sum()) + seen.logs
-    G[:, 2 * R :, : 2 * R] = G[:, : 2 * R, 2 * R :].swapaxes(1, 2)
-    root = np.zeros((H, 2 * R + J, 2 * R + J))
-    root[:, : 2 * R, : 2 * R] = prior.root
-    stretch = np.arange(2 * R, 2 * R + J)
-    root[:, stretch, stretch] = np.sqrt(np.outer(prior.shared, np.diff(edges)))
-    inner = np.linalg.cholesky(np.eye(2 * R + J) + root.swapaxes(1, 2) @ G @ root)
-    half = np.linalg.solve(inner, (root.swapaxes(1, 2) @ g[..., None]))[..., 0]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H,) log marginal likelihoods, and what the posterior follows from: (H, P, P) `inner` and (H, P) `half`.
+
+    With the precision G and the pull g of the points, and the root S of the prior covariance, `inner` is the Cholesky
+    root of 1 + S' G S, and `half` solves inner half = S' g. The pull stands below the matrix as one more row of it, so
+    that the one decomposition gives both.
+    """
+    (H, R), J = prior.shape.shape, len(edges) - 1
+    A, b, rest = _told(whitened, noise, wander)
+    G_lines = np.zeros((R, 2, R, 2))
+    G_lines[np.arange(R), :, np.arange(R)] = A[:, :2, :2]
+    root, stretch, P = prior.root, _stretches(prior, edges), 2 * R + J
+    M = np.zeros((H, P + 1, P + 1))
+    M[:, : 2 * R, : 2 * R] = root.swapaxes(1, 2) @ (G_lines.reshape(2 * R, 2 * R) @ root)
+    across = np.einsum("hr,rij->hjri", prior.shape, A[:, :2, 2:]).reshape(H, J, 2 * R)
+    M[:, 2 * R : P, : 2 * R] = stretch[:, :, None] * (across @ root)
+    walk = (prior.shape**2 @ A[:, 2:, 2:].reshape(R, J * J)).reshape(H, J, J)
+    M[:, 2 * R : P, 2 * R : P] = stretch[:, :, None] * walk * stretch[:, None]
+    M[:, P, : 2 * R] = b[:, :2].ravel() @ root
+    M[:, P, 2 * R : P] = stretch * (prior.shape @ b[:, 2:])
+    np.einsum("hii->hi", M)[:] += 1
+    M[:, P, P] = 1 + np.sum(M[:, P, :P] ** 2, axis=1)  # whatever keeps it positive
+    whole = np.linalg.cholesky(M)
+    inner, half = whole[:, :P, :P], whole[:, P, :P]
     logs = 2 * np.log(np.einsum("hii->hi", inner)).sum(axis=1)
-    return -0.5 * (rest + logs - np.sum(half**2, axis=1)), half, inner, root
+    return -0.5 * (rest + logs - np.sum(half**2, axis=1)), inner, half
+
+
+def _told(whitened: tuple[_Whitened, ...], noise: float, wander: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """What the points of each size tell: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no setting changes."""
+    variances = [noise**2 + wander**2 * seen.walk for seen in whitened]
+    turned = [seen.X.T / v for seen, v in zip(whitened, variances, strict=True)]
+    A = np.stack([t @ seen.X for t, seen in zip(turned, whitened, strict=True)])
+    b = np.stack([t @ seen.y for t, seen in zip(turned, whitened, strict=True)])
+    parts = [np.sum(s.y**2 / v) + np.log(v).sum() + s.logs for s, v in zip(whitened, variances, strict=True)]
+    return A, b, float(np.sum(parts))
+
+
+def _stretches(prior: _Prior, edges: np.ndarray) -> np.ndarray:
+    """(H, J) scatter of the shared walk over each stretch."""
+    return np.sqrt(np.outer(prior.shared, np.diff(edges)))

@@ -99,4 +99,4 @@ def test_the_demo_fits_forecasts_allocates_and_draws(tmp_path, capsys):
     assert document["forecast"]["held_out"]["rmse"] < 0.015
     assert {choice["model"] for choice in document["allocation"]["choices"]} >= {"Qwen2.5-32B", "Qwen2.5-72B"}
     assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
-    assert (tmp_path / "demo" / "figures" / "loss-compute.pdf").exists()
+    assert (tmp_path / "demo" / "figures" / "loss-compute.svg").exists()

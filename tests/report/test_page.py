@@ -62,7 +62,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return report.write(store.path, tmp_path_factory.mktemp("out") / "report.html", draws=200, seed=0)
+    return report.write(
+        store.path, tmp_path_factory.mktemp("out") / "report.html", draws=200, seed=0, forms=("pdf", "png")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -239,3 +241,13 @@ def test_a_store_without_a_single_evaluation_says_so(tmp_path: Path, tiny_plan):
     store = Store.create(tmp_path / "empty", tiny_plan)
     with pytest.raises(RlawError, match="no evaluation is recorded yet"):
         report.write(store.path)
+
+
+def test_a_report_saves_svg_alone_and_keeps_other_forms_that_lie_there_up_to_date(store: Store, tmp_path: Path):
+    first = report.write(store.path, tmp_path / "report.html", draws=50)
+    assert {path.suffix for path in first.figures} == {".svg"}
+    old = tmp_path / "figures" / "steps.pdf"
+    old.write_bytes(b"of an older report")
+    again = report.write(store.path, tmp_path / "report.html", draws=50)
+    assert {path.name for path in again.figures} - {path.name for path in first.figures} == {"steps.pdf"}
+    assert old.read_bytes().startswith(b"%PDF")

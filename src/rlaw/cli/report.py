@@ -1,7 +1,7 @@
 """`rlaw report`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
@@ -11,15 +11,16 @@ from rlaw.cli.terminal import Json, show
 def report(
     data: Annotated[Path, Argument(help="a store; or a table or a bundled dataset's name, which need -o")],
     output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
+    form: Annotated[Literal["pdf", "png"] | None, Option(help="what the figures are saved as beside SVG")] = None,
     draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
     seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
     json: Json = False,
 ) -> None:
-    """Fit, judge and draw everything DATA can speak of, into one HTML file and a folder of figures beside it.
+    """Fit, judge and draw everything DATA can speak of, into one HTML file and a folder of figures (SVG) beside it.
 
-    Example: rlaw report runs/micro
+    Example: rlaw report runs/micro --form pdf
     """
     import rlaw.report
 
-    written = rlaw.report.write(data, output, draws=draws, seed=seed)
+    written = rlaw.report.write(data, output, draws=draws, seed=seed, forms=(form,) if form else ())
     show(written.to_json(), str(written), as_json=json)

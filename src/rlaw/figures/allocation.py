@@ -8,9 +8,6 @@ from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures.base import Figure, new_canvas
 from rlaw.figures.looks import WIDTH_INCHES, Look, axis_title, end_labels, ink, log_axis, looks, loss_axis
-from rlaw.forecasters import ladder
-from rlaw.screening import sound
-from rlaw.selection import curves_of
 
 _DRAWS = 300
 _BUDGETS = 41
@@ -25,8 +22,7 @@ def draw(seen: Evidence) -> Figure:
     """Left: expected loss of every size with its band against the budget. Right: probability of being the best."""
     if "compute" not in seen.axes or len(seen.rungs) < 2:
         raise DataError("a budget takes two sizes whose evaluations tell compute")
-    curves = sound(*curves_of(seen.main, axis="compute", window=seen.choice.window)).curves
-    sizes = ladder(curves)
+    curves, sizes = seen.over_compute
     used = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
     budgets = np.geomspace(min(u.max() for u in used) / 2, max(u.max() for u in used) * _REACH, _BUDGETS)
     loss = np.stack([sizes.draw(r, budgets, _DRAWS, 0).true for r in range(len(used))], axis=1)

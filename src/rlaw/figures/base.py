@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,17 +106,18 @@ class Figure:
         text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
         return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", text)
 
-    def save(self, folder: Path) -> tuple[Path, ...]:
-        """Write the picture into a folder, once per format.
+    def save(self, folder: Path, forms: Collection[str] = FORMS) -> tuple[Path, ...]:
+        """Write the picture into a folder, once per form, and anew in every other form that it already has there.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         make_folder(folder)
-        paths = tuple(folder / f"{self.name}.{form}" for form in FORMS)
-        for path, form in zip(paths, FORMS, strict=True):
+        places = {form: folder / f"{self.name}.{form}" for form in FORMS}
+        wanted = {form: path for form, path in places.items() if form in forms or path.exists()}  # none grows stale
+        for form, path in wanted.items():
             write_atomically(path, self.picture(form))
-        return paths
+        return tuple(wanted.values())
 
 
 class Draw(Protocol):

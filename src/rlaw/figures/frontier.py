@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.allocation import Allocation, Crossover, allocate
 from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures.base import Figure, new_canvas
 from rlaw.figures.looks import WIDTH_INCHES, axis_title, ink, log_axis, looks, loss_axis, round_ticks, size_axis
 from rlaw.fit import Fit
+from rlaw.frontier import Crossover, frontier
 
 _DRAWS = 200
 _REACH = 3.0  # beyond the compute that a size was run for, that the law is followed
@@ -27,17 +27,16 @@ def draw(seen: Evidence) -> Figure:
         raise DataError("a frontier takes three sizes with a law over compute")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     left, right = canvas.subplots(1, 2)
-    most = float(np.nanmax(fit.curves.at.x[0][fit.curves.present]))
-    choice = allocate(seen.main, compute=most, window=seen.choice.window, draws=_DRAWS, level=seen.choice.level)
-    _crossovers(left, seen, fit, choice)
+    crossovers = frontier(*seen.over_compute, draws=_DRAWS, level=seen.choice.level, seed=0).crossovers
+    _crossovers(left, seen, fit, crossovers)
     _iso_loss(right, seen, fit)
-    return Figure("frontier", "Crossovers, and the compute of a loss", _caption(seen, fit, choice), _BEWARE, canvas)
+    return Figure("frontier", "Crossovers, and the compute of a loss", _caption(seen, fit, crossovers), _BEWARE, canvas)
 
 
-def _crossovers(axes: Any, seen: Evidence, fit: Fit, choice: Allocation) -> None:
+def _crossovers(axes: Any, seen: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> None:
     used = fit.curves.at.x[0][fit.curves.present]
     loss = fit.curves.loss[fit.curves.present]
-    lowest = [float(fit.predict(c.larger, [c.compute_flops.value])[0]) for c in choice.crossovers if _is_near(c, fit)]
+    lowest = [float(fit.predict(c.larger, [c.compute_flops.value])[0]) for c in crossovers if _is_near(c, fit)]
     loss_axis(axes, min(loss.min(), *lowest, 1.0), loss.max())
     log_axis(axes, used.min() / 1.3, used.max() * _REACH, axis_title(seen, "compute"))
     axes.set_title("who leads")
@@ -46,7 +45,7 @@ def _crossovers(axes: Any, seen: Evidence, fit: Fit, choice: Allocation) -> None
         own = fit.curves.at.x[0, r, fit.curves.present[r]]
         x = np.geomspace(own.min(), own.max(), 60)
         axes.plot(x, fit.predict(model, x), color=how[model].color, linewidth=1.1)
-    for crossing in choice.crossovers:
+    for crossing in crossovers:
         if not _is_near(crossing, fit):
             continue
         at = crossing.compute_flops
@@ -121,10 +120,10 @@ def _needed(fit: Fit, level: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array(needed), np.array(measured)
 
 
-def _caption(seen: Evidence, fit: Fit, choice: Allocation) -> str:
+def _caption(seen: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> str:
     ahead = "; ".join(
         f"{c.larger} over {c.smaller} {c.told.removeprefix('the larger size is ahead ')}"
-        for c in choice.crossovers
+        for c in crossovers
         if not _is_near(c, fit)
     )
     rest = f" Not drawn: {ahead}." if ahead else ""

@@ -60,7 +60,7 @@ def _region(axes: Any, inside: np.ndarray, level: float) -> None:
     width = len(white) ** (-1 / 6)  # Scott's rule in two dimensions
 
     def density(at: np.ndarray) -> np.ndarray:
-        apart = np.sum((at[:, None] - white[None]) ** 2, axis=-1)
+        apart = np.subtract.outer(at[:, 0], white[:, 0]) ** 2 + np.subtract.outer(at[:, 1], white[:, 1]) ** 2
         return np.exp(-0.5 * apart / width**2).sum(axis=1)
 
     low, high = logs.min(axis=0), logs.max(axis=0)

@@ -1,5 +1,6 @@
 """A study's report: one self-contained HTML file, its figures, and a summary in ten lines."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class Report:
 
     Attributes:
         path: of the page.
-        figures: paths of the saved figures, three formats each.
+        figures: paths of the saved figures, one for each form.
         summary: the answer, in lines.
         findings: every finding with its verdict.
         evidence: what it all stands on.
@@ -56,7 +57,14 @@ class Report:
         return "\n".join((*self.summary, f"report: {self.path}"))
 
 
-def write(source: str | Path, output: str | Path | None = None, *, draws: int = 1000, seed: int = 0) -> Report:
+def write(
+    source: str | Path,
+    output: str | Path | None = None,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    forms: Collection[str] = (),
+) -> Report:
     """Fit, judge and draw everything that a store (or a table) can speak of, into one HTML file.
 
     Args:
@@ -64,6 +72,7 @@ def write(source: str | Path, output: str | Path | None = None, *, draws: int = 
         output: the HTML file, STORE/report.html when None; the figures go to a folder `figures` beside it.
         draws: bootstrap draws.
         seed: of the bootstrap.
+        forms: "pdf" and "png", what the figures are saved as beside the SVG that the page shows.
 
     Raises:
         NotFound, DataError: there is nothing to report.
@@ -72,13 +81,13 @@ def write(source: str | Path, output: str | Path | None = None, *, draws: int = 
     """
     path = _target(source, output)
     seen = gather(source, draws=draws, seed=seed)
-    cost = cost_of(seen.store)
+    cost = cost_of(seen)
     figures, left_out = draw_all(seen)
     findings = judge_all(seen)
     page = render(seen, cost, figures, findings, left_out, draws=draws, seed=seed)
     make_folder(path.parent)
     write_atomically(path, page.encode())  # a reader never finds half of one
-    saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures"))
+    saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures", ("svg", *forms)))
     return Report(path, saved, _summary(seen, cost, findings), findings, seen, left_out)
 
 

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from rlaw.evidence import Evidence
 from rlaw.records import BaseTrained, Evaluated, Record, Step
 from rlaw.store import Store
 
@@ -63,8 +65,10 @@ class Cost:
         return self.base_seconds + sum(run.rl_seconds + run.evaluation_seconds for run in self.runs)
 
 
-def cost_of(store: Store | None) -> Cost:
+@lru_cache(maxsize=4)
+def cost_of(seen: Evidence) -> Cost:
     """The cost of everything a store keeps; nothing when the source is a table."""
+    store = seen.store
     if store is None:
         return Cost()
     runs = tuple(_run(store, label) for label in store.labels())

@@ -9,7 +9,7 @@ from rlaw.report.tables.base import Table
 
 
 def _cost(seen: Evidence) -> Cost:
-    cost = cost_of(seen.store)
+    cost = cost_of(seen)
     if not cost.runs:
         raise DataError("the source is a table; it does not tell what its runs cost")
     return cost

@@ -28,6 +28,7 @@ from rlaw.store import Store
 from rlaw.study import FitChoice
 
 _OF_A_STEP = ("run", "model", "params", "step", "reward_mean")
+DRAWS = 1000
 _HORIZON = 4  # laws see the first quarter of the steps and forecast the rest: the paper saw 25 of 105
 _LEAST_SEEN, _LEAST_ASKED = 5, 3
 
@@ -79,6 +80,8 @@ class Evidence:
         steps: one row per RL step of the store's runs, with the mean reward.
         store: where the records are; None when the source is a table.
         refused: what could not be fitted or compared, and why.
+        draws: bootstrap draws that were asked for; None for what each computation usually takes.
+        seed: of all of them.
     """
 
     frame: Frame
@@ -92,6 +95,12 @@ class Evidence:
     steps: pl.DataFrame = field(default_factory=pl.DataFrame)
     store: Store | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    draws: int | None = None
+    seed: int = 0
+
+    def drawn(self, usual: int = DRAWS) -> dict[str, Any]:
+        """`draws` and `seed` of a computation that takes so many draws where none were asked for."""
+        return {"draws": self.draws or usual, "seed": self.seed}
 
     @property
     def axis(self) -> Axis:
@@ -162,12 +171,12 @@ class Evidence:
         return (np.asarray(steps) >= first) & (np.asarray(steps) <= last)
 
 
-def gather(source: Any, *, draws: int = 1000, seed: int = 0) -> Evidence:
+def gather(source: Any, *, draws: int | None = None, seed: int = 0) -> Evidence:
     """Read, fit and compare everything that a store, a file or a dataset can speak of.
 
     Args:
         source: what `rlaw.load` takes.
-        draws: bootstrap draws of every fit that has intervals.
+        draws: bootstrap draws; 1000 of the main fits and fewer of what is costlier where None.
         seed: of the bootstrap.
 
     Raises:
@@ -177,10 +186,11 @@ def gather(source: Any, *, draws: int = 1000, seed: int = 0) -> Evidence:
     frame = load(source)
     main, refused = _one_law(frame, store)
     seen = Evidence(
-        frame, main, store.study.fit if store else FitChoice.model_validate({}), store=store, refused=refused
-    )
+        frame, main, store.study.fit if store else FitChoice.model_validate({}), store=store, refused=refused,
+        draws=draws, seed=seed,
+    )  # fmt: skip
     seen = replace(seen, steps=_steps(store) if store else pl.DataFrame())
-    return _judged(seen, draws, seed)
+    return _judged(seen)
 
 
 def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
@@ -201,7 +211,7 @@ def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
     return main, left_out
 
 
-def _judged(seen: Evidence, draws: int, seed: int) -> Evidence:
+def _judged(seen: Evidence) -> Evidence:
     """The evidence with its fits and comparison; a refusal is kept with its reason."""
     choice, refused = seen.choice, dict(seen.refused)
     how = {"window": choice.window, "space": choice.space, "noise": choice.noise, "level": choice.level}
@@ -217,7 +227,7 @@ def _judged(seen: Evidence, draws: int, seed: int) -> Evidence:
             return None
 
     ladder = next((name for name in choice.laws if laws.get(name).shared), "saturating")
-    drawn = {"draws": draws, "seed": seed}
+    drawn = seen.drawn()
     fits = {
         a: attempt(f"{ladder} over {a}", ladder, a, **drawn) for a in seen.axes if a != "step" or seen.axis == "step"
     }

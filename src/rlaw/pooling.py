@@ -278,7 +278,7 @@ def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
 def _settings(
     whitened: tuple[tuple[_Whitened, ...], ...], asked: list[tuple[int, float, float, _Prior]], edges: np.ndarray
 ) -> list[_Setting]:
-    """Settings of drift, noise, wander and one row of a prior, their weights still log likelihoods; alike ones at once."""
+    """Settings of drift, noise, wander and one row of a prior, their weights log likelihoods; alike ones at once."""
     alike: dict[tuple[int, float, float], list[int]] = {}
     for i, (drift, noise, wander, _) in enumerate(asked):
         alike.setdefault((drift, noise, wander), []).append(i)
@@ -464,7 +464,7 @@ def _likelihood(
 
 
 def _told(whitened: tuple[_Whitened, ...], noise: float, wander: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """What the points of each size tell: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no setting changes."""
+    """What the points of each size tell: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no prior changes."""
     variances = [noise**2 + wander**2 * seen.walk for seen in whitened]
     turned = [seen.X.T / v for seen, v in zip(whitened, variances, strict=True)]
     A = np.stack([t @ seen.X for t, seen in zip(turned, whitened, strict=True)])

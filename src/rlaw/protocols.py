@@ -99,7 +99,7 @@ def _fit(seen: Evidence, law: str, bare: Protocol, window: str, hold_out: str | 
     choice = seen.choice
     return fit(
         law, bare.frame, axis=bare.axis, window=window, hold_out=hold_out, space=choice.space, level=choice.level,
-        draws=_DRAWS,
+        **seen.drawn(_DRAWS),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from rlaw.errors import DataError, NotFound
 from rlaw.evidence import Evidence, gather
 from rlaw.figures import FIGURES, OF_TABLES, Figure, draw, style, titles
 from rlaw.protocols import protocols
+from rlaw.store import Store
 
 A4_TEXT_INCHES = 6.3
 
@@ -118,3 +119,33 @@ def test_points_that_a_forecast_saw_are_filled_and_the_others_hollow():
     filled = [np.size(lines[0].get_xdata()) for lines in marked]
     assert filled == [0, 1, 26]
     assert [np.size(lines[1].get_xdata()) for lines in marked] == [103 - seen for seen in filled]
+
+
+def test_passes_in_another_order_are_drawn_apart_from_passes_that_repeat():
+    def arm(tau: int, **how: str) -> pl.DataFrame:
+        name = "-".join(("tau", str(tau), *how.values())) if tau > 1 else "main"
+        return table(power_law(saturating), params=(1e5,), seeds=1, tau=float(tau), arm=name, order="shuffled", **how)
+
+    both = {"subsets": "independent", "schedule": "repeated"}
+    nested = {"subsets": "nested", "schedule": "repeated"}
+    reshuffled = {"subsets": "independent", "schedule": "reshuffled"}
+    arms = [arm(1, **both), arm(4, **both), arm(8, **both), arm(8, **nested), arm(8, **reshuffled)]
+    figure = draw("reuse-schedule", pl.concat(arms), draws=20)
+    names = [label.get_text() for label in figure.canvas.axes[0].get_yticklabels()]
+    assert names == ["τ 1", "τ 4, repeated", "τ 8, repeated", "τ 8, reshuffled"]
+    for words in (
+        "Dots: passes that meet them in an order of their own",
+        "τ 4: 1/4, τ 8: 1/8",
+        "Order within a pass: shuffled",
+        "Subsets independent (τ 4, 8): every τ",
+        "Subsets nested (τ 8): the unique",
+    ):
+        assert words in figure.caption
+
+
+def test_more_draws_and_another_seed_are_heeded_by_every_figure_that_draws(store: Store):
+    evidence = [gather(store.path, draws=n, seed=s) for n, s in ((40, 0), (80, 0), (40, 1))]
+    for name in ("allocation", "forecasts", "frontier", "decomposition", "efficiency-fits"):
+        with style():
+            pictures = {FIGURES[name](seen).settle().picture("svg") for seen in evidence}
+        assert len(pictures) == 3, name

@@ -1,11 +1,19 @@
-"""What `rlaw figure` and `rlaw table` share: the list of names, and a file whose form follows from its name."""
+"""What `rlaw figure`, `rlaw table` and `rlaw report` share: draws, the list of names, a file whose form follows from
+its name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from typer import Option
 
 from rlaw.cli.terminal import show
 from rlaw.errors import NotFound, UsageError
+
+Draws = Annotated[
+    int | None, Option(min=20, help="bootstrap draws; 1000 of fits, 200 or 300 of what is costlier by default")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from rlaw.cli.picture import Draws
 from rlaw.cli.terminal import Json, show
 
 
@@ -12,7 +13,7 @@ def report(
     data: Annotated[Path, Argument(help="a store; or a table or a bundled dataset's name, which need -o")],
     output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
     form: Annotated[Literal["pdf", "png"] | None, Option(help="what the figures are saved as beside SVG")] = None,
-    draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
+    draws: Draws = None,
     seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
     json: Json = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rlaw.cli.picture import listing, save
+from rlaw.cli.picture import Draws, listing, save
 from rlaw.cli.terminal import Json, show
 from rlaw.errors import UsageError
 
@@ -15,7 +15,7 @@ def table(
     data: Annotated[str | None, Argument(help="a store, a CSV, Parquet or JSONL file, or a dataset's name")] = None,
     output: Annotated[Path | None, Option("--output", "-o", help="NAME.tex or NAME.csv; else on stdout")] = None,
     listed: Annotated[bool, Option("--list", help="what each table tells")] = False,
-    draws: Annotated[int, Option(min=20, help="bootstrap draws")] = 1000,
+    draws: Draws = None,
     seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
     json: Json = False,
 ) -> None:

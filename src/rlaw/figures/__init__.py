@@ -74,13 +74,13 @@ def titles() -> dict[str, str]:
     return {name: text for name, (_, text) in _REGISTRY.items()}
 
 
-def draw(name: str, source: Any, *, draws: int = 1000, seed: int = 0) -> Figure:
+def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Figure:
     """One figure of a store, a table or a bundled dataset.
 
     Args:
         name: one of `titles()`.
         source: what `rlaw.load` takes; or, for response-length and transfer, a table that tells these alone.
-        draws: bootstrap draws.
+        draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
         seed: of the bootstrap.
 
     Raises:

@@ -25,7 +25,8 @@ def draw(seen: Evidence) -> Figure:
     curves, sizes = seen.over_compute
     used = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
     budgets = np.geomspace(min(u.max() for u in used) / 2, max(u.max() for u in used) * _REACH, _BUDGETS)
-    loss = np.stack([sizes.draw(r, budgets, _DRAWS, 0).true for r in range(len(used))], axis=1)
+    drawn = seen.drawn(_DRAWS)
+    loss = np.stack([sizes.draw(r, budgets, **drawn).true for r in range(len(used))], axis=1)
     canvas = new_canvas(WIDTH_INCHES, 3.3)
     left, right = canvas.subplots(1, 2)
     how = [looks(seen)[model] for model in curves.models]
@@ -36,10 +37,10 @@ def draw(seen: Evidence) -> Figure:
     _chances(right, seen, budgets, loss, how)
     doubt = "" if sizes.caution is None else f" Each size stands alone: {sizes.caution.text}."
     caption = (
-        f"By the pooled ladder of `rlaw allocate`, {_DRAWS} draws. Left: expected true loss when the whole budget goes "
-        f"to one size, with its {seen.choice.level:.0%} band; dashed: beyond the compute that size was run for. Right: "
-        "share of draws in which no other size has a lower loss; a size is no choice below the compute of its first "
-        f"evaluation.{doubt}"
+        f"By the pooled ladder of `rlaw allocate`, {drawn['draws']} draws. Left: expected true loss when the whole "
+        f"budget goes to one size, with its {seen.choice.level:.0%} band; dashed: beyond the compute that size was run "
+        "for. Right: share of draws in which no other size has a lower loss; a size is no choice below the compute of "
+        f"its first evaluation.{doubt}"
     )
     return Figure("allocation", "Which size for a budget", caption, _BEWARE, canvas)
 

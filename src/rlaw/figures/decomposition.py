@@ -54,7 +54,7 @@ def _largest(seen: Evidence, axis: Any, count: int) -> Forecast | RlawError:
     try:
         return forecast(
             seen.main, seen.rungs[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW, window=seen.choice.window,
-            draws=_DRAWS, level=seen.choice.level,
+            level=seen.choice.level, **seen.drawn(_DRAWS),
         )  # fmt: skip
     except NotIdentifiable as error:
         return error

@@ -17,6 +17,7 @@ _CURVES = {
     "inter": ("#c2571a", AHEAD, "without the largest (inter)"),
     "intra": ("#2f6fb0", (0, (1, 1.4)), "first steps (intra)"),
 }
+_DRAWS = 300
 _REACH = 2.5  # beyond the ladder's ends, that the curves are drawn
 _BEWARE = (
     "The three curves rest on parts of the same measurements. Where their bands part, the protocol decides the number, "
@@ -87,7 +88,7 @@ def _own_lines(seen: Evidence, protocol: Protocol) -> Fit | None:
     try:
         return fit(
             "power", protocol.frame, axis=protocol.axis, window=choice.window, space=choice.space, level=choice.level,
-            draws=300,
+            **seen.drawn(_DRAWS),
         )  # fmt: skip
     except RlawError:
         return None

@@ -52,8 +52,8 @@ def draw(seen: Evidence) -> Figure:
 def _forecast(seen: Evidence, target: str, anchor: str) -> Forecast | RlawError:
     try:
         return forecast(
-            seen.main, target=target, anchor=anchor, axis=seen.axis, window=seen.choice.window, draws=_DRAWS,
-            level=seen.choice.level,
+            seen.main, target=target, anchor=anchor, axis=seen.axis, window=seen.choice.window,
+            level=seen.choice.level, **seen.drawn(_DRAWS),
         )  # fmt: skip
     except RlawError as error:
         return error

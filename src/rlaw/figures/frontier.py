@@ -27,7 +27,7 @@ def draw(seen: Evidence) -> Figure:
         raise DataError("a frontier takes three sizes with a law over compute")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     left, right = canvas.subplots(1, 2)
-    crossovers = frontier(*seen.over_compute, draws=_DRAWS, level=seen.choice.level, seed=0).crossovers
+    crossovers = frontier(*seen.over_compute, level=seen.choice.level, **seen.drawn(_DRAWS)).crossovers
     _crossovers(left, seen, fit, crossovers)
     _iso_loss(right, seen, fit)
     return Figure("frontier", "Crossovers, and the compute of a loss", _caption(seen, fit, crossovers), _BEWARE, canvas)

@@ -23,6 +23,9 @@ class Setting:
         name: what it is called in a legend: its value, and the arm where two arms have the same.
         curve: step, every axis and test_loss, means over runs.
         runs: how many.
+        subsets: how the unique problems of several tau lie to each other: independent or nested; "" where not told.
+        schedule: the order of later passes: repeated or reshuffled; "" where not told.
+        order: of the problems in a pass: shuffled or curriculum; "" where not told.
     """
 
     model: str
@@ -30,6 +33,9 @@ class Setting:
     name: str
     curve: pl.DataFrame
     runs: int
+    subsets: str
+    schedule: str
+    order: str
 
 
 def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting]]:
@@ -98,7 +104,8 @@ def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[S
         means = [pl.col(c).mean() for c in (*AXES.values(), "test_loss") if c != "step"]
         curve = own.group_by("step").agg(means).sort("step")
         runs = own.select("run", "seed").unique().height
-        found.append(Setting(model, float(value), told, curve, runs))  # pyright: ignore[reportArgumentType]
+        how = [str(own[name][0] or "") for name in ("subsets", "schedule", "order")]
+        found.append(Setting(model, float(value), told, curve, runs, *how))  # pyright: ignore[reportArgumentType]
     return found
 
 

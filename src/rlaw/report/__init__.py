@@ -61,7 +61,7 @@ def write(
     source: str | Path,
     output: str | Path | None = None,
     *,
-    draws: int = 1000,
+    draws: int | None = None,
     seed: int = 0,
     forms: Collection[str] = (),
 ) -> Report:
@@ -70,7 +70,7 @@ def write(
     Args:
         source: a store's folder; or a CSV, Parquet or JSONL file or a dataset's name, which need an `output`.
         output: the HTML file, STORE/report.html when None; the figures go to a folder `figures` beside it.
-        draws: bootstrap draws.
+        draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
         seed: of the bootstrap.
         forms: "pdf" and "png", what the figures are saved as beside the SVG that the page shows.
 
@@ -84,7 +84,7 @@ def write(
     cost = cost_of(seen)
     figures, left_out = draw_all(seen)
     findings = judge_all(seen)
-    page = render(seen, cost, figures, findings, left_out, draws=draws, seed=seed)
+    page = render(seen, cost, figures, findings, left_out)
     make_folder(path.parent)
     write_atomically(path, page.encode())  # a reader never finds half of one
     saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures", ("svg", *forms)))

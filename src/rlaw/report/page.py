@@ -22,9 +22,6 @@ def render(
     figures: tuple[Figure, ...],
     findings: tuple[Finding, ...],
     left_out: dict[str, str],
-    *,
-    draws: int,
-    seed: int,
 ) -> str:
     """The report as HTML. Whatever comes from the data is escaped; the pictures hold shapes, no text of theirs."""
     try:
@@ -59,7 +56,7 @@ def render(
             spent=told.spent(cost, seen.main.accounting) if cost.runs else "",
             method=_method(seen),
             cautions=_cautions(seen),
-            provenance=_provenance(seen, draws, seed),
+            provenance=_provenance(seen),
             study=json.dumps(seen.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
             if seen.store
             else "",
@@ -114,13 +111,13 @@ def _cautions(seen: Evidence) -> list[tuple[str, str, str]]:
     return [(code, text, ", ".join(where)) for (code, text), where in found.items()]
 
 
-def _provenance(seen: Evidence, draws: int, seed: int) -> list[tuple[str, Any]]:
+def _provenance(seen: Evidence) -> list[tuple[str, Any]]:
     store = seen.store
     pairs: list[tuple[str, Any]] = [("rlaw", rlaw.__version__), ("rows", seen.frame.digest)]
     if store is not None:
         pairs += [("store", store.path.resolve().name), ("study digest", store.digest)]
         pairs += [("study made with rlaw", store.document.get("rlaw", "unknown")), *_versions(seen)]
-    return [*pairs, ("bootstrap", f"{draws} draws, seed {seed}")]
+    return [*pairs, ("bootstrap", f"{seen.drawn()['draws']} draws, seed {seen.seed}")]
 
 
 def _versions(seen: Evidence) -> list[tuple[str, str]]:

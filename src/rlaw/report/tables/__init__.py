@@ -37,13 +37,13 @@ def titles() -> dict[str, str]:
     return {name: text for name, (_, text) in _REGISTRY.items()}
 
 
-def make(name: str, source: Any, *, draws: int = 1000, seed: int = 0) -> Table:
+def make(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Table:
     """One table of a store, a file or a bundled dataset.
 
     Args:
         name: one of `titles()`.
         source: what `rlaw.load` takes.
-        draws: bootstrap draws.
+        draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
         seed: of the bootstrap.
 
     Raises:

@@ -59,7 +59,7 @@ def decomposition(seen: Evidence) -> Table:
     choice = seen.choice
     told = fit(
         "decomposition", seen.main, axis=axis, window=choice.window, space=choice.space, level=choice.level,
-        draws=_DRAWS,
+        **seen.drawn(_DRAWS),
     )  # fmt: skip
     names = {"X_0": "D_0" if axis == "data" else "X_0", "lambda": "λ", "k": "k_max(N)"}
     rows = tuple(

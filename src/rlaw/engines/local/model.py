@@ -4,6 +4,7 @@ Axes: S sequences, N new tokens of each, C positions of the key-value cache, D h
 H query heads, K key-value heads, R = H / K, E size of a head, W = (H + 2 K) E the joined q, k and v.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from rlaw.compute import Architecture
 ROPE_THETA = 1000.0  # the base of the rotary embedding: these models read tens of tokens, not thousands
 RMS_EPSILON = 1e-6
 INIT_STD = 0.02  # of all matrices, as Qwen2 starts
+FEW_ROWS, FEW_POSITIONS = 4, 64  # measured: below, written out sums are faster than products of so small matrices
 
 Params = dict[str, Any]
 Cache = list[tuple[jax.Array, jax.Array]]
@@ -176,7 +178,15 @@ def _read_forward(
     q_SKME: jax.Array, k_SKEC: jax.Array, v_SKCE: jax.Array, hidden_MC: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     shares_SKMC = jax.nn.softmax((q_SKME @ k_SKEC).astype(jnp.float32) + hidden_MC, axis=-1).astype(v_SKCE.dtype)
-    return shares_SKMC @ v_SKCE, (q_SKME, k_SKEC, v_SKCE, shares_SKMC)
+    return _weighed(shares_SKMC, v_SKCE), (q_SKME, k_SKEC, v_SKCE, shares_SKMC)
+
+
+def _weighed(shares_SKMC: jax.Array, v_SKCE: jax.Array) -> jax.Array:
+    """(S, K, M, E): the product of the two; written out term by term where it would be many products of a few rows."""
+    few, positions = shares_SKMC.shape[2], v_SKCE.shape[2]
+    if few > FEW_ROWS or positions > FEW_POSITIONS:
+        return shares_SKMC @ v_SKCE
+    return functools.reduce(jnp.add, (shares_SKMC[..., at, None] * v_SKCE[:, :, None, at] for at in range(positions)))
 
 
 def _read_backward(kept: tuple[jax.Array, ...], d_SKME: jax.Array) -> tuple[jax.Array | None, ...]:

@@ -315,6 +315,19 @@ _MEASURED = (
 def _of_store(store: "Store", accounting: str | None) -> Frame:
     """Every evaluation in a store; runs that diverged are left out and counted."""
     accounting = accounting or store.study.fit.accounting
+    rows = _evaluations(store, accounting)
+    good = rows.filter(~pl.col("diverged")).drop("diverged")
+    n_diverged, n = len(rows) - len(good), len(rows)
+    del rows  # as large as the frame; those of 10,000 runs do not fit twice
+    if good.is_empty():
+        raise DataError(f"{store.path}: all {n} evaluations are of runs that diverged")
+    frame = Frame.of(good, str(store.path))
+    dropped = frame.dropped | ({"diverged": n_diverged} if n_diverged else {})
+    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window)
+
+
+def _evaluations(store: "Store", accounting: str) -> pl.DataFrame:
+    """Every evaluation as the store tells it, with compute by one accounting model."""
     columns = [*_OF_A_RUN, *_MEASURED, f"compute_flops_{accounting}", "diverged"]
     try:
         told = [table for label in store.labels() if not (table := store.evaluations(label, columns)).is_empty()]
@@ -322,10 +335,4 @@ def _of_store(store: "Store", accounting: str | None) -> Frame:
         raise DataError(f"{store.path}: a run does not tell {error}\n  next: another --accounting") from error
     if not told:
         raise DataError(f"{store.path}: no evaluation is recorded yet\n  next: rlaw run STUDY --store {store.path}")
-    rows = pl.concat(told, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})
-    good = rows.filter(~pl.col("diverged")).drop("diverged")
-    diverged = {"diverged": len(rows) - len(good)} if len(good) < len(rows) else {}
-    if good.is_empty():
-        raise DataError(f"{store.path}: all {len(rows)} evaluations are of runs that diverged")
-    frame = Frame.of(good, str(store.path))
-    return replace(frame, dropped=frame.dropped | diverged, accounting=accounting, window=store.study.fit.window)
+    return pl.concat(told, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})

@@ -10,17 +10,9 @@ from typing import Any, Protocol
 from rlaw.evidence import Evidence
 from rlaw.figures.captions import interval
 from rlaw.intervals import Interval
+from rlaw.report.tables.latex import latex
 
 FORMS = ("tex", "csv")
-_PLAIN = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
-}  # fmt: skip
-_SYMBOLS = {
-    "≈": r"$\approx$", "²": r"$^2$", "∞": r"$\infty$", "−": r"$-$", "τ": r"$\tau$", "λ": r"$\lambda$",
-    "α": r"$\alpha$", "β": r"$\beta$", "ε": r"$\varepsilon$", "→": r"$\to$", "·": r"$\cdot$", "√": r"$\surd$",
-    "±": r"$\pm$", "≤": r"$\le$", "≥": r"$\ge$", "×": r"$\times$", "₀": r"$_0$", "…": r"\dots{}", "–": "--",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +58,9 @@ class Table:
         return out.getvalue()
 
     def latex(self) -> str:
-        """The table for LaTeX with booktabs: a `table` environment with caption and label."""
-        layout = "l" + "r" * (len(self.columns) - 1)
-        head = " & ".join(map(escape, self.columns))
-        lines = [
-            " & ".join(self._cell(r, c, cell) for c, cell in enumerate(row)) + r" \\" for r, row in enumerate(self.rows)
-        ]
-        return "\n".join(
-            (
-                "% needs \\usepackage{booktabs}",
-                r"\begin{table}",
-                r"\centering",
-                r"\caption{" + escape(self.caption) + "}",
-                r"\label{tab:" + self.name + "}",
-                r"\begin{tabular}{" + layout + "}",
-                r"\toprule",
-                head + r" \\",
-                r"\midrule",
-                *lines,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            )
-        )
-
-    def _cell(self, row: int, column: int, cell: Cell) -> str:
-        text = escape(str(cell))
-        return rf"\textbf{{{text}}}" if (row, column) in self.strong else text
+        """The table for LaTeX with booktabs: a `table` or `longtable` environment with caption and label."""
+        rows = [[str(cell) for cell in row] for row in self.rows]
+        return latex(self.name, self.caption, self.columns, rows, self.strong)
 
 
 class Tell(Protocol):
@@ -106,12 +73,6 @@ class Tell(Protocol):
             RlawError: the evidence lacks what it would tell; the message says what.
         """
         ...
-
-
-def escape(text: str) -> str:
-    """Text that LaTeX prints as it is; a character that no standard font has becomes a question mark."""
-    mapped = _PLAIN | _SYMBOLS
-    return "".join(mapped.get(c, c if " " <= c <= "~" else "?") for c in " ".join(text.split()))
 
 
 def _spread(row: Sequence[Cell], ranged: list[bool], tell: Callable[[Any], tuple[str, ...]]) -> list[str]:

@@ -328,10 +328,13 @@ def _log_spaced(n: int, steps: int) -> set[int]:
     return set(range(1, steps + 1))
 
 
+EngineName = Literal["local", "synthetic", "trl", "verl"]
+
+
 class EngineChoice(Settings):
     """Which engine runs the study. `micro_batch` sequences at a time keep activations in the cache."""
 
-    name: Name = "local"
+    name: EngineName = "local"
     micro_batch: int = Field(default=64, gt=0)
     settings: dict[str, Any] = Field(
         default_factory=dict, description="for the engine itself, in its own words (TRL: of GRPOConfig)"

@@ -151,6 +151,14 @@ class FitChoice(Settings):
     noise: Literal["equal", "binomial"] = "equal"
     level: float = Field(default=0.9, gt=0, lt=1)
 
+    @field_validator("laws")
+    @classmethod
+    def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        for name in named:
+            if name not in laws.names():
+                raise ValueError(f"no law is called {name!r}: it is one of {', '.join(laws.names())}")
+        return named
+
 
 class Arm(Settings):
     """A variation beside the main study: some rungs, variants and seeds, with parts of the recipe changed."""
@@ -205,8 +213,6 @@ class Study(Settings):
             raise ValueError(f"a seed stands twice in seeds {list(self.seeds)}")
         sizes = len({rung.params for rung in self.model.ladder})
         for name in self.fit.laws:
-            if name not in laws.names():
-                raise ValueError(f"fit.laws: no law is called {name!r}: it is one of {', '.join(laws.names())}")
             if sizes < laws.get(name).needs_rungs:
                 raise ValueError(
                     f"fit.laws: {name} needs {laws.get(name).needs_rungs} sizes, the ladder has {sizes}: "

@@ -39,11 +39,17 @@ class Document:
         faults = []
         for item in error.errors():
             location = self._known(prefix + item["loc"])
-            faults.append((self.line(location), f"{_dotted(location)}{_text(item, known)}"))
+            text = f"{_dotted(location)}{_text(item, known)}"
+            faults.append((self.line(location or self._named(text)), text))
         told = dict.fromkeys(f"{self.path}:{line}: {text}" for line, text in sorted(faults))
         return SpecError(
             "\n".join(told) + "\n  next: mend the file; `rlaw init` writes a commented study to compare with"
         )
+
+    def _named(self, text: str) -> Location:
+        """The location that a text about the whole study begins with: `fit.laws: power needs …`."""
+        named = tuple(text.partition(": ")[0].split("."))
+        return named if named[:1] in self.lines else ()
 
     def _known(self, location: Location) -> Location:
         """The location without the names pydantic adds for the members of a union."""

@@ -1,9 +1,12 @@
 """Engines are found by name, and a wrong name is told with the right ones."""
 
+from typing import get_args
+
 import pytest
 
 from rlaw import engines
 from rlaw.errors import NotFound
+from rlaw.recipe import EngineName
 
 
 @pytest.mark.parametrize("name", engines.names())
@@ -11,6 +14,10 @@ def test_every_engine_is_found_under_its_own_name(name):
     engine = engines.get(name)
     assert engine.name == name
     assert all(callable(getattr(engine, part)) for part in ("check", "estimate_seconds", "shared_seconds", "train"))
+
+
+def test_a_study_may_name_every_engine_and_no_other():
+    assert engines.names() == get_args(EngineName)
 
 
 def test_an_unknown_engine_is_refused_with_the_names_there_are():

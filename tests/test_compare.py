@@ -175,3 +175,14 @@ def test_sizes_whose_runs_all_broke_down_are_left_out_of_the_backtest(broken):
         score for score in rlaw.compare(frame, ["power"], axis="data", cut=5, draws=50).laws if score.law == "power"
     )
     assert [rung.model for rung in power.rungs] == ["M", "L"]
+
+
+def test_one_size_cannot_be_held_out_and_is_told_what_it_can_be_judged_by():
+    one = rlaw.load("qwen2.5-math-base").where(model="Qwen2.5-7B")
+    for which in ("each", "largest"):
+        with pytest.raises(
+            NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: --cut K, its first K of 105"
+        ):
+            rlaw.compare(one, ["power"], hold_out=which)
+    scores = rlaw.compare(one, ["auto", "power"], cut=25, draws=50).laws
+    assert {s.law for s in scores} >= {"auto", "power"}

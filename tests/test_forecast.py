@@ -191,3 +191,14 @@ def test_a_fit_or_a_pandas_table_is_asked_like_a_frame_and_the_forecast_draws_it
     figure = told.plot()
     assert figure.picture("svg").startswith(b"<?xml")
     assert "calibrated" in figure.caption.lower()
+
+
+def test_one_size_is_forecast_by_its_own_curve_and_not_from_others_that_are_not_there():
+    one = rlaw.load("qwen2.5-math-base").where(model="Qwen2.5-7B")
+    told = rlaw.forecast(one, "largest", anchor="first:25", axis="data", draws=100)
+    assert (told.law, told.kind, told.identified) == ("own-curve", "calibrated", False)
+    assert told.held_out is not None
+    assert told.held_out.rmse < 0.02
+    for anchor in ("none", "step0", "first:2"):
+        with pytest.raises(NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: --anchor first:K"):
+            rlaw.forecast(one, "largest", anchor=anchor, axis="data")

@@ -174,3 +174,14 @@ def test_the_reuse_curves_tell_one_tau_from_another():
     assert frame.rows["tau"].unique().sort().to_list() == [1, 2, 5, 20, 25, 50, 100]
     with pytest.raises(UsageError, match="several values of tau"):
         frame.one_law()
+
+
+def test_a_table_is_asked_for_its_sizes_in_its_own_words():
+    raw = pl.DataFrame({"n_params": [1e3, 2e3], "step": [1, 1], "test_loss": [0.5, 0.4]})
+    assert rlaw.load(raw).where(n_params=1e3).models == rlaw.load(raw).where(params=1e3).models
+    with pytest.raises(UsageError, match="it has n_params, step, test_loss"):
+        rlaw.load(raw).where(size=1e3)
+    with pytest.raises(UsageError, match="no row has n_params = 5; n_params is one of"):
+        rlaw.load(raw).where(n_params=5)
+    with pytest.raises(DataError, match="next: column n_params holds numbers of parameters, above 0"):
+        rlaw.load(raw.with_columns(n_params=-1.0))

@@ -242,6 +242,12 @@ def _longest(curves: Curves) -> int:
 
 
 def _by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[list[_Split], str]:
+    if len(curves.models) == 1:
+        longest = _longest(curves)
+        raise NotIdentifiable(
+            f"there is one size, {curves.models[0]}, so that none can be held out and told by others\n"
+            f"  next: --cut K, its first K of {longest} evaluated steps -> the rest; or --rolling"
+        )
     held = range(len(curves.models)) if hold_out == "each" else [find_rung(curves, hold_out or "largest")]
     early, splits = first_steps(curves, anchor), []
     for r in held:

@@ -23,6 +23,7 @@ LAW = "saturating"
 _LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
 _LEAST_SIZES = 3
+_LEAST_POINTS = 3  # of a curve that tells a slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,11 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
     """Why slopes cannot be told from the sizes other than the target: too few, or not rising; None when they can.
 
     Raises:
-        NotIdentifiable: no other size has three points.
+        NotIdentifiable: no size has three points.
     """
     others = [r for r, n in enumerate(curves.counts) if n and r != target]
+    if target is not None and not others:
+        return _alone(curves, target)
     told = trend(slopes(curves.rungs(np.array(others, int)))) if others else None
     if told is None or not len(told.k):
         raise NotIdentifiable(
@@ -129,6 +132,18 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
         text = f"{len(told.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
         return Caution("too-few-sizes", text)
     return None if told.rises else not_rising(told)
+
+
+def _alone(curves: Curves, target: int) -> Caution:
+    """That there is no other size than the target, whose own points are all that is told."""
+    rest = [model for r, model in enumerate(curves.models) if r != target]
+    whom = f"nothing is seen of {', '.join(rest)}" if rest else f"there is one size, {curves.models[target]}"
+    if len(np.unique(curves.at.x[0, target, curves.present[target]])) < _LEAST_POINTS:
+        raise NotIdentifiable(
+            f"{whom}, so that no other one tells of it, and fewer than {_LEAST_POINTS} of its own points are seen\n"
+            f"  next: --anchor first:K, its first K evaluations, {_LEAST_POINTS} or more; or run other sizes"
+        )
+    return Caution("too-few-sizes", f"{whom}: no law of the size can be told; run at least three")
 
 
 def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:

@@ -50,6 +50,9 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
 }
 #: what tells one curve from another
 CURVE = ("params", "model", "variant", "benchmark", "tau", "group_size", "arm", "run", "seed")
+#: what a table calls a column, and what it is here
+_OURS = {"n_params": "params"}
+_THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 #: what a fit needs one of: several of these in one fit would mix curves that obey different laws
 SINGLE = ("variant", "benchmark", "tau", "group_size")
 
@@ -130,9 +133,11 @@ class Frame:
             UsageError: there is no such column, or no row is left.
         """
         rows = self.rows
-        for name, value in conditions.items():
+        for given, value in conditions.items():
+            name = _OURS.get(given, given)
             if name not in rows.columns:
-                raise UsageError(f"{self.source} has no column {name!r}; it has {table.listed(rows.columns)}")
+                there = table.listed([_THEIRS.get(column, column) for column in rows.columns])
+                raise UsageError(f"{self.source} has no column {given!r}; it has {there}")
             values = value if isinstance(value, tuple | list) else (value,)
             texts = [str(v) for v in values]
             numbers = (
@@ -143,7 +148,7 @@ class Frame:
             )
             if rows.filter(match).is_empty():
                 there = table.listed(rows[name].unique().sort().to_list(), at_most=12)
-                raise UsageError(f"{self.source}: no row has {name} = {', '.join(texts)}; {name} is one of {there}")
+                raise UsageError(f"{self.source}: no row has {given} = {', '.join(texts)}; {given} is one of {there}")
             rows = rows.filter(match)
         return replace(self, rows=rows)
 
@@ -214,8 +219,7 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
 
 def _complete(raw: pl.DataFrame, source: str) -> pl.DataFrame:
     """Columns that follow from others: test_loss from correct and items, model from n_params."""
-    if "n_params" in raw.columns and "params" not in raw.columns:
-        raw = raw.rename({"n_params": "params"})
+    raw = raw.rename({theirs: ours for theirs, ours in _OURS.items() if ours not in raw.columns}, strict=False)
     if "model" not in raw.columns and "params" not in raw.columns:
         raise _missing(source, "model or n_params", raw)
     if "step" not in raw.columns:
@@ -282,6 +286,8 @@ def _hint(dropped: Mapping[str, int]) -> str:
         return "\n  next: a row per evaluation is needed, below the header"
     if dropped.get("no_model"):
         return "\n  next: tell each row's size in column model or n_params"
+    if dropped.get("bad_params") == max(dropped.values()):
+        return "\n  next: column n_params holds numbers of parameters, above 0"
     if dropped.get("loss_above_one"):
         return "\n  next: test_loss is a share between 0 and 1; divide percent by 100"
     return "\n  next: test_loss must be a number between 0 and 1"

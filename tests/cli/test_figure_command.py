@@ -20,7 +20,7 @@ def test_the_list_has_every_name(command: str, names, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("form", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_a_figure_takes_its_form_from_its_name(form: str, start: bytes, tmp_path: Path, capsys: pytest.CaptureFixture):
-    path = tmp_path / "new" / f"x.{form}"
+    path = tmp_path / f"x.{form}"
     assert main(["figure", "transfer", "qwen2.5-math-transfer", "-o", str(path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert path.read_bytes().startswith(start)
@@ -45,6 +45,14 @@ def test_unknown_names_get_the_list_and_other_forms_are_refused(command: str, ca
     assert "x.docx: the name ends in none of" in capsys.readouterr().err
     assert main([command, known]) == 2
     assert f"next: rlaw {command} --list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "form"), [("figure", "svg"), ("table", "tex")])
+def test_no_folder_is_made_for_a_mistyped_place(command: str, form: str, tmp_path: Path, capsys):
+    place = tmp_path / "fgures" / f"x.{form}"
+    assert main([command, "efficiency-fits", "qwen2.5-math-base", "-o", str(place)]) == 2
+    assert f"there is no folder {place.parent}" in capsys.readouterr().err
+    assert not place.parent.exists()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture):

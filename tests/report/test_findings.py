@@ -297,3 +297,11 @@ def test_one_size_is_enough_for_a_report_of_what_cannot_be_told(quick: Quick):
     for judge in (size.efficiency_saturates, size.final_loss_falls, size.no_power_law_in_size, law.base_quality):
         assert judge(seen).verdict == "cannot tell"
     assert not {finding.name for finding in judge_all(seen) if finding.asked}  # what sizes do is no question of one
+
+
+def test_nothing_is_told_of_larger_and_smaller_models_whose_sizes_are_not_told():
+    rows = table(power_law(saturating), steps=(0, 1, 2, 4, 8, 16)).drop("params")
+    verdicts = {finding.name: finding for finding in judge_all(gather(rows, draws=20))}
+    for name in ("larger-at-equal-data", "efficiency-rises", "efficiency-saturates", "final-loss-falls"):
+        assert verdicts[name].verdict == "cannot tell"
+        assert "no n_params is told of m-10000" in verdicts[name].evidence

@@ -251,3 +251,11 @@ def test_a_report_saves_svg_alone_and_keeps_other_forms_that_lie_there_up_to_dat
     again = report.write(store.path, tmp_path / "report.html", draws=50)
     assert {path.name for path in again.figures} - {path.name for path in first.figures} == {"steps.pdf"}
     assert old.read_bytes().startswith(b"%PDF")
+
+
+def test_a_table_of_models_whose_sizes_are_not_told_has_a_report_too(tmp_path: Path):
+    rows = table(power_law(saturating), steps=(0, 1, 2, 4, 8, 16), seeds=1).drop("params")
+    written = report.write(rows, tmp_path / "report.html", draws=20)
+    assert "no model's size is told" in written.left_out["efficiency"]
+    assert "loss-data" in {path.stem for path in written.figures}
+    assert "nan" not in Page(written.path.read_text()).visible.split()

@@ -29,11 +29,9 @@ class Place:
         Raises:
             StoreError: the place cannot be written.
         """
-        from rlaw.store.files import make_folder, write_atomically
+        from rlaw.store.files import write_atomically
 
-        content = picture(self.form)
-        make_folder(self.path.parent)
-        write_atomically(self.path, content)
+        write_atomically(self.path, picture(self.form))
         return self.path
 
 
@@ -42,7 +40,7 @@ def save(name: str, known: Mapping[str, str], output: Path | None, forms: Sequen
 
     Raises:
         NotFound: no such name.
-        UsageError: a form that is none of these.
+        UsageError: a form that is none of these, or a folder that is not there.
     """
     if name not in known:
         raise NotFound(f"nothing is called {name!r}\n  next: choose one of {', '.join(known)}")
@@ -50,6 +48,8 @@ def save(name: str, known: Mapping[str, str], output: Path | None, forms: Sequen
     form = path.suffix.removeprefix(".").lower()
     if form not in forms:
         raise UsageError(f"{path}: the name ends in none of .{', .'.join(forms)}\n  next: -o {name}.{forms[0]}")
+    if not path.parent.exists():
+        raise UsageError(f"{path}: there is no folder {path.parent}\n  next: mkdir -p {path.parent}, or another -o")
     return Place(path, form)
 
 

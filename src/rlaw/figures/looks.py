@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlaw import units
+from rlaw.errors import DataError
 from rlaw.evidence import Evidence
 from rlaw.figures.base import lay_out
 
@@ -147,10 +148,17 @@ def _apart(values: list[float], ratio: float) -> list[float]:
 
 
 def size_axis(axes: Any, params: Sequence[float]) -> None:
-    """A logarithmic axis of model sizes, told as 10k, 1M, 7B."""
+    """A logarithmic axis of model sizes, told as 10k, 1M, 7B.
+
+    Raises:
+        DataError: no size is known.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    low, high = min(params) / 1.5, max(params) * 1.5
+    known = [p for p in params if math.isfinite(p)]
+    if not known:
+        raise DataError("no model's size is told\n  next: a column n_params with each one's number of parameters")
+    low, high = min(known) / 1.5, max(known) * 1.5
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

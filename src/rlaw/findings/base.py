@@ -1,6 +1,9 @@
 """What a finding is: a claim of the paper, and what this study's measurements say of it, by a rule fixed beforehand."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal, Protocol
 
 from rlaw.evidence import Evidence
@@ -88,3 +91,17 @@ def in_every_pair(probabilities: list[float]) -> Verdict:
     if any(p <= 1 - SURE for p in probabilities):
         return "not seen"
     return "seen" if all(p >= SURE for p in probabilities) else "cannot tell"
+
+
+def of_known_sizes(claim: Claim) -> Callable[[Judge], Judge]:
+    """A judge that tells larger from smaller cannot tell where a model's number of parameters is not told."""
+
+    def guarded(judge: Judge) -> Judge:
+        @wraps(judge)
+        def judged(seen: Evidence) -> Finding:
+            unknown = [rung.model for rung in seen.rungs if not math.isfinite(rung.params)]
+            return claim.cannot_tell(f"no n_params is told of {', '.join(unknown)}") if unknown else judge(seen)
+
+        return judged
+
+    return guarded

@@ -5,7 +5,7 @@ import polars as pl
 
 from rlaw.base_quality import explain
 from rlaw.evidence import Evidence
-from rlaw.findings.base import PAPER, Claim, Finding
+from rlaw.findings.base import PAPER, Claim, Finding, of_known_sizes
 from rlaw.intervals import Interval, percentile
 from rlaw.laws import BASELINES
 
@@ -109,6 +109,7 @@ def base_quality(seen: Evidence) -> Finding:
     return claim.by_probability(told.base_ahead, evidence, told.difference)
 
 
+@of_known_sizes(SIZE_BEYOND_BASE)
 def size_beyond_base(seen: Evidence) -> Finding:
     """The control: sizes with matched bases."""
     claim, power = SIZE_BEYOND_BASE, seen.power

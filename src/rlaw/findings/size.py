@@ -8,7 +8,7 @@ import numpy as np
 from rlaw import units
 from rlaw.evidence import Evidence
 from rlaw.figures.looks import round_number, short_names
-from rlaw.findings.base import PAPER, SURE, Claim, Finding, in_every_pair
+from rlaw.findings.base import PAPER, SURE, Claim, Finding, in_every_pair, of_known_sizes
 from rlaw.frame import AXES
 from rlaw.intervals import percentile
 from rlaw.ranking import Place, shared_end
@@ -72,16 +72,19 @@ NO_POWER_LAW_IN_SIZE = Claim(
 )
 
 
+@of_known_sizes(LARGER_AT_EQUAL_COMPUTE)
 def larger_at_equal_compute(seen: Evidence) -> Finding:
     """Finding 1, all pairs of neighbours but the largest."""
     return _pairs_at_shared_end(seen, LARGER_AT_EQUAL_COMPUTE, "compute", leave_out_largest=True)
 
 
+@of_known_sizes(LARGER_AT_EQUAL_DATA)
 def larger_at_equal_data(seen: Evidence) -> Finding:
     """Finding 2, all pairs of neighbours."""
     return _pairs_at_shared_end(seen, LARGER_AT_EQUAL_DATA, "data", leave_out_largest=False)
 
 
+@of_known_sizes(TRADE_OFF)
 def trade_off(seen: Evidence) -> Finding:
     """Finding 1, the two largest sizes: who wins early, who late."""
     if len(seen.rungs) < 2 or not _has(seen, "compute"):
@@ -116,6 +119,7 @@ def _pairs_at_shared_end(seen: Evidence, claim: Claim, axis: str, *, leave_out_l
     return claim.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
 
 
+@of_known_sizes(FINAL_LOSS_FALLS)
 def final_loss_falls(seen: Evidence) -> Finding:
     """Finding 4, first half."""
     if len(seen.rungs) < 2:
@@ -127,6 +131,7 @@ def final_loss_falls(seen: Evidence) -> Finding:
     return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
 
 
+@of_known_sizes(NO_POWER_LAW_IN_SIZE)
 def no_power_law_in_size(seen: Evidence) -> Finding:
     """Finding 4, second half."""
     claim = NO_POWER_LAW_IN_SIZE
@@ -155,6 +160,7 @@ def _curved(log_n: np.ndarray, log_loss: np.ndarray) -> tuple[np.ndarray, np.nda
     return curved[0], np.abs(np.vander(at, 3) @ curved - np.vander(at, 2) @ straight).max(axis=0)
 
 
+@of_known_sizes(EFFICIENCY_RISES)
 def efficiency_rises(seen: Evidence) -> Finding:
     """Finding 3, first half."""
     claim, power = EFFICIENCY_RISES, seen.power
@@ -169,6 +175,7 @@ def efficiency_rises(seen: Evidence) -> Finding:
     return claim.by_probability(share, f"k by size: {slopes}; positive in {share:.0%} of the draws", value)
 
 
+@of_known_sizes(EFFICIENCY_SATURATES)
 def efficiency_saturates(seen: Evidence) -> Finding:
     """Finding 3, second half: three forms of two parameters each, judged by what they leave."""
     claim, power = EFFICIENCY_SATURATES, seen.power

@@ -20,13 +20,17 @@ def ladder(seen: Evidence) -> Table:
     """The sizes as measured."""
     base = "loss at step 0" if seen.base_is_step_0 else "loss at the first evaluation"
     rows = tuple(
-        (r.model, f"{r.params:,.0f}", str(r.runs), f"{r.base_loss:.3f}", f"{r.final_loss:.3f}", str(r.last_step))
+        (r.model, _count(r.params), str(r.runs), f"{r.base_loss:.3f}", f"{r.final_loss:.3f}", str(r.last_step))
         for r in seen.rungs
     )
     caption = (
         "The ladder as measured, means over runs. The last step is the last one that all runs of the size reached."
     )
     return Table("ladder", caption, ("size", "N", "runs", base, "loss at last step", "last step"), rows)
+
+
+def _count(params: float) -> str:
+    return f"{params:,.0f}" if math.isfinite(params) else ""
 
 
 def equal_compute(seen: Evidence) -> Table:

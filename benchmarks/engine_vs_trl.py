@@ -178,11 +178,19 @@ def run_of(size: str, reward: str, micro_batch: int) -> Any:
 
 
 def measure_local(run: Any, cache: Path, blocks: Blocks) -> None:
-    """Steps of the local engine, from record to record."""
+    """Steps of the local engine, from record to record; no checkpoints, as of TRL's trainer.
+
+    The engine writes one every half minute of wall time, which other processes' turns would bring into every block.
+    """
     from rlaw import engines
     from rlaw.engines.base import Workspace
+    from rlaw.engines.local import process
     from rlaw.records import Step
 
+    process.prepare(cache)  # before anything imports jax
+    from rlaw.engines.local import attempt
+
+    attempt.SECONDS_BETWEEN_CHECKPOINTS = float("inf")
     with tempfile.TemporaryDirectory() as folder:
         for record in engines.get("local").train(run, Workspace(Path(folder), cache)):
             if isinstance(record, Step):

@@ -287,7 +287,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         "",
         f"CPU seconds of one step: {PROMPTS} prompts of {TOKENS + 1} tokens x {GROUP} answers of {TOKENS}, reward, one",
         "AdamW update; float32, one thread, the same weights and prompts. Start-up, compilation and the first",
-        f"{WARM} steps are not counted for either. Medians of {ROUNDS} blocks of steps, all processes in turn.",
+        f"{WARM} steps are not counted for either, nor are checkpoints. Medians of {ROUNDS} blocks of steps, all "
+        "processes in turn.",
         "`skipped`: groups without an advantage, which our engine leaves out of the update (they change nothing).",
         "",
         "| reward | parameters | ours, s | TRL, s | ratio | bar | skipped by ours | of TRL's, made all the same |",

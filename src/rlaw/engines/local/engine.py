@@ -12,11 +12,11 @@ from rlaw.records import Record
 from rlaw.tasks import of_tokens
 
 PACKAGES = ("jax", "optax", "safetensors")
-#: CPU seconds of whole runs of examples/micro, programs cached, on one core of a 2023 server (AVX-512), by size
+#: seconds of whole runs of examples/micro, programs cached, on both of two cores of a 2023 server (AVX-512), by size
 MEASURED_PARAMS = (9_424, 37_280, 148_288, 591_488)
-SECONDS_PER_PRETRAINED_TOKEN = (3.2e-6, 5.1e-6, 1.2e-5, 3.7e-5)
-SECONDS_PER_RL_TOKEN = (2.3e-6, 3.5e-6, 6.9e-6, 1.8e-5)  # rollout and update; four groups in five have no advantage
-SECONDS_PER_EVALUATED_TOKEN = (1.9e-6, 2.8e-6, 4.0e-6, 9.4e-6)
+SECONDS_PER_PRETRAINED_TOKEN = (2.6e-6, 6.2e-6, 1.65e-5, 4.7e-5)
+SECONDS_PER_RL_TOKEN = (1.8e-6, 2.8e-6, 6.2e-6, 2.0e-5)  # rollout and update; four groups in five have no advantage
+SECONDS_PER_EVALUATED_TOKEN = (1.4e-6, 2.1e-6, 4.2e-6, 1.2e-5)
 SECONDS_TO_COMPILE = 12.0
 DTYPES = ("float32", "bfloat16")
 

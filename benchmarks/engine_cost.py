@@ -120,13 +120,18 @@ def draw(told: dict[str, list[tuple[int, float]]]) -> None:
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "rlaw"
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
-    figure, axes = plt.subplots(1, len(told), figsize=(3 * len(told), 2.8), layout="constrained")
+    figure, axes = plt.subplots(1, len(told), figsize=(2.8 * len(told), 2.6), layout="constrained")
     for axis, (varied, points) in zip(axes, told.items(), strict=True):
         x, y = np.array(points).T
         axis.loglog(x, y, "o-", label="measured")
         axis.loglog(x, y[-1] * x / x[-1], ":", color="grey", label="in proportion")
         axis.set(xlabel=varied, ylabel="CPU seconds" if axis is axes[0] else None)
+        shown = x[::2] if len(x) > 5 else x
+        axis.set_xticks(shown, [f"{one / 1e3:.0f}k" if one >= 1e4 else f"{one:.0f}" for one in shown])
+        axis.xaxis.minorticks_off()
+        axis.yaxis.set_minor_formatter(NullFormatter())
     axes[0].legend(frameon=False)
     figure.savefig(RESULT.with_suffix(".svg"), metadata={"Date": None})
 

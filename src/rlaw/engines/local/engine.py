@@ -52,7 +52,7 @@ class LocalEngine:
             )
 
     def estimate_seconds(self, run: Run) -> float:
-        """Seconds on one free core with nothing in the cache: base, programs, RL and evaluations. An estimate."""
+        """Seconds on one core of several at work, nothing cached: base, programs, RL, evaluations. An estimate."""
         evaluations = len(run.evaluation.schedule(run.rl.steps)) * len(run.evaluation.benchmarks)
         evaluated = evaluations * run.evaluation.items * run.evaluation.samples * run.sequence_tokens
         return sum(self.shared_seconds(run).values()) + (

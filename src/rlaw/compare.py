@@ -21,65 +21,16 @@ from rlaw.forecasters import AUTO, law_or_auto
 from rlaw.intervals.bootstrap import binomial_unit, bootstrap
 from rlaw.laws import BASELINES, Law
 from rlaw.objectives import Space, weights
+from rlaw.scoring import LawScore, RungScore, errors, log_score
 from rlaw.screening import sound
-from rlaw.selection import Window, curves_of, find_rung
+from rlaw.selection import Window, curves_of
 from rlaw.solver import solve
+from rlaw.splits import Split, by_cut, by_origins, by_size
 
 if TYPE_CHECKING:
     from rlaw.frame import Frame
 
 _FAINT = 1e-6  # weight of a held-out size: its first points set its own level and nothing else
-_LEAST_ASKED = 3  # held-out points that make a score
-_ORIGINS = (
-    4  # of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
-)
-_FROM, _TO = 0.2, 0.8
-_LEAST_ROLLED = 10  # steps of a curve that the first origin leaves two of
-
-
-@dataclass(frozen=True, slots=True)
-class RungScore:
-    """How a law predicted one size: errors of the loss over its held-out points."""
-
-    model: str
-    params: float
-    points: int
-    mae: float
-    rmse: float
-    bias: float
-    coverage: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class LawScore:
-    """How a law predicted: means over sizes of the mean absolute error, the bias, coverage and log score.
-
-    Attributes:
-        law: its name.
-        mae: mean over sizes of the mean absolute error of the loss.
-        rmse: root of the mean over sizes of the mean square error.
-        bias: mean over sizes of predicted minus measured loss.
-        coverage: share of held-out points inside the intervals, mean over sizes.
-        log_score: mean log density of the measured loss under the prediction, normal with its mean and spread.
-        rungs: the same for each size.
-    """
-
-    law: str
-    mae: float
-    rmse: float
-    bias: float
-    coverage: float
-    log_score: float
-    rungs: tuple[RungScore, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        told = {name: getattr(self, name) for name in ("law", "mae", "rmse", "bias", "coverage", "log_score")}
-        return told | {"rungs": [r.to_json() for r in self.rungs]}
 
 
 @dataclass(frozen=True)
@@ -124,16 +75,6 @@ class Comparison:
         ]
         lines += [f"{law} left out: {reason.splitlines()[0]}" for law, reason in self.skipped.items()]
         return "\n".join([*lines, "", self.verdict])
-
-
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """One backtest: what the laws see, and what they are asked."""
-
-    whole: Curves
-    seen: Curves
-    asked: np.ndarray  # (R, M)
-    held: int | None  # the rung that is held out, when one is
 
 
 def compare(
@@ -189,9 +130,9 @@ def compare(
             "  next: look at the curves; a loss that ends above where it began follows no law"
         )
     if rolling:
-        splits, protocol = _by_origins(curves)
+        splits, protocol = by_origins(curves)
     else:
-        splits, protocol = _by_cut(curves, cut) if cut is not None else _by_size(curves, hold_out, anchor)
+        splits, protocol = by_cut(curves, cut) if cut is not None else by_size(curves, hold_out, anchor)
     wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
     wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]
     scores, skipped = [], {}
@@ -205,72 +146,8 @@ def compare(
     return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest)
 
 
-def _by_cut(curves: Curves, cut: int) -> tuple[list[_Split], str]:
-    early = first_steps(curves, cut)
-    asked = curves.present & ~early
-    if cut < 2 or not asked.any():
-        longest = _longest(curves)
-        raise NotIdentifiable(
-            f"nothing to predict after the first {cut} steps: the longest curve has {longest}\n"
-            f"  next: a cut from 2 to {longest - _LEAST_ASKED}"
-        )
-    return [_Split(curves, curves.where(early), asked, None)], f"the first {cut} points of each curve -> the rest of it"
-
-
-def _by_origins(curves: Curves) -> tuple[list[_Split], str]:
-    longest = _longest(curves)
-    if longest < _LEAST_ROLLED:
-        raise NotIdentifiable(
-            f"the longest curve has {longest} steps, too few to roll along it\n"
-            f"  next: evaluate at least {_LEAST_ROLLED} steps, or judge with --hold-out each"
-        )
-    origins = [round(n) for n in np.geomspace(_FROM * longest, _TO * longest, _ORIGINS)]
-    splits = []
-    for origin, until in zip(origins, [*origins[1:], longest], strict=True):
-        early = first_steps(curves, origin)
-        splits.append(_Split(curves, curves.where(early), first_steps(curves, until) & ~early, None))
-    told = ", ".join(str(n) for n in origins)
-    return (
-        splits,
-        f"rolling origin: the first {told} points of each curve in turn -> its points up to the next of these",
-    )
-
-
-def _longest(curves: Curves) -> int:
-    """Steps of the longest curve."""
-    return max(len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True))
-
-
-def _by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[list[_Split], str]:
-    if len(curves.models) == 1:
-        longest = _longest(curves)
-        raise NotIdentifiable(
-            f"there is one size, {curves.models[0]}, so that none can be held out and told by others\n"
-            f"  next: --cut K, its first K of {longest} evaluated steps -> the rest; or --rolling"
-        )
-    held = range(len(curves.models)) if hold_out == "each" else [find_rung(curves, hold_out or "largest")]
-    early, splits = first_steps(curves, anchor), []
-    for r in held:
-        others = np.arange(len(curves.models))[:, None] != r
-        asked = curves.present & ~early & ~others
-        if asked.sum() >= _LEAST_ASKED:
-            splits.append(_Split(curves, curves.where(others | early), asked, r))
-    if not splits:
-        raise NotIdentifiable(f"no held-out size has points after its first {anchor}\n  next: a smaller anchor")
-    who = "each size in turn" if hold_out == "each" else curves.models[held[0]]
-    return splits, f"all other sizes and the first {anchor} points of it -> the rest of {who}"
-
-
-def first_steps(curves: Curves, count: int) -> np.ndarray:
-    """(R, M) the points of each rung's first `count` steps."""
-    early = np.zeros_like(curves.present)
-    for r in range(len(curves.models)):
-        steps = np.unique(curves.step[r, curves.present[r]])[:count]
-        early[r] = curves.present[r] & np.isin(curves.step[r], steps)
-    return early
-
-
-def _score(law: Law | None, splits: list[_Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
+def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
+    """How a law, or "auto" when None, foretells what the splits ask."""
     whole = splits[0].whole  # splits ask different points of the same curves
     asked, predicted, drawn = (
         np.zeros_like(whole.present),
@@ -284,25 +161,19 @@ def _score(law: Law | None, splits: list[_Split], space: Space, *, draws: int, l
             middle, many = _predict(law, split, space, draws=draws, level=level, seed=seed)
         asked[split.asked], predicted[split.asked] = True, middle[split.asked]
         drawn[:, split.asked] = many[:, split.asked]
-    rungs, log_scores = [], []
+    rungs, log_scores, tail = [], [], (1 - level) / 2
     for r in np.flatnonzero(asked.any(axis=1)).tolist():
         here = asked[r]
-        rung, log_score = _judge(whole, r, here, predicted[r, here], drawn[:, r, here], level)
-        rungs.append(rung)
-        log_scores.append(log_score)
-    return LawScore(
-        law=law.name if law else AUTO,
-        mae=float(np.mean([r.mae for r in rungs])),
-        rmse=float(np.sqrt(np.mean([r.rmse**2 for r in rungs]))),
-        bias=float(np.mean([r.bias for r in rungs])),
-        coverage=float(np.mean([r.coverage for r in rungs])),
-        log_score=float(np.mean(log_scores)),
-        rungs=tuple(rungs),
-    )
+        measured, many = whole.loss[r, here], drawn[:, r, here]
+        low, high = np.quantile(many, [tail, 1 - tail], axis=0)
+        told = errors(measured, predicted[r, here], low, high)
+        rungs.append(RungScore(whole.models[r], float(whole.params[r]), **told))
+        log_scores.append(log_score(measured, many))
+    return LawScore.over(law.name if law else AUTO, rungs, log_scores)
 
 
 def _predict(
-    law: Law, split: _Split, space: Space, *, draws: int, level: float, seed: int
+    law: Law, split: Split, space: Space, *, draws: int, level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(R, M) predicted loss and (S, R, M) draws of the loss to be measured, noise included."""
     seen = split.seen
@@ -328,28 +199,6 @@ def _spread(law: Law, seen: Curves, fitted: np.ndarray) -> np.ndarray:
     residual = np.where(seen.present, (seen.loss - fitted) / binomial_unit(fitted), 0.0)
     used = len(law.local) + len(law.coefficients)
     return np.sqrt(np.sum(residual**2, axis=1) / np.maximum(seen.counts - used, 1))
-
-
-def _judge(
-    curves: Curves, r: int, here: np.ndarray, predicted: np.ndarray, drawn: np.ndarray, level: float
-) -> tuple[RungScore, float]:
-    """Score of one rung and its mean log score, over the points in question."""
-    measured = curves.loss[r, here]
-    error = predicted - measured
-    tail = (1 - level) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
-    spread = np.maximum(drawn.std(axis=0), 1e-6)
-    density = -0.5 * ((measured - drawn.mean(axis=0)) / spread) ** 2 - np.log(spread) - 0.5 * math.log(2 * math.pi)
-    score = RungScore(
-        model=curves.models[r],
-        params=float(curves.params[r]),
-        points=int(here.sum()),
-        mae=float(np.mean(np.abs(error))),
-        rmse=float(np.sqrt(np.mean(error**2))),
-        bias=float(np.mean(error)),
-        coverage=float(np.mean((low <= measured) & (measured <= high))),
-    )
-    return score, float(np.mean(density))
 
 
 def _verdict(scores: list[LawScore]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from rlaw import units
 from rlaw.intervals import Interval
 
 if TYPE_CHECKING:
-    from rlaw.fit import Fit
+    from rlaw.fitted_law import Fit
 
 
 def text(fit: "Fit") -> str:

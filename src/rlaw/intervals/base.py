@@ -22,10 +22,11 @@ class Interval:
 
     def to_json(self) -> dict[str, Any]:
         """`value`, `low` and `high`; null where there is no number to tell."""
-        return {name: _finite(getattr(self, name)) for name in ("value", "low", "high")}
+        return {name: finite(getattr(self, name)) for name in ("value", "low", "high")}
 
 
-def _finite(number: float) -> float | None:
+def finite(number: float) -> float | None:
+    """The number for JSON, which has neither nan nor infinity: None for those."""
     return float(number) if math.isfinite(number) else None
 
 

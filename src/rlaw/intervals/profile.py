@@ -19,7 +19,7 @@ from rlaw.intervals.base import Interval
 from rlaw.solver import solve_held
 
 if TYPE_CHECKING:
-    from rlaw.fit import Fit
+    from rlaw.fitted_law import Fit
 
 _POINTS = 61
 _REACH = 6.0  # the search goes this many spreads to either side, or to the bounds

@@ -24,6 +24,7 @@ from rlaw.noise import Noise, noise_of
 from rlaw.screening import sound
 from rlaw.selection import curves_of, window_of
 from rlaw.sensitivity import Sensitivity, sensitivity
+from rlaw.spent import Cost, cost_of
 from rlaw.store import Store
 from rlaw.study import FitChoice
 
@@ -123,6 +124,11 @@ class Evidence:
         """The sizes, smallest first."""
         parts = self.main.rows.partition_by("model", maintain_order=True)
         return tuple(_rung(rows) for rows in parts)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the runs of the store took; no runs when the source is a table."""
+        return Cost() if self.store is None else cost_of(self.store)
 
     @property
     def base_is_step_0(self) -> bool:

@@ -191,8 +191,13 @@ def encode(record: Record) -> bytes:
     return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-def decode(line: bytes) -> Record:
-    """The record of one line.
+def head(kind: type[Record]) -> bytes:
+    """What every line of a kind begins with."""
+    return b'{"kind":"%s"' % kind.kind.encode()
+
+
+def checked(line: bytes) -> bytes:
+    """The JSON of one line, without its checksum.
 
     Raises:
         StoreError: the checksum is missing or does not match: the line is torn or was changed.
@@ -200,6 +205,15 @@ def decode(line: bytes) -> Record:
     body, mark, crc = line.rstrip(b"\n").rpartition(b',"crc":"')
     if not mark or not line.endswith(b"\n") or crc[8:] != b'"}' or crc[:8] != b"%08x" % zlib.crc32(body + b"}"):
         raise StoreError("checksum does not match")
-    row = json.loads(body + b"}")
+    return body + b"}"
+
+
+def decode(line: bytes) -> Record:
+    """The record of one line.
+
+    Raises:
+        StoreError: the line is torn or was changed, or another version wrote it.
+    """
+    row = json.loads(checked(line))
     row |= {key: float(text) for key, text in row.pop("nonfinite", {}).items()}
     return of_row(row)

@@ -19,7 +19,6 @@ from rlaw.evidence import gather
 from rlaw.figures import FIGURES, draw_all, loss_curves, style
 from rlaw.findings import judge_all
 from rlaw.report import Report, told
-from rlaw.report.cost import Cost
 from rlaw.report.page import render
 from rlaw.store import Store
 
@@ -202,7 +201,7 @@ def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, m
     missing = missing | _NEVER
     assert set(left_out) == missing
     assert all(left_out.values())
-    page = Page(render(seen, Cost(), figures, judge_all(seen), left_out))
+    page = Page(render(seen, figures, judge_all(seen), left_out))
     assert page.open == []
     assert all(f"No figure {name}" in page.visible for name in missing)
 

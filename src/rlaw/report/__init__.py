@@ -11,7 +11,6 @@ from rlaw.evidence import Evidence, gather
 from rlaw.figures import draw_all
 from rlaw.findings import Finding, judge_all
 from rlaw.report import told
-from rlaw.report.cost import Cost, cost_of
 from rlaw.report.page import render
 from rlaw.store.files import make_folder, write_atomically
 
@@ -81,14 +80,13 @@ def write(
     """
     path = _target(source, output)
     seen = gather(source, draws=draws, seed=seed)
-    cost = cost_of(seen)
     figures, left_out = draw_all(seen)
     findings = judge_all(seen)
-    page = render(seen, cost, figures, findings, left_out)
+    page = render(seen, figures, findings, left_out)
     make_folder(path.parent)
     write_atomically(path, page.encode())  # a reader never finds half of one
     saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures", ("svg", *forms)))
-    return Report(path, saved, _summary(seen, cost, findings), findings, seen, left_out)
+    return Report(path, saved, _summary(seen, findings), findings, seen, left_out)
 
 
 def _target(source: str | Path, output: str | Path | None) -> Path:
@@ -101,16 +99,16 @@ def _target(source: str | Path, output: str | Path | None) -> Path:
     return Path(source) / "report.html"
 
 
-def _summary(seen: Evidence, cost: Cost, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+def _summary(seen: Evidence, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     """At most nine lines; the path of the report is the tenth."""
     lines = [
-        told.what(seen, cost),
+        told.what(seen),
         told.the_law(seen),
         told.held_out(seen),
         told.best_sizes(seen),
         told.size_or_base(seen),
     ]
     lines += told.verdicts(findings)
-    if cost.runs:
-        lines.append(told.spent(cost, seen.main.accounting))
+    if seen.cost.runs:
+        lines.append(told.spent(seen))
     return tuple(lines[: _LINES - 1])

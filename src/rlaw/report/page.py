@@ -12,13 +12,11 @@ from rlaw.figures import Figure
 from rlaw.figures.captions import how_fitted, window
 from rlaw.findings import Finding
 from rlaw.report import told
-from rlaw.report.cost import Cost
 from rlaw.report.tables import all_tables
 
 
 def render(
     seen: Evidence,
-    cost: Cost,
     figures: tuple[Figure, ...],
     findings: tuple[Finding, ...],
     left_out: dict[str, str],
@@ -44,7 +42,7 @@ def render(
             question=seen.store.study.question if seen.store else "",
             style=Markup(style),  # noqa: S704 - our own file
             answer=_answer(seen),
-            what=told.what(seen, cost),
+            what=told.what(seen),
             findings=[f for f in findings if f.asked],
             unasked=[f for f in findings if not f.asked],
             sentence=_sentence,
@@ -53,7 +51,7 @@ def render(
             left_out=left_out,
             tables=tables,
             tables_left_out=tables_left_out,
-            spent=told.spent(cost, seen.main.accounting) if cost.runs else "",
+            spent=told.spent(seen) if seen.cost.runs else "",
             method=_method(seen),
             cautions=_cautions(seen),
             provenance=_provenance(seen),

@@ -14,10 +14,9 @@ from rlaw.fit import Fit
 from rlaw.frame import AXES
 from rlaw.laws import BASELINES
 from rlaw.ranking import Ranking, rank
-from rlaw.report.cost import Cost
 
 
-def what(seen: Evidence, cost: Cost) -> str:
+def what(seen: Evidence) -> str:
     """What was measured, and by what."""
     counts = sorted({rung.runs for rung in seen.rungs})
     runs = (
@@ -30,10 +29,10 @@ def what(seen: Evidence, cost: Cost) -> str:
         return f"{seen.frame.source}: {measured}"
     engine = seen.store.study.engine.name
     by = "the synthetic engine (no model was trained)" if engine == "synthetic" else f"the {engine} engine"
-    states = Counter(run.state for run in cost.runs)
+    states = Counter(run.state for run in seen.cost.runs)
     done = states.pop("finished", 0)
     rest = "".join(f", {count} {state}" for state, count in sorted(states.items()))
-    return f"study {seen.store.study.name} by {by}: {measured}; {done} of {len(cost.runs)} runs finished{rest}"
+    return f"study {seen.store.study.name} by {by}: {measured}; {done} of {len(seen.cost.runs)} runs finished{rest}"
 
 
 def the_law(seen: Evidence) -> str:
@@ -123,9 +122,10 @@ def verdicts(findings: tuple[Finding, ...]) -> list[str]:
     return lines
 
 
-def spent(cost: Cost, accounting: str) -> str:
+def spent(seen: Evidence) -> str:
     """What it cost."""
+    cost = seen.cost
     return (
-        f"cost: RL {units.flops(cost.compute_flops)} ({accounting}), bases {units.flops(cost.base_flops)}, "
+        f"cost: RL {units.flops(cost.compute_flops)} ({seen.main.accounting}), bases {units.flops(cost.base_flops)}, "
         f"{units.duration(cost.seconds)} of one worker"
     )

@@ -44,8 +44,12 @@ def stamp(path: Path) -> Stamp:
         os.close(opened)
 
 
-def read(path: Path) -> Contents:
+def read(path: Path, only: tuple[type[Record], ...] = ()) -> Contents:
     """All records of a journal, in the order they were written; none when there is no file. Changes nothing.
+
+    Args:
+        path: of the journal.
+        only: kinds of records that are wanted; all when empty. Every line is checked, and these alone are decoded.
 
     Raises:
         StoreError: a line other than the last is damaged; names file, line and byte.
@@ -56,18 +60,23 @@ def read(path: Path) -> Contents:
         return Contents((), 0, 0)
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    heads = tuple(records.head(kind) for kind in only)
     kept: list[Record] = []
-    start = 0
+    line = start = 0
     while start < len(data):
         end = data.find(b"\n", start) + 1 or len(data)
+        line += 1
         try:
-            kept.append(records.decode(data[start:end]))
+            if heads and not data.startswith(heads, start):
+                records.checked(data[start:end])
+            else:
+                kept.append(records.decode(data[start:end]))
         except StoreError as error:
             if end == len(data):
                 return Contents(tuple(kept), start, end - start)
-            raise _damaged(path, len(kept) + 1, start, str(error)) from error
+            raise _damaged(path, line, start, str(error)) from error
         except (KeyError, TypeError, ValueError) as error:  # the checksum holds: another version wrote it so
-            raise _damaged(path, len(kept) + 1, start, f"not a record that this rlaw knows ({error})") from error
+            raise _damaged(path, line, start, f"not a record that this rlaw knows ({error})") from error
         start = end
     return Contents(tuple(kept), start, 0)
 

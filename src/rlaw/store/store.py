@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
 from rlaw.plan import Plan, Run
-from rlaw.records import Record
+from rlaw.records import BaseTrained, Record, RunStarted
 from rlaw.store import index, journal, provenance, spec, tables
 from rlaw.store.files import inside, leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.journal import Journal, last_lineage, warn_of_torn_tail
@@ -158,12 +158,15 @@ class Store:
         """
         return inside(self.path / "runs", label)
 
-    def contents(self, label: str) -> journal.Contents:
-        """The run's journal as it is. A torn last line is warned of, but not while somebody is writing it."""
+    def contents(self, label: str, only: tuple[type[Record], ...] = ()) -> journal.Contents:
+        """The run's journal as it is, or its records of some kinds `only`.
+
+        A torn last line is warned of, but not while somebody is writing it.
+        """
         if label not in self.planned and not (self.folder(label) / "run.json").is_file():
             raise NotFound(f"{self.path} has no run {label!r}\n  next: `rlaw status {self.path}` lists the runs")
         path = self.folder(label) / "records.jsonl"
-        contents = journal.read(path)
+        contents = journal.read(path, only)
         if contents.torn_bytes and owner_of(self.folder(label) / "lock") is None:
             warn_of_torn_tail(path, contents.torn_bytes)
         return contents
@@ -177,6 +180,16 @@ class Store:
         """
         rows = self.contents(label).records
         return list(rows) if raw else last_lineage(rows)
+
+    def base(self, label: str) -> BaseTrained | None:
+        """What is told of the checkpoint that the run started from; None before there is one.
+
+        Raises:
+            NotFound: there is no such run.
+            StoreError: a line is damaged.
+        """
+        rows = last_lineage(self.contents(label, (RunStarted, BaseTrained)).records)
+        return next((r for r in rows if isinstance(r, BaseTrained)), None)
 
     def spec(self, label: str) -> dict[str, Any]:
         """What `run.json` holds: the run's content and each attempt's circumstances.

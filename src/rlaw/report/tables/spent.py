@@ -4,15 +4,14 @@ import math
 
 from rlaw.errors import DataError
 from rlaw.evidence import Evidence
-from rlaw.report.cost import Cost, cost_of
 from rlaw.report.tables.base import Table
+from rlaw.spent import Cost
 
 
 def _cost(seen: Evidence) -> Cost:
-    cost = cost_of(seen)
-    if not cost.runs:
+    if not seen.cost.runs:
         raise DataError("the source is a table; it does not tell what its runs cost")
-    return cost
+    return seen.cost
 
 
 def runs(seen: Evidence) -> Table:

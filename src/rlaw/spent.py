@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from rlaw.evidence import Evidence
-from rlaw.records import BaseTrained, Evaluated, Record, Step
 from rlaw.store import Store
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ class Cost:
         return self.base_seconds + sum(run.rl_seconds + run.evaluation_seconds for run in self.runs)
 
 
-@lru_cache(maxsize=4)
-def cost_of(seen: Evidence) -> Cost:
-    """The cost of everything a store keeps; nothing when the source is a table."""
-    store = seen.store
-    if store is None:
-        return Cost()
+def cost_of(store: Store) -> Cost:
+    """The cost of everything a store keeps.
+
+    Raises:
+        StoreError: a journal is damaged.
+    """
     runs = tuple(_run(store, label) for label in store.labels())
     bases = {run.base: run for run in reversed(runs) if run.base}.values()
     phases: Counter[str] = Counter()
@@ -80,13 +81,9 @@ def cost_of(seen: Evidence) -> Cost:
 
 
 def _run(store: Store, label: str) -> RunCost:
-    records, status = store.records(label), store.status(label)
-    phases: Counter[str] = Counter()
-    for step in (r for r in records if isinstance(r, Step)):
-        phases.update(step.flops)
-    evaluated = [r for r in records if isinstance(r, Evaluated)]
-    base = next((r for r in records if isinstance(r, BaseTrained)), None)
-    counted = evaluated[-1].compute_flops if evaluated else {}
+    status, base = store.status(label), store.base(label)
+    steps, evaluations = store.steps(label), store.evaluations(label)
+    counted = f"compute_flops_{store.study.fit.accounting}"
     return RunCost(
         label=label,
         arm=status.arm,
@@ -98,15 +95,22 @@ def _run(store: Store, label: str) -> RunCost:
         step=status.step,
         steps=status.steps,
         test_loss=status.test_loss,
-        flops=dict(phases),
-        compute_flops=counted.get(store.study.fit.accounting, 0.0),
-        rl_seconds=_seconds(records, Step),
-        evaluation_seconds=_seconds(records, Evaluated),
+        flops=_flops(steps),
+        compute_flops=(evaluations[counted][-1] or 0.0) if counted in evaluations.columns else 0.0,
+        rl_seconds=_seconds(steps),
+        evaluation_seconds=_seconds(evaluations),
         base=base.digest if base else "",
         base_flops=base.base_flops if base else 0,
         base_seconds=sum(base.seconds.values()) if base else 0.0,
     )
 
 
-def _seconds(records: list[Record], kind: type[Step] | type[Evaluated]) -> float:
-    return sum(sum(r.seconds.values()) for r in records if isinstance(r, kind))
+def _flops(steps: "pl.DataFrame") -> dict[str, int]:
+    """Sums by phase; as integers of Python, which the sums of a large run need."""
+    phases = [name for name in steps.columns if name.startswith("flops_")]
+    return {name.removeprefix("flops_"): sum(steps[name].drop_nulls().to_list()) for name in phases}
+
+
+def _seconds(rows: "pl.DataFrame") -> float:
+    phases = [name for name in rows.columns if name.startswith("seconds_")]
+    return sum(sum(part for part in row if part is not None) for row in rows.select(phases).rows())

@@ -5,9 +5,9 @@ import pytest
 
 from rlaw import datasets
 from rlaw.errors import EngineError, SpecError
+from rlaw.model import Rung
 from rlaw.plan import plan
 from rlaw.presets import LADDERS
-from rlaw.recipe import Rung
 from rlaw.store import spec
 from rlaw.study import Study
 

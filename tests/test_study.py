@@ -1,8 +1,9 @@
 import pytest
 
 from rlaw.errors import NotFound, SpecError
+from rlaw.model import Rung
 from rlaw.plan import base_key, plan
-from rlaw.recipe import Evaluation, Rung
+from rlaw.recipe import Evaluation
 from rlaw.study import Study
 
 TEXT = """\

@@ -18,14 +18,14 @@ import numpy as np
 
 from rlaw.allocation_text import text
 from rlaw.budget import Budget, budget
+from rlaw.choice import DOUBLINGS, ONE, Choice, choices_of
 from rlaw.compute import FACTORS
 from rlaw.curves import Curves
 from rlaw.diagnostics import Caution
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.forecasters import Ladder, ladder
-from rlaw.frame import AXES
-from rlaw.frontier import Crossover, Frontier, IsoCompute, IsoLoss, best_of, frontier
-from rlaw.intervals import Interval, percentile
+from rlaw.frontier import Crossover, Frontier, IsoCompute, IsoLoss, frontier
+from rlaw.intervals import Interval, median, percentile
 from rlaw.outlook import Outlook, drawn_from, question
 from rlaw.screening import Screened, sound
 from rlaw.selection import Window, curves_of
@@ -34,43 +34,7 @@ if TYPE_CHECKING:
     from rlaw.fit import Fit
     from rlaw.frame import Frame
 
-_DOUBLINGS = np.arange(0, 10.01, 0.25)  # budgets looked at, doublings of the one given
-_ONE = int(np.searchsorted(_DOUBLINGS, 1.0))
 _FAR = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One size, or one reuse factor of a size, at the budget.
-
-    Attributes:
-        model: its name.
-        params: its size.
-        tau: how often each unique prompt is seen.
-        steps: RL steps that the budget pays for.
-        data: prompts that these steps consume; None when the data do not tell.
-        compute_flops: compute of these steps, as the data count it; None when the data do not tell.
-        loss: true loss at the end, without the noise of an evaluation.
-        doubling: change of the loss when the budget is doubled.
-        probability_best: share of draws in which no other choice has a lower loss.
-        axis_factor: how many times farther than this size was run.
-    """
-
-    model: str
-    params: float
-    tau: float
-    steps: float
-    data: float | None
-    compute_flops: float | None
-    loss: Interval
-    doubling: Interval
-    probability_best: float
-    axis_factor: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return told | {"loss": self.loss.to_json(), "doubling": self.doubling.to_json()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +146,13 @@ def allocate(
     sizes = ladder(curves, law=not spent.reused)
     tau = np.array([taus.get(m, ("", _tau(frame)))[1] for m in curves.models])
     amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
-    x = amounts[:, None] * 2**_DOUBLINGS
+    x = amounts[:, None] * 2**DOUBLINGS
     loss = np.stack([sizes.draw(r, x[r], draws, seed).true for r in range(len(tau))], axis=1)
     chosen = loss.mean(axis=0).argmin(axis=0)
     followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]
     choices = tuple(
-        replace(c, model=taus.get(c.model, (c.model, 0))[0]) for c in _choices(arms, curves, spent, tau, x, loss, level)
+        replace(c, model=taus.get(c.model, (c.model, 0))[0])
+        for c in choices_of(arms, curves, spent, tau, x, loss, level)
     )
     asked = () if target_loss is None else (target_loss,)
     return Allocation(
@@ -195,7 +160,7 @@ def allocate(
         choices=choices,
         best=choices[chosen[0]].model,
         best_tau=choices[chosen[0]].tau,
-        doubling=_change(followed[:, _ONE] - followed[:, 0], level),
+        doubling=median(followed[:, ONE] - followed[:, 0], level),
         frontier=Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, asked, **how),
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
@@ -238,53 +203,6 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
     return replace(frame, rows=one), told
 
 
-def _choices(
-    frame: "Frame", curves: Curves, spent: Budget, tau: np.ndarray, x: np.ndarray, loss: np.ndarray, level: float
-) -> tuple[Choice, ...]:
-    """Every choice at the budget; `x` is (R, M) and `loss` (S, R, M)."""
-    now = loss[:, :, 0]
-    share = best_of(now)
-    told = []
-    for r, model in enumerate(curves.models):
-        own, step = curves.at.x[0, r, curves.present[r]], curves.step[r, curves.present[r]]
-        amount = float(x[r, 0])
-        steps = _along(own, step, amount)
-        found = {axis: _at_step(frame, model, column, steps) for axis, column in AXES.items() if axis != "step"}
-        found[spent.axis] = amount
-        told.append(
-            Choice(
-                model=model,
-                params=float(curves.params[r]),
-                tau=float(tau[r]),
-                steps=steps,
-                data=found["data"],
-                compute_flops=found["compute"],
-                loss=percentile(float(np.median(now[:, r])), now[:, r], level),
-                doubling=_change(loss[:, r, _ONE] - now[:, r], level),
-                probability_best=float(share[r]),
-                axis_factor=float(max(amount / own.max(), 1.0)),
-            )
-        )
-    return tuple(told)
-
-
-def _along(x: np.ndarray, y: np.ndarray, at: float) -> float:
-    """y at x = `at`: between the measured points by straight lines from (0, 0), past them at the mean rate."""
-    order = np.argsort(x, kind="stable")
-    x, y = np.concatenate([[0.0], x[order]]), np.concatenate([[0.0], y[order]])
-    return float(np.interp(at, x, y) if at <= x[-1] else at * y[-1] / x[-1])
-
-
-def _at_step(frame: "Frame", model: str, column: str, steps: float) -> float | None:
-    """What a size has used of a column after so many steps; None when the data do not tell."""
-    own = (frame.rows["model"] == model) & (frame.rows["step"] > 0)
-    rows = frame.rows.filter(own).select("step", column).drop_nulls()
-    if rows.is_empty():
-        return None
-    rows = rows.group_by("step").mean().sort("step")
-    return _along(rows["step"].to_numpy().astype(float), rows[column].to_numpy().astype(float), steps)
-
-
 def _frontier(
     frame: "Frame", window: Window, spent: Budget, curves: Curves, sizes: Ladder, losses: tuple[float, ...], **how: Any
 ) -> Frontier:
@@ -300,12 +218,8 @@ def _frontier(
 def _needed(followed: np.ndarray, target: float, level: float) -> Interval:
     """Doublings of the budget until (S, M) losses are at or below the target."""
     reached = followed <= target
-    place = np.where(reached.any(axis=1), _DOUBLINGS[reached.argmax(axis=1)], np.inf)
+    place = np.where(reached.any(axis=1), DOUBLINGS[reached.argmax(axis=1)], np.inf)
     return percentile(float(np.quantile(place, 0.5, method="nearest")), place, level)
-
-
-def _change(draws: np.ndarray, level: float) -> Interval:
-    return percentile(float(np.median(draws)), draws, level)
 
 
 def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[Caution]:

@@ -20,7 +20,7 @@ from rlaw.diagnostics import Caution
 from rlaw.errors import NotIdentifiable
 from rlaw.forecast_text import text
 from rlaw.forecasters import AUTO, Drawn, by_law, ladder, law_or_auto, no_law
-from rlaw.intervals import Interval, percentile
+from rlaw.intervals import Interval, median
 from rlaw.laws import Law
 from rlaw.outlook import Outlook, drawn_from, question
 from rlaw.scoring import errors
@@ -177,7 +177,7 @@ def forecast(
         target=asked.model,
         params=float(asked.whole.params[asked.r]),
         anchor=asked.anchor,
-        k=None if drawn.k is None else percentile(float(np.median(drawn.k)), drawn.k, level),
+        k=None if drawn.k is None else median(drawn.k, level),
         points=tuple(Point(*p) for p in np.stack([places, drawn.middle, low, high], axis=1)[wanted].tolist()),
         held_out=_judge(asked, places, drawn.middle, low, high),
         size_factor=size_factor,

@@ -12,7 +12,7 @@ import numpy as np
 from rlaw import units
 from rlaw.curves import Curves
 from rlaw.forecasters import Ladder
-from rlaw.intervals import Interval, percentile
+from rlaw.intervals import Interval, median, percentile
 
 _GRID = 121
 _BEYOND = 10.0  # compute is looked at up to this many times what was run
@@ -139,7 +139,7 @@ def best_of(loss: np.ndarray) -> np.ndarray:
 def _iso_compute(models: tuple[str, ...], x: float, loss: np.ndarray, begun: np.ndarray, level: float) -> IsoCompute:
     there = np.flatnonzero(begun)
     best = int(loss[:, there].mean(axis=0).argmin())
-    told = {models[r]: percentile(float(np.median(loss[:, r])), loss[:, r], level) for r in there}
+    told = {models[r]: median(loss[:, r], level) for r in there}
     return IsoCompute(x, models[there[best]], float(best_of(loss[:, there])[best]), told)
 
 

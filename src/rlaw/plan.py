@@ -8,7 +8,8 @@ from typing import Any
 from rlaw import units
 from rlaw.compute import Architecture, accounted_flops, forward_flops, training_flops
 from rlaw.errors import BudgetExceeded
-from rlaw.recipe import NOT_IN_THE_ID, RL, Base, Data, EngineChoice, Evaluation, Lengths, Resources, Rung
+from rlaw.model import NOT_IN_THE_ID, Lengths, Resources, Rung
+from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation
 from rlaw.study import Arm, Study, content_digest, slug
 from rlaw.tasks import AnyTask
 

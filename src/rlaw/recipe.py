@@ -1,16 +1,13 @@
-"""The recipe of a run, frozen sections of a study: its size and base, how it is trained, on what, how measured.
+"""The recipe of a run, frozen sections of a study: how its base is made, how it is trained, on what, how measured.
 
-Defaults live here and in `study.py`, and nowhere else. All of it is part of a run's id.
+Defaults live here, in `model.py` and in `study.py`, and nowhere else. All of it is part of a run's id.
 """
 
-from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rlaw import presets, units
-from rlaw.compute import Architecture
+from rlaw import units
 from rlaw.tasks.base import Settings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
@@ -93,133 +90,6 @@ class Base(Optimizer):
 
 
 NO_PRETRAINING = Base(steps=0)
-
-
-class Resources(Settings):
-    """What one run of a rung takes. Told to executors and engines; no part of the run's id."""
-
-    cpus: int = Field(default=1, gt=0)
-    gpus: int = Field(default=0, ge=0, description="in all, over every node")
-    gpus_per_node: int = Field(default=8, gt=0)
-    tensor_parallel: int = Field(default=1, gt=0, description="GPUs that share one copy of the model in rollouts")
-    micro_batch: int | None = Field(
-        default=None, gt=0, description="sequences of full length at a time on one GPU; the engine's when left out"
-    )
-    memory_gb: float | None = Field(default=None, gt=0, description="memory that each GPU must have")
-
-    @property
-    def nodes(self) -> int:
-        """Machines that hold the GPUs."""
-        return max(1, -(-self.gpus // self.gpus_per_node))
-
-    @model_validator(mode="after")
-    def _gpus_divide(self) -> "Resources":
-        if self.gpus > self.gpus_per_node and self.gpus % self.gpus_per_node:
-            raise ValueError(f"gpus ({self.gpus}) must be a multiple of gpus_per_node ({self.gpus_per_node})")
-        if self.gpus % self.tensor_parallel and self.gpus:
-            raise ValueError(f"gpus ({self.gpus}) must be a multiple of tensor_parallel ({self.tensor_parallel})")
-        return self
-
-
-class Lengths(Settings):
-    """Mean tokens of a prompt and a response, as plans assume them. No part of the run's id."""
-
-    prompt: float = Field(gt=0)
-    response: float = Field(gt=0)
-
-
-Checkpoint = Annotated[str, Field(min_length=1, description="a Hugging Face id, id@revision, or a folder")]
-#: what tells where and at what cost a run is made, or how a size is called, and changes no number of it;
-#: `base` is part of how the run's base is trained
-NOT_IN_THE_ID = frozenset({"resources", "lengths", "nominal", "base"})
-
-
-class Rung(Settings):
-    """One model size. What is left out follows the width: head size 8 to 32 wide, then 16; half as many kv heads.
-
-    With a `checkpoint` nothing is pretrained: RL starts from these weights. The shape is then that of the checkpoint,
-    and may be left out for a folder, and for the published models that `rlaw.presets` knows.
-    """
-
-    name: Name = ""
-    hidden: int = Field(gt=0)
-    layers: int = Field(gt=0)
-    heads: int = Field(default=0, ge=0)
-    kv_heads: int = Field(default=0, ge=0)
-    head_dim: int = Field(default=0, ge=0)
-    intermediate: int = Field(default=0, ge=0)
-    vocab: int = Field(default=0, ge=0, description="rows of the embedding; the task's when 0")
-    tied_embeddings: bool = True
-    attention_bias: bool = True
-    qk_norm: bool = False
-    nominal: Count | None = Field(default=None, description="parameters as the model's name tells them")
-    checkpoint: Checkpoint | dict[Name, Checkpoint] | None = Field(
-        default=None, description="weights that RL starts from: of every variant, or {base: …, instruct: …}"
-    )
-    resources: Resources | None = None
-    lengths: Lengths | None = None
-    base: dict[str, Any] = Field(default_factory=dict, description="what is different in the pretraining of this size")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, raw: Any) -> Any:
-        if not isinstance(raw, dict):
-            return raw
-        raw = _published(raw)
-        if not all(isinstance(raw.get(k), int) for k in ("hidden", "layers")):
-            return raw
-        hidden = raw["hidden"]
-        head_dim = raw.get("head_dim") or (8 if hidden <= 32 else 16)
-        heads = raw.get("heads") or max(1, hidden // head_dim)
-        kv_heads = raw.get("kv_heads") or next(n for n in range(max(1, heads // 2), 0, -1) if heads % n == 0)
-        shape: dict[str, Any] = dict(hidden=hidden, head_dim=head_dim, heads=heads, kv_heads=kv_heads)
-        filled = {**raw, **shape, "intermediate": raw.get("intermediate") or 3 * hidden}
-        if not raw.get("name"):
-            shape |= dict(layers=raw["layers"], intermediate=filled["intermediate"])
-            shape |= {key: raw[key] for key in ("attention_bias", "qk_norm") if isinstance(raw.get(key), bool)}
-            filled["name"] = units.count(Architecture(vocab=0, **shape).params)
-        return filled
-
-    @model_validator(mode="after")
-    def _groups_divide(self) -> "Rung":
-        if self.heads % self.kv_heads:
-            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
-        if self.head_dim % 2:
-            raise ValueError(f"head_dim ({self.head_dim}) must be even, for the rotary embedding")
-        return self
-
-    def architecture(self, vocab: int = 0) -> Architecture:
-        """The model's shape; with a vocabulary of that many tokens when the rung names none."""
-        shape = {f.name: getattr(self, f.name) for f in fields(Architecture)}
-        return Architecture(**{**shape, "vocab": self.vocab or vocab})
-
-    @property
-    def params(self) -> int:
-        """Non-embedding parameters."""
-        return self.architecture().params
-
-    @property
-    def variants(self) -> tuple[str, ...] | None:
-        """The variants that there are checkpoints of; None: any."""
-        return tuple(self.checkpoint) if isinstance(self.checkpoint, dict) else None
-
-    def of(self, variant: str) -> "Rung":
-        """The rung with the checkpoint of one variant."""
-        if not isinstance(self.checkpoint, dict):
-            return self
-        return self.model_copy(update={"checkpoint": self.checkpoint[variant]})
-
-
-def _published(raw: dict[str, Any]) -> dict[str, Any]:
-    """A rung with the shape of its checkpoint, where it tells none and that one is known or here."""
-    named = raw.get("checkpoint")
-    first = next(iter(named.values()), None) if isinstance(named, dict) else named
-    if "hidden" in raw or not isinstance(first, str):
-        return raw
-    if size := presets.size_of(first):
-        return {"nominal": size.nominal, **asdict(size.architecture), **raw}
-    shape = presets.shape_in(Path(first))
-    return {**asdict(shape), **raw} if shape else raw
 
 
 class RL(Optimizer):

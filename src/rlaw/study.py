@@ -1,6 +1,7 @@
 """A study: what is trained, on what, how it is measured and what is fitted. Read from one YAML file, frozen.
 
-Defaults live here and nowhere else. Whatever changes a number is part of the study, and so of each run's id.
+Defaults live here, in `model.py` and in `recipe.py`, and nowhere else. Whatever changes a number is part of the study,
+and so of each run's id.
 """
 
 import hashlib
@@ -10,21 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from rlaw import laws, presets, tasks, units, yaml
+from rlaw import laws, tasks, units, yaml
 from rlaw.budget import DEFAULT_USD_PER_GPU_HOUR
 from rlaw.compute import Accounting
 from rlaw.errors import RlawError
-from rlaw.recipe import NO_PRETRAINING, RL, Base, Data, EngineChoice, Evaluation, Name, Rung, enough_problems
+from rlaw.model import Model, Rung
+from rlaw.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems
 from rlaw.tasks import AnyTask
 from rlaw.tasks.base import Settings
 
@@ -42,70 +36,6 @@ def _quantity(kind: str) -> BeforeValidator:
 Compute = Annotated[float, _quantity("FLOPs")]
 GpuHours = Annotated[float, _quantity("GPU-h")]
 Seconds = Annotated[float, _quantity("duration")]
-
-
-def _with_preset(schema: dict[str, Any]) -> None:
-    """A model may name a preset in place of a ladder; it is written out when the study is read."""
-    named = {"enum": list(presets.LADDERS), "description": "the published models of one family, in place of a ladder"}
-    some = {"type": "array", "items": {"type": "string"}, "description": "the preset's sizes to take; all by default"}
-    schema["properties"] |= {"preset": named, "sizes": some}
-    schema.pop("required", None)
-    schema["anyOf"] = [{"required": ["ladder"]}, {"required": ["preset"]}]
-
-
-def _variants(rungs: list[Any]) -> dict[str, Any]:
-    """The variants of a ladder that names none: those of its checkpoints, else one base that is pretrained."""
-    named = [rung.get("checkpoint") for rung in rungs if isinstance(rung, dict)]
-    variants = {name: NO_PRETRAINING for many in named if isinstance(many, dict) for name in many}
-    if any(isinstance(one, str) for one in named):
-        variants.setdefault("base", NO_PRETRAINING)
-    return variants or {"base": Base()}
-
-
-class Model(Settings):
-    """The ladder of sizes, and the checkpoints that RL starts from."""
-
-    model_config = ConfigDict(json_schema_extra=_with_preset)
-
-    family: Literal["qwen2", "qwen3", "llama"] = "qwen2"
-    ladder: tuple[Rung, ...] = Field(min_length=1)
-    variants: dict[Name, Base] = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _write_out(cls, raw: Any) -> Any:
-        """Write out a preset, the blocks of the family, and the variants that the ladder's checkpoints name."""
-        if not isinstance(raw, dict):
-            return raw
-        raw = presets.resolve(raw)
-        ladder, blocks = raw.get("ladder"), presets.FAMILIES.get(raw.get("family", "qwen2"), {})
-        if not isinstance(ladder, list | tuple):
-            return raw
-        rungs = [{**blocks, **rung} if isinstance(rung, dict) else rung for rung in ladder]
-        return {**raw, "ladder": rungs, "variants": raw.get("variants") or _variants(rungs)}
-
-    @model_validator(mode="after")
-    def _bases_there(self) -> "Model":
-        for rung in self.ladder:
-            for name, base in self.variants.items():
-                if rung.checkpoint is None and not base.steps:
-                    raise ValueError(f"rung {rung.name} has no checkpoint, and variant {name} pretrains for no steps")
-                if rung.checkpoint is not None and base.steps:
-                    raise ValueError(
-                        f"rung {rung.name} has a checkpoint, and variant {name} pretrains for {base.steps} steps: "
-                        f"leave `variants` out, or write {{{name}: {{steps: 0}}}}"
-                    )
-            if unknown := set(rung.variants or ()) - set(self.variants):
-                raise ValueError(f"rung {rung.name} has a checkpoint of {', '.join(sorted(unknown))}: no such variant")
-        return self
-
-    @field_validator("ladder")
-    @classmethod
-    def _sizes_rise(cls, ladder: tuple[Rung, ...]) -> tuple[Rung, ...]:
-        names = [rung.name for rung in ladder]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two rungs are called {', '.join(twice)}: give each a name of its own")
-        return ladder
 
 
 class Budget(Settings):

@@ -40,3 +40,8 @@ def percentile(value: float, draws: np.ndarray | None, level: float) -> Interval
     cut = math.floor(tail * last + 1e-9)
     low, high = ordered[cut], ordered[last - cut]
     return Interval(float(value), float(low), float(high))
+
+
+def median(draws: np.ndarray, level: float) -> Interval:
+    """The median of (draws,) values with the percentile interval at `level`."""
+    return percentile(float(np.median(draws)), draws, level)

@@ -4,8 +4,9 @@ from typing import Any
 
 from rlaw import laws, tasks
 from rlaw.errors import StoreError
+from rlaw.model import Rung
 from rlaw.plan import Run
-from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation, Rung
+from rlaw.recipe import RL, Base, Data, EngineChoice, Evaluation
 
 
 def document(run: Run) -> dict[str, Any]:

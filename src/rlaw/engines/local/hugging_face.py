@@ -9,7 +9,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from rlaw.compute import Architecture
-from rlaw.engines.local.model import INIT_STD, RMS_EPSILON, ROPE_THETA, Params
+from rlaw.engines.local.attention import ROPE_THETA
+from rlaw.engines.local.model import INIT_STD, RMS_EPSILON, Params
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens
 

@@ -13,7 +13,7 @@ import numpy as np
 from rlaw.compute import Architecture
 from rlaw.engines.draws import generator
 from rlaw.engines.local.engine import dtype
-from rlaw.engines.local.model import Params, cast, empty_cache, forward, roomier
+from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems, Task
@@ -122,11 +122,9 @@ def _sample(
 ) -> tuple[jax.Array, ...]:
     """What `sample` returns, of one batch."""
     (prompts, group, tokens), prompt_tokens = uniforms_PGT.shape, prompts_PQ.shape[1]
-    logits_P1V, cache = jax.lax.optimization_barrier(
-        forward(arch, params, prompts_PQ, empty_cache(arch, prompts), 0, 1)
-    )
-    logits_SV, cache = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), (logits_P1V[:, 0], cache))
-    cache = roomier(cache, tokens - 1)
+    logits_P1V, memories = jax.lax.optimization_barrier(whole_logits(arch, params, prompts_PQ, 1))
+    logits_SV = jnp.repeat(logits_P1V[:, 0], group, axis=0)
+    memories = [memory.repeated(group).roomier(tokens - 1) for memory in memories]
     uniforms_TS = uniforms_PGT.reshape(-1, tokens).T
     nothing_TS = tuple(jnp.zeros(uniforms_TS.shape, kind) for kind in (jnp.int32, jnp.float32, jnp.float32))
 
@@ -139,15 +137,15 @@ def _sample(
         return (index < tokens - 1) & ~ended_S.all()
 
     def one_token(carry):
-        index, logits_SV, cache, drawn_TS, ended_S = carry
+        index, logits_SV, memories, drawn_TS, ended_S = carry
         drawn_TS = draw(index, logits_SV, drawn_TS)
         token_S = drawn_TS[0][index]
-        logits_S1V, cache = forward(arch, params, token_S[:, None], cache, prompt_tokens + index, 1)
+        logits_SV, memories = next_logits(arch, params, token_S, memories, prompt_tokens + index)
         if end_token is not None:
             ended_S |= token_S == end_token
-        return index + 1, logits_S1V[:, 0], cache, drawn_TS, ended_S
+        return index + 1, logits_SV, memories, drawn_TS, ended_S
 
-    start = 0, logits_SV, cache, nothing_TS, jnp.zeros(prompts * group, bool)
+    start = 0, logits_SV, memories, nothing_TS, jnp.zeros(prompts * group, bool)
     last, logits_SV, _, drawn_TS, _ = jax.lax.while_loop(goes_on, one_token, start)
     return tuple(x_TS.T.reshape(prompts, group, tokens) for x_TS in draw(last, logits_SV, drawn_TS))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rlaw.compute import Architecture
 from rlaw.engines.local import model, optimizer
-from rlaw.engines.local.model import Params, completion_logits, group_logits
+from rlaw.engines.local.model import Params, group_logits, whole_logits
 from rlaw.engines.local.objective import Told, grpo_loss
 from rlaw.engines.local.optimizer import Policy
 from rlaw.recipe import RL
@@ -106,7 +106,8 @@ def completion_logprobs(
     arch: Architecture, params: Params, sequences_BN: jax.Array, tokens: int, temperature: float
 ) -> jax.Array:
     """(B, T) log-probabilities of the last T tokens of each sequence."""
-    return _chosen(completion_logits(arch, params, sequences_BN, tokens) / temperature, sequences_BN[:, -tokens:])
+    logits_BTV, _ = whole_logits(arch, params, sequences_BN[:, :-1], tokens)
+    return _chosen(logits_BTV / temperature, sequences_BN[:, -tokens:])
 
 
 def _chosen(logits_V: jax.Array, tokens: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ import numpy as np
 from rlaw.compute import Architecture
 from rlaw.engines.draws import generator
 from rlaw.engines.local.engine import dtype
+from rlaw.engines.local.attention import Memory
 from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens
@@ -102,34 +103,43 @@ def sample(
         the answers of a batch have all ended, nothing is drawn any more and zeros stand; what is drawn after the end
         of one of them is not part of it either.
     """
-    prompts, group, _ = uniforms_PGT.shape
+    prompts, group, tokens = uniforms_PGT.shape
     at_once = max(1, batch // group)
     drawn = []
     for first in range(0, prompts, at_once):
         chunk = np.minimum(np.arange(first, first + at_once), prompts - 1)  # the last one filled up: one shape for all
-        drawn.append(_sample(arch, end_token, params, prompts_PQ[chunk], uniforms_PGT[chunk], np.float32(temperature)))
-    return tuple(np.concatenate(parts)[:prompts] for parts in zip(*drawn, strict=True))
+        logits_SV, memories = _read(arch, group, tokens - 1, params, prompts_PQ[chunk])
+        uniforms_ST = uniforms_PGT[chunk].reshape(-1, tokens)
+        drawn.append(_write(arch, end_token, params, logits_SV, memories, uniforms_ST, np.float32(temperature))[0])
+    return tuple(np.concatenate(parts).reshape(-1, group, tokens)[:prompts] for parts in zip(*drawn, strict=True))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _sample(
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _read(
+    arch: Architecture, group: int, room: int, params: Params, prompts_PQ: jax.Array
+) -> tuple[jax.Array, list[Memory]]:
+    """(S, V) logits of the first token of a group of answers to every prompt, and memories with room for the others."""
+    logits_P1V, memories = whole_logits(arch, params, prompts_PQ, 1)
+    return jnp.repeat(logits_P1V[:, 0], group, axis=0), [memory.repeated(group).roomier(room) for memory in memories]
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=4)
+def _write(
     arch: Architecture,
     end_token: int | None,
     params: Params,
-    prompts_PQ: jax.Array,
-    uniforms_PGT: jax.Array,
+    logits_SV: jax.Array,
+    memories: list[Memory],
+    uniforms_ST: jax.Array,
     temperature: jax.Array,
 ) -> tuple[jax.Array, ...]:
-    """What `sample` returns, of one batch."""
-    (prompts, group, tokens), prompt_tokens = uniforms_PGT.shape, prompts_PQ.shape[1]
-    logits_P1V, memories = jax.lax.optimization_barrier(whole_logits(arch, params, prompts_PQ, 1))
-    logits_SV = jnp.repeat(logits_P1V[:, 0], group, axis=0)
-    memories = [memory.repeated(group).roomier(tokens - 1) for memory in memories]
-    uniforms_TS = uniforms_PGT.reshape(-1, tokens).T
-    nothing_TS = tuple(jnp.zeros(uniforms_TS.shape, kind) for kind in (jnp.int32, jnp.float32, jnp.float32))
+    """(S, T) what `sample` returns, of one batch: a program of its own, for groups of any size."""
+    sequences, tokens = uniforms_ST.shape
+    first = memories[0].values.shape[2] - (tokens - 1)
+    nothing_TS = tuple(jnp.zeros((tokens, sequences), kind) for kind in (jnp.int32, jnp.float32, jnp.float32))
 
     def draw(index, logits_SV, drawn_TS):
-        drawn_S = _draw(logits_SV / temperature, uniforms_TS[index])
+        drawn_S = _draw(logits_SV / temperature, uniforms_ST[:, index])
         return tuple(x_TS.at[index].set(x_S) for x_TS, x_S in zip(drawn_TS, drawn_S, strict=True))
 
     def goes_on(carry):
@@ -140,14 +150,14 @@ def _sample(
         index, logits_SV, memories, drawn_TS, ended_S = carry
         drawn_TS = draw(index, logits_SV, drawn_TS)
         token_S = drawn_TS[0][index]
-        logits_SV, memories = next_logits(arch, params, token_S, memories, prompt_tokens + index)
+        logits_SV, memories = next_logits(arch, params, token_S, memories, first + index)
         if end_token is not None:
             ended_S |= token_S == end_token
         return index + 1, logits_SV, memories, drawn_TS, ended_S
 
-    start = 0, logits_SV, memories, nothing_TS, jnp.zeros(prompts * group, bool)
-    last, logits_SV, _, drawn_TS, _ = jax.lax.while_loop(goes_on, one_token, start)
-    return tuple(x_TS.T.reshape(prompts, group, tokens) for x_TS in draw(last, logits_SV, drawn_TS))
+    start = 0, logits_SV, memories, nothing_TS, jnp.zeros(sequences, bool)
+    last, logits_SV, memories, drawn_TS, _ = jax.lax.while_loop(goes_on, one_token, start)
+    return tuple(x_TS.T for x_TS in draw(last, logits_SV, drawn_TS)), memories
 
 
 def _draw(logits_SV: jax.Array, uniform_S: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

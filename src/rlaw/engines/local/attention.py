@@ -44,42 +44,50 @@ class Memory(NamedTuple):
         return Memory(keys, jax.lax.dynamic_update_slice_in_dim(self.values, new.values, position, axis=2))
 
 
-def turns(arch: Architecture, start: Any, new: int, room: int = 0) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine of every new position's rotary angles: (N, 1, E), halves repeated as Qwen2 does.
+def remember(k_TKE: jax.Array, v_TKE: jax.Array, sequences: int) -> Memory:
+    """The memory of so many sequences, whose tokens these are."""
+    k_SNKE, v_SNKE = (x.reshape(sequences, -1, *x.shape[1:]) for x in (k_TKE, v_TKE))
+    return Memory(k_SNKE.transpose(0, 2, 3, 1), v_SNKE.transpose(0, 2, 1, 3))
 
-    They are taken from a table, not computed where they are used, which would be once per sequence and head. A traced
-    start needs the table's `room`.
+
+def turns(arch: Architecture, positions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine of the first positions' rotary angles: (N, 1, E), halves repeated as Qwen2 does.
+
+    Tables: computed where they are used, they would be so once per sequence and head.
     """
     frequency = ROPE_THETA ** -(np.arange(0, arch.head_dim, 2, dtype=np.float32) / arch.head_dim)
-    positions = start + new if isinstance(start, int) else room
-    angle = np.arange(positions, dtype=np.float32)[:, None, None] * np.tile(frequency, 2)
-    cos_N1E, sin_N1E = (jax.lax.dynamic_slice_in_dim(table, start, new) for table in (np.cos(angle), np.sin(angle)))
-    return cos_N1E, sin_N1E
+    angle_N1E = np.arange(positions, dtype=np.float32)[:, None, None] * np.tile(frequency, 2)
+    return np.cos(angle_N1E), np.sin(angle_N1E)
 
 
-def heads(
-    arch: Architecture, joined_TW: jax.Array, sequences: int, turns: tuple[jax.Array, jax.Array]
-) -> tuple[jax.Array, Memory]:
-    """Rotated queries (S, N, H, E), and the memory of the same tokens."""
-    joined_SNAE = joined_TW.reshape(sequences, -1, arch.heads + 2 * arch.kv_heads, arch.head_dim)
-    q_SNHE, k_SNKE, v_SNKE = jnp.split(joined_SNAE, (arch.heads, arch.heads + arch.kv_heads), axis=2)
-    memory = Memory(_rotate(k_SNKE, *turns).transpose(0, 2, 3, 1), v_SNKE.transpose(0, 2, 1, 3))
-    return _rotate(q_SNHE, *turns), memory
+@jax.custom_vjp
+def rotate(x_TAE: jax.Array, cos_T1E: Any, sin_T1E: Any) -> jax.Array:
+    """Rotary positions of any number of heads, halves paired as Qwen2 does. Its gradient turns back."""
+    first, second = jnp.split(x_TAE, 2, axis=-1)
+    turned = x_TAE * cos_T1E + jnp.concatenate([-second, first], axis=-1) * sin_T1E
+    return turned.astype(x_TAE.dtype)
 
 
-def attend(q_SNHE: jax.Array, memory: Memory, first: Any = None) -> jax.Array:
+rotate.defvjp(
+    lambda x_TAE, *turns: (rotate(x_TAE, *turns), turns),
+    lambda turns, d_TAE: (rotate(d_TAE, turns[0], -turns[1]), None, None),
+)
+
+
+def attend(q_THE: jax.Array, memory: Memory, first: Any = None) -> jax.Array:
     """(T, H E): what every query reads from its own and all earlier positions.
 
     The first query is at position `first`; left out, the last one is at the memory's last position.
     """
-    (sequences, new, query_heads, size), (kv_heads, positions) = q_SNHE.shape, memory.values.shape[1:3]
-    shared, first = query_heads // kv_heads, positions - new if first is None else first
-    q_SNKRE = q_SNHE.reshape(sequences, new, kv_heads, shared, size) / float(np.sqrt(size))
+    sequences, kv_heads, positions, size = memory.values.shape
+    new, shared = len(q_THE) // sequences, q_THE.shape[1] // kv_heads
+    first = positions - new if first is None else first
+    q_SNKRE = q_THE.reshape(sequences, new, kv_heads, shared, size) / float(np.sqrt(size))
     q_SKME = q_SNKRE.swapaxes(1, 2).reshape(sequences, kv_heads, new * shared, size)
     seen_NC = jnp.arange(positions) <= first + jnp.arange(new)[:, None]
     hidden_MC = jnp.repeat(jnp.where(seen_NC, 0.0, -jnp.inf), shared, axis=0)
     read_SKNRE = _read(q_SKME, *memory, hidden_MC).reshape(sequences, kv_heads, new, shared, size)
-    return read_SKNRE.swapaxes(1, 2).reshape(sequences * new, query_heads * size)
+    return read_SKNRE.swapaxes(1, 2).reshape(len(q_THE), -1)
 
 
 @jax.custom_vjp
@@ -114,10 +122,3 @@ def _read_backward(kept: tuple[jax.Array, ...], d_SKME: jax.Array) -> tuple[jax.
 
 
 _read.defvjp(_read_forward, _read_backward)
-
-
-def _rotate(x_SNHE: jax.Array, cos_N1E: jax.Array, sin_N1E: jax.Array) -> jax.Array:
-    """Halves paired as Qwen2 does."""
-    first, second = jnp.split(x_SNHE, 2, axis=-1)
-    turned = x_SNHE * cos_N1E + jnp.concatenate([-second, first], axis=-1) * sin_N1E
-    return turned.astype(x_SNHE.dtype)

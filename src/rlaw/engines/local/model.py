@@ -20,6 +20,7 @@ RMS_EPSILON = 1e-6
 INIT_STD = 0.02  # of all matrices, as Qwen2 starts
 
 Params = dict[str, Any]
+Attend = Callable[[int, jax.Array, jax.Array, jax.Array, bool], tuple[jax.Array, Memory]]
 
 
 def init(arch: Architecture, rng: np.random.Generator) -> Params:
@@ -57,7 +58,8 @@ def forward(
     arch: Architecture,
     params: Params,
     tokens_T: jax.Array,
-    attend: Callable[[int, jax.Array, bool], tuple[jax.Array, Memory]],
+    turns: tuple[Any, Any],
+    attend: Attend,
     keep: Callable[[jax.Array], jax.Array] = lambda x: x,
 ) -> tuple[jax.Array, list[Memory]]:
     """Read tokens of any number of sequences; how these lie and what they see is the business of `attend`.
@@ -66,18 +68,22 @@ def forward(
         arch: the shape of the model.
         params: its weights.
         tokens_T: token ids.
-        attend: (layer, joined q, k and v (T, W), whether only the kept tokens read) -> what they read (T, H E), and the
-            memory that the layer leaves.
+        turns: cosine and sine of every token's rotary angles, each (T, 1, E) or the same for all.
+        attend: from the number of the layer, q (T, H, E), k and v (T, K, E), and whether only the kept tokens read:
+            what they read, (T, H E), and the memory that the layer leaves.
         keep: from (T, D) those of the tokens that get logits; the top layer is computed for these alone.
 
     Returns:
         float32 logits of the kept tokens, and the layers' memories.
     """
-    x_TD, memories = params["embedding"][tokens_T], []
+    x_TD, memories, rotated = params["embedding"][tokens_T], [], arch.heads + arch.kv_heads
     for depth, layer in enumerate(params["layers"]):
         top = depth == arch.layers - 1
         joined_TW = _rms_norm(x_TD, layer["attention_norm"]) @ layer["qkv"] + layer["qkv_bias"]
-        read_TW, memory = attend(depth, joined_TW, top)
+        joined_TAE = joined_TW.reshape(len(tokens_T), -1, arch.head_dim)
+        straight_TAE, v_TKE = jnp.split(joined_TAE, [rotated], axis=1)
+        q_THE, k_TKE = jnp.split(attention.rotate(straight_TAE, *turns), [arch.heads], axis=1)
+        read_TW, memory = attend(depth, q_THE, k_TKE, v_TKE, top)
         x_TD = (keep(x_TD) if top else x_TD) + read_TW @ layer["out"]
         normed_TD = _rms_norm(x_TD, layer["mlp_norm"])
         x_TD = x_TD + (jax.nn.silu(normed_TD @ layer["gate"]) * (normed_TD @ layer["up"])) @ layer["down"].T
@@ -90,13 +96,15 @@ def whole_logits(
 ) -> tuple[jax.Array, list[Memory]]:
     """(S, last, V) logits at the last positions of whole sequences, and the memory of all positions."""
     sequences, length = tokens_SN.shape
-    turns = attention.turns(arch, 0, length)
 
-    def attend(_: int, joined_TW: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
-        q_SNHE, memory = attention.heads(arch, joined_TW, sequences, turns)
-        return attention.attend(q_SNHE[:, -last:] if top else q_SNHE, memory), memory
+    def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
+        memory = attention.remember(k_TKE, v_TKE, sequences)
+        return attention.attend(_last(q_THE, sequences, last) if top else q_THE, memory), memory
 
-    logits_TV, memories = forward(arch, params, tokens_SN.ravel(), attend, lambda x: _last(x, sequences, last))
+    turns_T1E = (np.tile(x, (sequences, 1, 1)) for x in attention.turns(arch, length))
+    logits_TV, memories = forward(
+        arch, params, tokens_SN.ravel(), tuple(turns_T1E), attend, lambda x: _last(x, sequences, last)
+    )
     return logits_TV.reshape(sequences, last, -1), memories
 
 
@@ -104,21 +112,24 @@ def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, c
     """(P, G, T, V) logits that predict the last T tokens of answers to one prompt each, read once for all of a group."""
     prompts, group, _ = sequences_PGN.shape
     prompts_PQ, read_PGN = sequences_PGN[:, 0, :-completion_tokens], sequences_PGN[..., -completion_tokens:-1]
-    cut, length, new = prompts_PQ.size, prompts_PQ.shape[1], completion_tokens - 1
-    first_turns, later_turns = attention.turns(arch, 0, length), attention.turns(arch, length, new)
+    cut, length, new, answers = prompts_PQ.size, prompts_PQ.shape[1], completion_tokens - 1, prompts * group
 
-    def attend(_: int, joined_TW: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
-        q_PQHE, prompt = attention.heads(arch, joined_TW[:cut], prompts, first_turns)
-        q_SNHE, answer = attention.heads(arch, joined_TW[cut:], prompts * group, later_turns)
+    def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
+        prompt = attention.remember(k_TKE[:cut], v_TKE[:cut], prompts)
+        answer = attention.remember(k_TKE[cut:], v_TKE[cut:], answers)
         memory = prompt.repeated(group).followed_by(answer)
-        read_first = attention.attend(q_PQHE[:, -1:] if top else q_PQHE, prompt)
-        return jnp.concatenate([read_first, attention.attend(q_SNHE, memory)]), memory
+        read_first = attention.attend(_last(q_THE[:cut], prompts, 1) if top else q_THE[:cut], prompt)
+        return jnp.concatenate([read_first, attention.attend(q_THE[cut:], memory)]), memory
 
     def keep(x_TD: jax.Array) -> jax.Array:
         return jnp.concatenate([_last(x_TD[:cut], prompts, 1), x_TD[cut:]])
 
+    def turns(table_N1E: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.tile(table_N1E[:length], (prompts, 1, 1)), np.tile(table_N1E[length:], (answers, 1, 1))])
+
     tokens_T = jnp.concatenate([prompts_PQ.ravel(), read_PGN.ravel()])
-    logits_TV, _ = forward(arch, params, tokens_T, attend, keep)
+    cos_T1E, sin_T1E = (turns(table_N1E) for table_N1E in attention.turns(arch, length + new))
+    logits_TV, _ = forward(arch, params, tokens_T, (cos_T1E, sin_T1E), attend, keep)
     first_PG1V = jnp.repeat(logits_TV[:prompts, None, None], group, axis=1)
     return jnp.concatenate([first_PG1V, logits_TV[prompts:].reshape(prompts, group, new, -1)], axis=2)
 
@@ -127,20 +138,20 @@ def next_logits(
     arch: Architecture, params: Params, token_S: jax.Array, memories: list[Memory], position: jax.Array
 ) -> tuple[jax.Array, list[Memory]]:
     """(S, V) logits after one token more of every sequence, and the memories with it written into their room."""
-    turns = attention.turns(arch, position, 1, room=memories[0].values.shape[2])
 
-    def attend(depth: int, joined_TW: jax.Array, _: bool) -> tuple[jax.Array, Memory]:
-        q_S1HE, new = attention.heads(arch, joined_TW, len(token_S), turns)
-        memory = memories[depth].with_one(new, position)
-        return attention.attend(q_S1HE, memory, position), memory
+    def attend(depth: int, q_SHE: jax.Array, k_SKE: jax.Array, v_SKE: jax.Array, _: bool) -> tuple[jax.Array, Memory]:
+        memory = memories[depth].with_one(attention.remember(k_SKE, v_SKE, len(token_S)), position)
+        return attention.attend(q_SHE, memory, position), memory
 
-    return forward(arch, params, token_S, attend)
+    tables = attention.turns(arch, memories[0].values.shape[2])
+    cos_11E, sin_11E = (jax.lax.dynamic_slice_in_dim(jnp.asarray(table), position, 1) for table in tables)
+    return forward(arch, params, token_S, (cos_11E, sin_11E), attend)
 
 
-def _last(x_TD: jax.Array, sequences: int, last: int) -> jax.Array:
+def _last(x_T: jax.Array, sequences: int, last: int) -> jax.Array:
     """The last tokens of every sequence."""
-    x_SND = x_TD.reshape(sequences, -1, x_TD.shape[1])
-    return x_SND[:, -last:].reshape(sequences * last, -1)
+    x_SN = x_T.reshape(sequences, -1, *x_T.shape[1:])
+    return x_SN[:, -last:].reshape(sequences * last, *x_T.shape[1:])
 
 
 def _rms_norm(x: jax.Array, scale: jax.Array) -> jax.Array:

@@ -76,7 +76,7 @@ def forward(
     Returns:
         float32 logits of the kept tokens, and the layers' memories.
     """
-    x_TD, memories, rotated = params["embedding"][tokens_T], [], arch.heads + arch.kv_heads
+    x_TD, memories, rotated = params["embedding"].at[tokens_T].get(mode="promise_in_bounds"), [], arch.heads + arch.kv_heads
     for depth, layer in enumerate(params["layers"]):
         top = depth == arch.layers - 1
         joined_TW = _rms_norm(x_TD, layer["attention_norm"]) @ layer["qkv"] + layer["qkv_bias"]
@@ -86,7 +86,7 @@ def forward(
         read_TW, memory = attend(depth, q_THE, k_TKE, v_TKE, top)
         x_TD = (keep(x_TD) if top else x_TD) + read_TW @ layer["out"]
         normed_TD = _rms_norm(x_TD, layer["mlp_norm"])
-        x_TD = x_TD + (jax.nn.silu(normed_TD @ layer["gate"]) * (normed_TD @ layer["up"])) @ layer["down"].T
+        x_TD = x_TD + _gated(normed_TD @ layer["gate"], normed_TD @ layer["up"]) @ layer["down"].T
         memories.append(memory)
     return (_rms_norm(x_TD, params["norm"]) @ params["embedding"].T).astype(jnp.float32), memories
 
@@ -152,6 +152,22 @@ def _last(x_T: jax.Array, sequences: int, last: int) -> jax.Array:
     """The last tokens of every sequence."""
     x_SN = x_T.reshape(sequences, -1, *x_T.shape[1:])
     return x_SN[:, -last:].reshape(sequences * last, *x_T.shape[1:])
+
+
+@jax.custom_vjp
+def _gated(gate_TF: jax.Array, up_TF: jax.Array) -> jax.Array:
+    """SwiGLU: SiLU of the one times the other. The gradient by hand keeps and writes half as much."""
+    return gate_TF * jax.nn.sigmoid(gate_TF) * up_TF
+
+
+def _gated_backward(kept: tuple[jax.Array, jax.Array], d_TF: jax.Array) -> tuple[jax.Array, jax.Array]:
+    gate_TF, up_TF = kept
+    open_TF = jax.nn.sigmoid(gate_TF)
+    d_gate_TF = d_TF * up_TF * open_TF * (1 + gate_TF * (1 - open_TF))
+    return d_gate_TF, d_TF * gate_TF * open_TF
+
+
+_gated.defvjp(lambda gate_TF, up_TF: (_gated(gate_TF, up_TF), (gate_TF, up_TF)), _gated_backward)
 
 
 def _rms_norm(x: jax.Array, scale: jax.Array) -> jax.Array:

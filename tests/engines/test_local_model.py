@@ -13,7 +13,8 @@ from rlaw.engines.draws import generator  # noqa: E402
 from rlaw.engines.local import hugging_face, model, rollout  # noqa: E402
 from rlaw.engines.local.update import completion_logprobs  # noqa: E402
 
-forward = jax.jit(model.forward, static_argnums=(0, 5))
+whole_logits = jax.jit(model.whole_logits, static_argnums=(0, 3))
+next_logits = jax.jit(model.next_logits, static_argnums=0)
 
 
 @pytest.fixture(scope="module")
@@ -44,29 +45,27 @@ def test_no_position_sees_a_later_one(run, params):
     tokens = sequences(run)
     changed = tokens.copy()
     changed[:, -1] = (changed[:, -1] + 1) % run.architecture.vocab
-    cache = model.empty_cache(run.architecture, *tokens.shape)
-    logits, altered = (forward(run.architecture, params, x, cache, 0, tokens.shape[1])[0] for x in (tokens, changed))
+    logits, altered = (whole_logits(run.architecture, params, x, tokens.shape[1])[0] for x in (tokens, changed))
     assert np.array_equal(logits[:, :-1], altered[:, :-1])
     assert not np.allclose(logits[:, -1], altered[:, -1])
 
 
 def test_the_top_layer_computed_for_the_last_positions_alone_gives_the_same_logits(run, params):
     tokens = sequences(run)
-    cache = model.empty_cache(run.architecture, *tokens.shape)
-    whole, _ = forward(run.architecture, params, tokens, cache, 0, tokens.shape[1])
-    part, _ = forward(run.architecture, params, tokens, cache, 0, 2)
+    whole, _ = whole_logits(run.architecture, params, tokens, tokens.shape[1])
+    part, _ = whole_logits(run.architecture, params, tokens, 2)
     assert np.asarray(part) == pytest.approx(np.asarray(whole[:, -2:]), abs=1e-4)
 
 
 def test_reading_token_by_token_from_the_cache_equals_reading_at_once(run, params):
     tokens = sequences(run)
-    arch, (count, length) = run.architecture, tokens.shape
-    whole, _ = forward(arch, params, tokens, model.empty_cache(arch, count, length), 0, length)
-    logits, cache = forward(arch, params, tokens[:, :3], model.empty_cache(arch, count, length), 0, 3)
-    parts = [logits]
+    arch, length = run.architecture, tokens.shape[1]
+    whole, _ = whole_logits(arch, params, tokens, length)
+    logits, memories = whole_logits(arch, params, tokens[:, :3], 3)
+    parts, memories = [logits], [memory.roomier(length - 3) for memory in memories]
     for position in range(3, length):
-        logits, cache = forward(arch, params, tokens[:, position : position + 1], cache, position, 1)
-        parts.append(logits)
+        logits, memories = next_logits(arch, params, tokens[:, position], memories, position)
+        parts.append(logits[:, None])
     assert np.concatenate(parts, axis=1) == pytest.approx(np.asarray(whole), abs=1e-4)
 
 
@@ -122,8 +121,7 @@ def test_logits_are_those_of_transformers_qwen2(run, params, qwen2):
     import torch
 
     tokens = sequences(run)
-    cache = model.empty_cache(run.architecture, *tokens.shape)
-    ours, _ = forward(run.architecture, params, tokens, cache, 0, tokens.shape[1])
+    ours, _ = whole_logits(run.architecture, params, tokens, tokens.shape[1])
     with torch.no_grad():
         theirs = qwen2[0](torch.from_numpy(tokens).long()).logits.numpy()
     assert np.abs(theirs).max() > 1

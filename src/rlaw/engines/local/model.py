@@ -76,7 +76,11 @@ def forward(
     Returns:
         float32 logits of the kept tokens, and the layers' memories.
     """
-    x_TD, memories, rotated = params["embedding"].at[tokens_T].get(mode="promise_in_bounds"), [], arch.heads + arch.kv_heads
+    x_TD, memories, rotated = (
+        params["embedding"].at[tokens_T].get(mode="promise_in_bounds"),
+        [],
+        arch.heads + arch.kv_heads,
+    )
     for depth, layer in enumerate(params["layers"]):
         top = depth == arch.layers - 1
         joined_TW = _rms_norm(x_TD, layer["attention_norm"]) @ layer["qkv"] + layer["qkv_bias"]
@@ -91,9 +95,7 @@ def forward(
     return (_rms_norm(x_TD, params["norm"]) @ params["embedding"].T).astype(jnp.float32), memories
 
 
-def whole_logits(
-    arch: Architecture, params: Params, tokens_SN: jax.Array, last: int
-) -> tuple[jax.Array, list[Memory]]:
+def whole_logits(arch: Architecture, params: Params, tokens_SN: jax.Array, last: int) -> tuple[jax.Array, list[Memory]]:
     """(S, last, V) logits at the last positions of whole sequences, and the memory of all positions."""
     sequences, length = tokens_SN.shape
 
@@ -109,9 +111,11 @@ def whole_logits(
 
 
 def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, completion_tokens: int) -> jax.Array:
-    """(P, G, T, V) logits that predict the last T tokens of answers to one prompt each, read once for all of a group."""
+    """(P, G, T, V) logits that predict the last T tokens of answers to one prompt each; a group's prompt is read once."""
     prompts, group, _ = sequences_PGN.shape
     prompts_PQ, read_PGN = sequences_PGN[:, 0, :-completion_tokens], sequences_PGN[..., -completion_tokens:-1]
+    if completion_tokens == 1:
+        return jnp.repeat(whole_logits(arch, params, prompts_PQ, 1)[0][:, None], group, axis=1)
     cut, length, new, answers = prompts_PQ.size, prompts_PQ.shape[1], completion_tokens - 1, prompts * group
 
     def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
@@ -125,7 +129,9 @@ def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, c
         return jnp.concatenate([_last(x_TD[:cut], prompts, 1), x_TD[cut:]])
 
     def turns(table_N1E: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.tile(table_N1E[:length], (prompts, 1, 1)), np.tile(table_N1E[length:], (answers, 1, 1))])
+        return np.concatenate(
+            [np.tile(table_N1E[:length], (prompts, 1, 1)), np.tile(table_N1E[length:], (answers, 1, 1))]
+        )
 
     tokens_T = jnp.concatenate([prompts_PQ.ravel(), read_PGN.ravel()])
     cos_T1E, sin_T1E = (turns(table_N1E) for table_N1E in attention.turns(arch, length + new))

@@ -32,7 +32,9 @@ def step(policy: Policy, gradient: jax.Array, learning_rate: jax.Array, settings
     """One AdamW step; the gradient, a vector, is clipped to `max_grad_norm` first."""
     weights, as_params = ravel_pytree(policy.params)
     direction, moments = _adamw(settings).update(gradient, policy.moments, weights)
-    return Policy(as_params(weights - learning_rate * cast(jax.Array, direction)), moments)
+    return Policy(
+        as_params(jax.lax.optimization_barrier(weights - learning_rate * cast(jax.Array, direction))), moments
+    )
 
 
 def vector(params: Params) -> jax.Array:

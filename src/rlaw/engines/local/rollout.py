@@ -12,8 +12,8 @@ import numpy as np
 
 from rlaw.compute import Architecture
 from rlaw.engines.draws import generator
-from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.attention import Memory
+from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
 from rlaw.plan import Run
 from rlaw.tasks import of_tokens

@@ -103,15 +103,15 @@ def whole_logits(arch: Architecture, params: Params, tokens_SN: jax.Array, last:
         memory = attention.remember(k_TKE, v_TKE, sequences)
         return attention.attend(_last(q_THE, sequences, last) if top else q_THE, memory), memory
 
-    turns_T1E = (np.tile(x, (sequences, 1, 1)) for x in attention.turns(arch, length))
+    cos_T1E, sin_T1E = (_of_all(table_N1E, sequences) for table_N1E in attention.turns(arch, length))
     logits_TV, memories = forward(
-        arch, params, tokens_SN.ravel(), tuple(turns_T1E), attend, lambda x: _last(x, sequences, last)
+        arch, params, tokens_SN.ravel(), (cos_T1E, sin_T1E), attend, lambda x: _last(x, sequences, last)
     )
     return logits_TV.reshape(sequences, last, -1), memories
 
 
 def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, completion_tokens: int) -> jax.Array:
-    """(P, G, T, V) logits that predict the last T tokens of answers to one prompt each; a group's prompt is read once."""
+    """(P, G, T, V) logits that predict the last T tokens of answers to one prompt each, which is read once."""
     prompts, group, _ = sequences_PGN.shape
     prompts_PQ, read_PGN = sequences_PGN[:, 0, :-completion_tokens], sequences_PGN[..., -completion_tokens:-1]
     if completion_tokens == 1:
@@ -128,10 +128,8 @@ def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, c
     def keep(x_TD: jax.Array) -> jax.Array:
         return jnp.concatenate([_last(x_TD[:cut], prompts, 1), x_TD[cut:]])
 
-    def turns(table_N1E: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [np.tile(table_N1E[:length], (prompts, 1, 1)), np.tile(table_N1E[length:], (answers, 1, 1))]
-        )
+    def turns(table_N1E: np.ndarray) -> jax.Array:
+        return jnp.concatenate([_of_all(table_N1E[:length], prompts), _of_all(table_N1E[length:], answers)])
 
     tokens_T = jnp.concatenate([prompts_PQ.ravel(), read_PGN.ravel()])
     cos_T1E, sin_T1E = (turns(table_N1E) for table_N1E in attention.turns(arch, length + new))
@@ -152,6 +150,11 @@ def next_logits(
     tables = attention.turns(arch, memories[0].values.shape[2])
     cos_11E, sin_11E = (jax.lax.dynamic_slice_in_dim(jnp.asarray(table), position, 1) for table in tables)
     return forward(arch, params, token_S, (cos_11E, sin_11E), attend)
+
+
+def _of_all(table_N1E: np.ndarray, sequences: int) -> jax.Array:
+    """(T, 1, E): what holds for the tokens of one sequence, for those of all."""
+    return jnp.tile(table_N1E, (sequences, 1, 1))
 
 
 def _last(x_T: jax.Array, sequences: int, last: int) -> jax.Array:

@@ -132,8 +132,11 @@ def _write(
     memories: list[Memory],
     uniforms_ST: jax.Array,
     temperature: jax.Array,
-) -> tuple[jax.Array, ...]:
-    """(S, T) what `sample` returns, of one batch: a program of its own, for groups of any size."""
+) -> tuple[tuple[jax.Array, ...], list[Memory]]:
+    """(S, T) what `sample` returns, of one batch: a program of its own, for groups of any size.
+
+    The memories are returned, too, so that they are written into where they lie and not copied first.
+    """
     sequences, tokens = uniforms_ST.shape
     first = memories[0].values.shape[2] - (tokens - 1)
     nothing_TS = tuple(jnp.zeros((tokens, sequences), kind) for kind in (jnp.int32, jnp.float32, jnp.float32))

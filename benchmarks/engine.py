@@ -1,6 +1,6 @@
 """CPU seconds of the local engine by size and phase, beside the floor: the phase's FLOPs at the core's matrix speed.
 
-    python benchmarks/engine.py            # writes benchmarks/results/engine.md; needs idle cores, about ten minutes
+    python benchmarks/engine.py            # writes benchmarks/results/engine.md; needs idle cores, about twenty minutes
     python benchmarks/engine.py 591k 1M    # some sizes alone: prints, writes nothing
 
 Every size is measured in a process of its own, on one thread, with an empty cache of compiled programs, then once more
@@ -24,9 +24,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
+from rlaw import engines
 from rlaw.compute import Architecture
+from rlaw.engines.base import Workspace
 from rlaw.engines.local import process
 from rlaw.plan import Run, plan
+from rlaw.records import Step
 from rlaw.study import Study
 
 RESULT = Path(__file__).parent / "results" / "engine.md"
@@ -39,6 +44,7 @@ LONG = {
     "1M": {"hidden": 128, "layers": 5},
 }
 PHASES = ("pretrain", "rollout", "update", "evaluation")
+WHOLE = ("pretrain", "rollout", "grade", "update", "evaluation", "store")
 
 
 def main(asked: list[str]) -> None:
@@ -74,17 +80,41 @@ def report(rows: list[dict[str, Any]]) -> str:
         lines.append("| " + " | ".join([*head, *cells, f"{row['own']:.0f}", f"{row['tokens']:,.0f}"]) + " |")
     lines += [
         "",
-        "Seconds of a whole run of the study (one seed; no group skipped, so an upper bound of `update`), by phase.",
-        "Compile: the programs of a run, not in the cache (cold) and from the cache (warm).",
+        "CPU seconds of a whole run of the study by phase (one seed; no group skipped: an upper bound of `update`).",
+        "Old log-probabilities take none: they are those that the rollout drew with. `grade`: rewards, advantages.",
+        "`store`: the run's records appended one by one, synced, and compacted, and one checkpoint. Compile: the",
+        "programs traced, compiled and called first, not in the cache (cold, its wall seconds) and from it (warm).",
         "",
-        "| size | corpus | pretrain | rollout | update | evaluation | compile, cold | warm |",
-        "|---|---|---|---|---|---|---|---|",
+        "| size | corpus | " + " | ".join(WHOLE) + " | compile, cold | its wall | warm |",
+        "|---|---|" + "---|" * len(WHOLE) + "---|---|---|",
     ]
-    for row in rows:
-        if "run" in row:
-            cells = [f"{row['run'][p]:.1f}" for p in ("corpus", *PHASES)]
-            lines.append("| " + " | ".join([row["name"], *cells, f"{row['cold']:.1f}", f"{row['warm']:.1f}"]) + " |")
-    return "\n".join(lines)
+    measured = {row["name"]: row for row in rows if "run" in row}
+    for row in measured.values():
+        cells = [f"{row['run'][p]:.1f}" for p in ("corpus", *WHOLE)]
+        cells += [f"{row['cold'][0]:.1f}", f"{row['cold'][1]:.1f}", f"{row['warm'][0]:.1f}"]
+        lines.append("| " + " | ".join([row["name"], *cells]) + " |")
+    return "\n".join([*lines, *(study_lines(measured) if set(measured) == set(micro_names()) else ())])
+
+
+def study_lines(measured: dict[str, dict[str, Any]]) -> list[str]:
+    """The whole study, really run with nothing in the cache; its compilation, from the table: each program once."""
+    runs, seen, compiling = plan(Study.load(STUDY)), set(), np.zeros(2)
+    for run in runs:
+        compiling += measured[run.rung.name]["warm" if run.programs in seen else "cold"]
+        seen.add(run.programs)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(Path(sys.executable).parent / "rlaw"), "run", str(STUDY), "--store", f"{folder}/store"]
+        began, before = time.perf_counter(), os.times()
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "RLAW_HOME": f"{folder}/home"})
+        wall, after = time.perf_counter() - began, os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    cores = len(os.sched_getaffinity(0))
+    return [
+        "",
+        f"The whole study, {len(runs)} runs on {cores} cores, nothing in the cache: {wall:.0f} s, {cpu:.0f} CPU s.",
+        f"Compilation of all runs, from the table: {compiling[0]:.0f} CPU s ({compiling[0] / cpu:.0%}),",
+        f"{compiling[1]:.0f} s of the workers' wall time ({compiling[1] / wall / cores:.0%}; XLA compiles in threads).",
+    ]
 
 
 def micro_names() -> list[str]:
@@ -137,11 +167,14 @@ def measure(name: str, cache: Path) -> dict[str, Any]:
     began = time.process_time()
     documents = run.task.corpus(run.base.documents)
     corpus = time.process_time() - began
-    timings = {phase: timed(work) for phase, work in work_of(run, documents).items()}
-    seconds = {phase: later for phase, (_, later) in timings.items()}
+    phases = work_of(run, documents)
+    first = {phase: cpu_and_wall(work) for phase, work in phases.items()}
+    seconds = {phase: timed(work)[1] for phase, work in phases.items()}
+    compiling = sum((first[phase] - seconds[phase] for phase in PHASES), np.zeros(2))
     seconds["pretrain"] /= pretrain.STEPS_PER_CALL
     best, passes = product_speed([(512, 512, 512, 1)]), passes_of(run)
     whole = {"corpus": corpus, **{phase: seconds[phase] * times for phase, times in times_of(run).items()}}
+    whole["store"] = seconds["store"]
     task, rl = run.task, run.rl
     return {
         "name": name,
@@ -150,7 +183,7 @@ def measure(name: str, cache: Path) -> dict[str, Any]:
         "batch": f"{rl.prompts} x {rl.num_generations}",
         "jax": jax.__version__,
         "load": load,
-        "first": sum(first - later for first, later in timings.values()),
+        "first": compiling.tolist(),
         "best": best,
         "own": product_speed(own_shapes(run)),
         "floor": {phase: one.flops(run.architecture) / best / 1e9 for phase, one in passes.items()},
@@ -206,7 +239,8 @@ def passes_of(run: Run) -> dict[str, Passes]:
 def times_of(run: Run) -> dict[str, int]:
     """How often a whole run does each phase."""
     evaluations = len(run.evaluation.schedule(run.rl.steps)) * len(run.evaluation.benchmarks)
-    return dict(pretrain=run.base.steps, rollout=run.rl.steps, update=run.rl.steps, evaluation=evaluations)
+    steps = dict.fromkeys(("rollout", "grade", "update"), run.rl.steps)
+    return {"pretrain": run.base.steps, **steps, "evaluation": evaluations}
 
 
 def own_shapes(run: Run) -> list[tuple[int, int, int, float]]:
@@ -246,13 +280,11 @@ def product_speed(shapes: list[tuple[int, int, int, float]]) -> float:
 
 
 def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
-    """What each phase does at its i-th call, once."""
-    import numpy as np
-
+    """What each phase does at its i-th call, once; `store`: what is kept of a whole run."""
     from rlaw.engines.draws import generator
     from rlaw.engines.local import model, optimizer, pretrain, rollout
     from rlaw.engines.local.engine import dtype
-    from rlaw.engines.local.objective import token_weights
+    from rlaw.engines.local.objective import advantages, token_weights
     from rlaw.engines.local.update import Samples, micro_batches, update
 
     arch, rl, task = run.architecture, run.rl, run.task
@@ -279,12 +311,50 @@ def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
             policy, told = update(arch, rl, policy, cut, used, np.float32(1e-3), dtype=dtype(run))
         return policy, told
 
+    def grading(_: int) -> object:
+        return advantages(rollout.grade(task, pool, answers), rl.scale_rewards)
+
+    def evaluating(i: int) -> object:
+        drawn = rollout.answer(run, params, items, run.evaluation.samples, 1.0, "evaluation", i)
+        return rollout.grade(task, items, drawn)
+
+    nothing_PGT = np.zeros((rl.prompts, group, task.completion_tokens), np.int32)
+    answers = rollout.Rollout(nothing_PGT, *(nothing_PGT.astype(np.float32),) * 2, entropy=0.0, truncated_share=0.0)
     return {
         "pretrain": pretraining,
         "rollout": lambda i: rollout.answer(run, params, pool, group, 1.0, "rollout", i),
+        "grade": grading,
         "update": updating,
-        "evaluation": lambda i: rollout.answer(run, params, items, run.evaluation.samples, 1.0, "evaluation", i),
+        "evaluation": evaluating,
+        "store": lambda _: keeping(run, start),
     }
+
+
+def keeping(run: Run, policy: Any) -> None:
+    """A run's records, as many as it has, into a store of its own, and one checkpoint of the real weights."""
+    from rlaw.engines.local import position
+    from rlaw.store import Store
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.create(Path(folder) / "store", plan(Study.load(STUDY)))
+        with store.writer(run) as log:
+            stream = engines.get("synthetic").train(run, Workspace(log.folder, Path(folder), log.attempt))
+            records = list(stream)
+            for record in records:
+                log.append(record)
+            steps = [record for record in records if isinstance(record, Step)]
+            at = position.Position(run.rl.steps, 0, 0, steps[-1], policy=policy)
+            position.save(at, run, log.folder / "checkpoints")
+        store.compact(run.label)
+
+
+def cpu_and_wall(work: Callable[[int], object]) -> Any:
+    """(2,) seconds of the first call."""
+    import jax
+
+    began = np.array([time.process_time(), time.perf_counter()])
+    jax.block_until_ready(work(0))
+    return np.array([time.process_time(), time.perf_counter()]) - began
 
 
 def timed(work: Callable[[int], object], clock: Callable[[], float] = time.process_time) -> tuple[float, float]:

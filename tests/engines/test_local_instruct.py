@@ -1,7 +1,9 @@
 """The instruct phase: the base's own well-formed answers, and a cache that no change of the recipe can fool."""
 
+import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 
 from rlaw.engines.local import instruct, pretrain, rollout
@@ -44,6 +46,20 @@ def test_an_instruct_variant_starts_lower_than_its_base_which_is_made_once(make_
     assert np.array_equal(again["embedding"], other["embedding"])
     made = {path.name for path in (cache / "bases").iterdir() if path.is_dir()}
     assert {facts.digest, about.digest} <= made
+
+
+def test_all_code_that_makes_a_base_is_in_its_digest(make_run, cache):
+    run, ran = make_run(), set()
+    jax.clear_caches()  # compiled already, the model's code would not run
+    sys.setprofile(lambda frame, *_: ran.add(frame.f_globals.get("__name__")))
+    try:
+        params, _ = pretrain.pretrain(run, run.task.corpus(run.base.documents))
+        pretrain.tune(tuned(run), params, instruct.documents(tuned(run), params))
+    finally:
+        sys.setprofile(None)
+    assert {"rlaw.engines.local.attention", "rlaw.engines.local.update"} <= ran
+    makes = {name for name in ran if name and name.startswith("rlaw.engines")}
+    assert makes - {*pretrain.CODE, "rlaw.engines.local.engine"} == set()  # `engine` tells the precision
 
 
 def test_a_base_made_by_other_code_or_versions_is_another(make_run, monkeypatch):

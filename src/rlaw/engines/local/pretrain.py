@@ -35,10 +35,8 @@ from rlaw.study import content_digest
 from rlaw.tasks import of_tokens
 
 FACTS = "base.json"
-CODE = (
-    "rlaw.engines.draws",
-    *(f"rlaw.engines.local.{name}" for name in ("instruct", "model", "optimizer", "pretrain", "rollout")),
-)
+MODULES = ("attention", "instruct", "model", "optimizer", "pretrain", "rollout", "update")
+CODE = ("rlaw.engines.draws", *(f"rlaw.engines.local.{name}" for name in MODULES))  # beside the task's
 STEPS_PER_CALL = 100  # between two chances to interrupt
 CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)
 

@@ -80,6 +80,10 @@ def check_ledger(store: Store, ledger: Path) -> int:
     return len(wanted)
 
 
+def all_rows(store: Store, timeless_rows):
+    return {label: timeless_rows(store, label) for label in store.labels()}
+
+
 @pytest.fixture
 def longer_plan(make_plan) -> Plan:
     return make_plan(rl=LONGER)
@@ -90,7 +94,7 @@ def test_any_number_of_workers_gives_the_same_records(tmp_path, tiny_plan, train
     for workers in (1, 2):
         store = Store.create(tmp_path / str(workers), tiny_plan)
         assert run(tiny_plan, store, LocalExecutor(workers)).complete
-        assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
+        assert all_rows(store, timeless_rows) == all_rows(truth, timeless_rows)
 
 
 def test_workers_killed_at_random_moments_lose_nothing(tmp_path, longer_plan, train_here, timeless_rows):
@@ -110,7 +114,7 @@ def test_workers_killed_at_random_moments_lose_nothing(tmp_path, longer_plan, tr
                 break
     assert killed >= 8
     assert check_ledger(store, ledger) >= 3 * 30
-    assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
+    assert all_rows(store, timeless_rows) == all_rows(truth, timeless_rows)
 
 
 def test_parents_killed_at_random_moments_leave_no_orphans_and_lose_nothing(
@@ -132,7 +136,7 @@ def test_parents_killed_at_random_moments_leave_no_orphans_and_lose_nothing(
         assert not set(orphans) & set(writers(store))
     assert run(longer_plan, store, LocalExecutor(2)).complete
     assert check_ledger(store, ledger) > 0
-    assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
+    assert all_rows(store, timeless_rows) == all_rows(truth, timeless_rows)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -158,7 +162,7 @@ def test_a_signal_saves_within_five_seconds_and_the_same_call_goes_on(
     monkeypatch.delenv(DELAY_VARIABLE)
     assert run(longer_plan, store, LocalExecutor(2)).complete
     truth = train_here(tmp_path / "truth", longer_plan)
-    assert all(timeless_rows(store, label) == timeless_rows(truth, label) for label in truth.labels())
+    assert all_rows(store, timeless_rows) == all_rows(truth, timeless_rows)
 
 
 def test_a_second_signal_ends_at_once(tmp_path, longer_plan, monkeypatch):

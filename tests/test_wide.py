@@ -1,7 +1,6 @@
 """Thousands of metrics and values of a megabyte: all is read, in bounded memory, and no message grows with them."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -41,15 +40,20 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+#: starts a command and tells its peak memory: a process that the tests started themselves would begin with theirs
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[2:], stdout=open(sys.argv[1], "wb")).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
 def ask(tmp_path: Path, *words: str) -> tuple[dict, float]:
     """What a command of its own process tells as JSON, and its peak memory in GB."""
-    with (tmp_path / "out").open("w+") as out:
-        process = subprocess.Popen([sys.executable, "-m", "rlaw", *words, "--json"], stdout=out)
-        _, code, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(code)
-        assert process.returncode == 0
-        out.seek(0)
-        return json.load(out), used.ru_maxrss * 1024 / 1e9
+    out, command = tmp_path / "out", [sys.executable, "-m", "rlaw", *words, "--json"]
+    told = subprocess.run([sys.executable, "-c", MEASURE, str(out), *command], stdout=subprocess.PIPE, check=True)
+    return json.loads(out.read_text()), int(told.stdout) * 1024 / 1e9
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])

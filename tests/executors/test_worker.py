@@ -75,6 +75,13 @@ def test_a_finished_run_has_its_tables(store, run):
     assert {"evaluations.parquet", "steps.parquet", "tables.json"} < {p.name for p in store.folder(run.label).iterdir()}
 
 
+def test_a_worker_that_waited_while_another_finished_the_run_writes_nothing(store, run):
+    make_attempt(run, store)
+    before = {path.name: path.read_bytes() for path in store.folder(run.label).iterdir() if path.is_file()}
+    assert make_attempt(run, store) == [Event(label=run.label, kind="run_finished", step=6)]
+    assert before == {path.name: path.read_bytes() for path in store.folder(run.label).iterdir() if path.is_file()}
+
+
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 5, 6])
 def test_a_stopped_run_goes_on_to_what_it_would_have_been(tmp_path, tiny_plan, run, store, stop_at, timeless_rows):
     make_attempt(run, store)

@@ -42,13 +42,16 @@ def attempt(
 ) -> None:
     """Train a run and keep every record; when `stop` is set, save and end. An engine's failure becomes a record.
 
+    A run that is done is not started again: a worker may have waited for its lock, its parent killed, while another
+    parent's worker finished it.
+
     Never raises for what an engine or a disk does: it is told, as REFUSED when it could not even be recorded.
     """
     patience = GRACE_SECONDS + 1  # a worker whose parent was killed may still be saving
     with _noting(run.label, tell):
         try:
             with store.writer(run, argv=argv, patience_seconds=patience) as log:
-                end = _train(engine, log, home.cache(), stop, tell)
+                end = log.finished or _train(engine, log, home.cache(), stop, tell)
         except StoreError as error:
             tell(Event(label=run.label, kind=REFUSED, text=str(error)))
             return

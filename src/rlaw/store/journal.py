@@ -149,6 +149,11 @@ def last_lineage(rows: Iterable[Record]) -> list[Record]:
     return list(view.values())
 
 
+def finished(rows: Iterable[Record]) -> RunFinished | None:
+    """How a run ended that is done: nothing more is to be written of it."""
+    return next((record for record in last_lineage(rows) if isinstance(record, RunFinished)), None)
+
+
 def _before(started: RunStarted, view: dict[tuple[object, ...], Record]) -> dict[tuple[object, ...], Record]:
     """What stays of earlier attempts when a new one starts: everything up to the step it resumed at."""
     if started.resumed_at == 0:

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
 from rlaw.plan import Plan, Run
-from rlaw.records import BaseTrained, Record, RunStarted
+from rlaw.records import BaseTrained, Record, RunFinished, RunStarted
 from rlaw.store import index, journal, provenance, spec, tables
 from rlaw.store.files import inside, leave_no_parts, make_folder, read_json, write_json
-from rlaw.store.journal import Journal, last_lineage, warn_of_torn_tail
+from rlaw.store.journal import Journal, finished, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
 from rlaw.store.status import DONE, Status, status_of
 from rlaw.study import Study
@@ -32,12 +32,16 @@ _TOLD = 6
 
 @dataclass(frozen=True)
 class RunLog:
-    """A run open for writing: the lock is held, `run.json` is written, a torn last line is cut off."""
+    """A run open for writing: the lock is held, `run.json` is written, a torn last line is cut off.
+
+    `finished` says that another process has done the run while this one waited: nothing is left to write, nor was.
+    """
 
     run: Run
     folder: Path
     attempt: int
     journal: Journal
+    finished: RunFinished | None
 
     def append(self, record: Record) -> None:
         """Keep a record; it is on the disk when this returns.
@@ -275,8 +279,10 @@ class Store:
             log = Journal(folder / "records.jsonl")
             try:
                 attempt = max((record.attempt for record in log.found.records), default=0) + 1
-                _write_run(folder / "run.json", run, attempt, argv)
-                yield RunLog(run, folder, attempt, log)
+                done = finished(log.found.records)
+                if done is None:
+                    _write_run(folder / "run.json", run, attempt, argv)
+                yield RunLog(run, folder, attempt, log, done)
             finally:
                 log.close()
 

@@ -331,7 +331,7 @@ def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
 
 
 def keeping(run: Run, policy: Any) -> None:
-    """A run's records, as many as it has, into a store of its own, and one checkpoint of the real weights."""
+    """As many records as a run has, the synthetic engine's, into a store, and one checkpoint of real weights."""
     from rlaw.engines.local import position
     from rlaw.store import Store
 

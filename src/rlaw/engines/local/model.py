@@ -76,11 +76,8 @@ def forward(
     Returns:
         float32 logits of the kept tokens, and the layers' memories.
     """
-    x_TD, memories, rotated = (
-        params["embedding"].at[tokens_T].get(mode="promise_in_bounds"),
-        [],
-        arch.heads + arch.kv_heads,
-    )
+    memories, rotated = [], arch.heads + arch.kv_heads
+    x_TD = params["embedding"].at[tokens_T].get(mode="promise_in_bounds")
     for depth, layer in enumerate(params["layers"]):
         top = depth == arch.layers - 1
         joined_TW = _rms_norm(x_TD, layer["attention_norm"]) @ layer["qkv"] + layer["qkv_bias"]
@@ -165,7 +162,7 @@ def _last(x_T: jax.Array, sequences: int, last: int) -> jax.Array:
 
 @jax.custom_vjp
 def _gated(gate_TF: jax.Array, up_TF: jax.Array) -> jax.Array:
-    """SwiGLU: SiLU of the one times the other. The gradient by hand keeps and writes half as much."""
+    """SwiGLU: SiLU of the one times the other. The gradient by hand keeps the two alone, no products of them."""
     return gate_TF * jax.nn.sigmoid(gate_TF) * up_TF
 
 

@@ -32,9 +32,9 @@ def step(policy: Policy, gradient: jax.Array, learning_rate: jax.Array, settings
     """One AdamW step; the gradient, a vector, is clipped to `max_grad_norm` first."""
     weights, as_params = ravel_pytree(policy.params)
     direction, moments = _adamw(settings).update(gradient, policy.moments, weights)
-    return Policy(
-        as_params(jax.lax.optimization_barrier(weights - learning_rate * cast(jax.Array, direction))), moments
-    )
+    # computed once, then cut: else the compiler computes it anew for every matrix, each in a program of its own
+    stepped = jax.lax.optimization_barrier(weights - learning_rate * cast(jax.Array, direction))
+    return Policy(as_params(stepped), moments)
 
 
 def vector(params: Params) -> jax.Array:

@@ -107,7 +107,7 @@ def test_an_answer_without_an_end_is_truncated(run, params):
     """No end token can be drawn by a model to which it is infinitely unlikely."""
     flat = jax.tree.map(lambda x: x * 0, params)
     problems, uniforms = run.task.pool(4, seed=0), np.zeros((4, 2, 5), np.float32)
-    drawn, *_ = rollout.sample(run.architecture, flat, problems.prompts_IP, uniforms, 1.0, 8, run.task.end_token)
+    drawn, *_ = rollout.sample(run.architecture, flat, problems.prompts_IP, uniforms, 1.0, 8, 4, run.task.end_token)
     assert (drawn == 0).all()  # every token as likely as any other: a uniform number of 0 draws the first
     assert run.task.answer_mask(drawn).all()
 
@@ -118,7 +118,7 @@ def test_a_batch_whose_answers_have_all_ended_is_drawn_no_further(run, params):
     easy = problems.take(np.flatnonzero(problems.levels_I == 1))
     uniforms = np.full((len(easy), 2, 5), 0.5, np.float32)
     arch, end = run.architecture, run.task.end_token
-    drawn, logprobs, _ = rollout.sample(arch, params, easy.prompts_IP, uniforms, 1e-4, 2 * len(easy), end)
+    drawn, logprobs, _ = rollout.sample(arch, params, easy.prompts_IP, uniforms, 1e-4, 2 * len(easy), len(easy), end)
     assert (drawn[..., 1] == end).all()
     assert (logprobs[..., 3:] == 0).all()  # one more token is drawn to see that all have ended
     assert (drawn[..., 3:] == 0).all()

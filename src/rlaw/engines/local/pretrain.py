@@ -11,7 +11,6 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from rlaw.compute import Architecture, mean_context, training_flops
 from rlaw.engines import checkpoint
 from rlaw.engines.draws import generator
 from rlaw.engines.local import hugging_face, instruct, model, optimizer, process
+from rlaw.engines.local.compiling import TRAINS, jit
 from rlaw.engines.local.model import Params
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.update import completion_logprobs
@@ -35,7 +35,7 @@ from rlaw.study import content_digest
 from rlaw.tasks import of_tokens
 
 FACTS = "base.json"
-MODULES = ("attention", "instruct", "model", "optimizer", "pretrain", "rollout", "update")
+MODULES = ("attention", "compiling", "instruct", "model", "optimizer", "pretrain", "rollout", "update")
 CODE = ("rlaw.engines.draws", *(f"rlaw.engines.local.{name}" for name in MODULES))  # beside the task's
 STEPS_PER_CALL = 100  # between two chances to interrupt
 CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)
@@ -151,7 +151,7 @@ def _supervised(
     return policy.params, losses
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+@jit(TRAINS, static_argnums=(0, 1), donate_argnums=2)
 def _steps(
     arch: Architecture,
     settings: Base | Instruct,

@@ -4,7 +4,6 @@ Axes: P prompts, G answers per prompt, S = P G sequences, Q prompt tokens, T com
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import numpy as np
 from rlaw.compute import Architecture
 from rlaw.engines.draws import generator
 from rlaw.engines.local.attention import Memory
+from rlaw.engines.local.compiling import WRITES, jit
 from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
 from rlaw.plan import Run
@@ -61,6 +61,7 @@ def answer(
 ) -> Rollout:
     """Draw `group` answers to every problem: a function of the weights, the run's seed, the purpose and the step."""
     task, batch = of_tokens(run.task), MICRO_BATCHES * run.engine.micro_batch
+    read = max(1, batch // run.rl.num_generations)
     shape = (len(problems), group, task.completion_tokens)
     uniforms_PGT = generator(run.seed, purpose, step).random(shape, np.float32)
     drawn_PGT, logprobs_PGT, entropies_PGT = sample(
@@ -70,6 +71,7 @@ def answer(
         uniforms_PGT,
         temperature,
         batch,
+        read,
         task.end_token,
     )
     mask_PGT = task.answer_mask(drawn_PGT)
@@ -94,9 +96,12 @@ def sample(
     uniforms_PGT: np.ndarray,
     temperature: float,
     batch: int,
+    read: int,
     end_token: int | None,
 ) -> tuple[np.ndarray, ...]:
     """Draw a token for every uniform random number given, about `batch` sequences at a time.
+
+    Prompts are read `read` at a time where that divides theirs: one program for groups of any size.
 
     Returns:
         (P, G, T) tokens, their log-probabilities, and the entropies of the distributions they were drawn from. Where
@@ -105,25 +110,31 @@ def sample(
     """
     prompts, group, tokens = uniforms_PGT.shape
     at_once = max(1, batch // group)
+    parts = at_once // read if at_once % read == 0 else 1
     drawn = []
     for first in range(0, prompts, at_once):
         chunk = np.minimum(np.arange(first, first + at_once), prompts - 1)  # the last one filled up: one shape for all
-        logits_SV, memories = _read(arch, group, tokens - 1, params, prompts_PQ[chunk])
+        parted = [_read(arch, params, prompts_PQ[part]) for part in np.split(chunk, parts)]
+        logits_SV, memories = _spread(group, tokens - 1, parted)
         uniforms_ST = uniforms_PGT[chunk].reshape(-1, tokens)
         drawn.append(_write(arch, end_token, params, logits_SV, memories, uniforms_ST, np.float32(temperature))[0])
     return tuple(np.concatenate(parts).reshape(-1, group, tokens)[:prompts] for parts in zip(*drawn, strict=True))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _read(
-    arch: Architecture, group: int, room: int, params: Params, prompts_PQ: jax.Array
-) -> tuple[jax.Array, list[Memory]]:
+@jit(WRITES, static_argnums=0)
+def _read(arch: Architecture, params: Params, prompts_PQ: jax.Array) -> tuple[jax.Array, list[Memory]]:
+    """(P, 1, V) logits of the first token of every prompt's answers, and the memories that the prompts leave."""
+    return whole_logits(arch, params, prompts_PQ, 1)
+
+
+@jit(WRITES, static_argnums=(0, 1))
+def _spread(group: int, room: int, parted: list[tuple[jax.Array, list[Memory]]]) -> tuple[jax.Array, list[Memory]]:
     """(S, V) logits of the first token of a group of answers to every prompt, and memories with room for the others."""
-    logits_P1V, memories = whole_logits(arch, params, prompts_PQ, 1)
+    logits_P1V, memories = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parted)
     return jnp.repeat(logits_P1V[:, 0], group, axis=0), [memory.repeated(group).roomier(room) for memory in memories]
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=4)
+@jit(WRITES, static_argnums=(0, 1), donate_argnums=4)
 def _write(
     arch: Architecture,
     end_token: int | None,

@@ -3,7 +3,6 @@
 Axes: P prompts, G answers per prompt, T completion tokens, N tokens of a sequence, M micro-batches of B groups.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 
 from rlaw.compute import Architecture
 from rlaw.engines.local import model, optimizer
+from rlaw.engines.local.compiling import TRAINS, jit
 from rlaw.engines.local.model import Params, group_logits, whole_logits
 from rlaw.engines.local.objective import Told, grpo_loss
 from rlaw.engines.local.optimizer import Policy
@@ -53,7 +53,7 @@ def micro_batches(samples: Samples, size: int, skip: bool) -> tuple[Samples, int
     return jax.tree.map(lambda x: x.reshape(most, at_once, *x.shape[1:]), chosen), -(-len(used) // at_once)
 
 
-@partial(jax.jit, static_argnums=(0, 1), static_argnames="dtype")
+@jit(TRAINS, static_argnums=(0, 1), static_argnames="dtype")
 def update(
     arch: Architecture,
     rl: RL,
@@ -115,7 +115,7 @@ def _chosen(logits_V: jax.Array, tokens: jax.Array) -> jax.Array:
     return jnp.take_along_axis(jax.nn.log_softmax(logits_V), tokens[..., None], axis=-1)[..., 0]
 
 
-@partial(jax.jit, static_argnums=(0, 3, 4))
+@jit(TRAINS, static_argnums=(0, 3, 4))
 def score(arch: Architecture, params: Params, sequences_MBGN: jax.Array, tokens: int, temperature: float) -> jax.Array:
     """(M, B, G, T) log-probabilities under another model, micro-batch by micro-batch: the reference pass."""
     return jax.lax.map(lambda x_BGN: group_logprobs(arch, params, x_BGN, tokens, temperature), sequences_MBGN)

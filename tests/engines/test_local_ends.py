@@ -12,6 +12,7 @@ jax = pytest.importorskip("jax", reason="the local engine is not installed: pip 
 
 from rlaw.compute import forward_flops, training_flops  # noqa: E402
 from rlaw.engines import Workspace, checkpoint  # noqa: E402
+from rlaw.engines.draws import generator  # noqa: E402
 from rlaw.engines.local import hugging_face, optimizer, pretrain, rollout  # noqa: E402
 from rlaw.engines.local.engine import LocalEngine  # noqa: E402
 from rlaw.engines.local.grpo import step_flops  # noqa: E402
@@ -110,6 +111,17 @@ def test_an_answer_without_an_end_is_truncated(run, params):
     drawn, *_ = rollout.sample(run.architecture, flat, problems.prompts_IP, uniforms, 1.0, 8, 4, run.task.end_token)
     assert (drawn == 0).all()  # every token as likely as any other: a uniform number of 0 draws the first
     assert run.task.answer_mask(drawn).all()
+
+
+def test_prompts_read_in_parts_are_answered_alike(run, params):
+    problems, uniforms = run.task.pool(8, seed=0), generator(1, "test").random((8, 2, 5), np.float32)
+    arch, end = run.architecture, run.task.end_token
+    at_once, in_parts, not_divided = (
+        rollout.sample(arch, params, problems.prompts_IP, uniforms, 1.0, 16, read, end) for read in (8, 2, 3)
+    )
+    for others in (in_parts, not_divided):
+        assert (others[0] == at_once[0]).all()
+        np.testing.assert_allclose(others[1], at_once[1], atol=1e-5)
 
 
 def test_a_batch_whose_answers_have_all_ended_is_drawn_no_further(run, params):

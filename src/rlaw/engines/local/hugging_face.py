@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
@@ -49,13 +49,14 @@ def load(folder: Path, arch: Architecture) -> Params:
             "down": part["mlp.down_proj.weight"],
         }
 
-    layers = [{name: jnp.asarray(x) for name, x in layer(depth).items()} for depth in range(arch.layers)]
-    embedding, norm = (jnp.asarray(weights[f"model.{name}.weight"]) for name in ("embed_tokens", "norm"))
-    return {"embedding": embedding, "layers": layers, "norm": norm}
+    layers = [layer(depth) for depth in range(arch.layers)]
+    embedding, norm = (weights[f"model.{name}.weight"] for name in ("embed_tokens", "norm"))
+    return jax.device_put({"embedding": embedding, "layers": layers, "norm": norm})
 
 
 def _to_qwen2(arch: Architecture, params: Params) -> dict[str, np.ndarray]:
     """Our weights under Qwen2's names: joined matrices split, (in, out) transposed to (out, in)."""
+    params = jax.device_get(params)
     weights = {"model.embed_tokens.weight": params["embedding"], "model.norm.weight": params["norm"]}
     ends = np.cumsum([arch.heads, arch.kv_heads]) * arch.head_dim
     for depth, layer in enumerate(params["layers"]):
@@ -66,9 +67,9 @@ def _to_qwen2(arch: Architecture, params: Params) -> dict[str, np.ndarray]:
         weights[prefix + "mlp.gate_proj.weight"] = layer["gate"].T
         weights[prefix + "mlp.up_proj.weight"] = layer["up"].T
         weights[prefix + "mlp.down_proj.weight"] = layer["down"]
-        for name, x in zip("qkv", np.split(np.asarray(layer["qkv"]), ends, axis=1), strict=True):
+        for name, x in zip("qkv", np.split(layer["qkv"], ends, axis=1), strict=True):
             weights[f"{prefix}self_attn.{name}_proj.weight"] = x.T
-        for name, x in zip("qkv", np.split(np.asarray(layer["qkv_bias"]), ends), strict=True):
+        for name, x in zip("qkv", np.split(layer["qkv_bias"], ends), strict=True):
             weights[f"{prefix}self_attn.{name}_proj.bias"] = x
     return {name: np.ascontiguousarray(x) for name, x in sorted(weights.items())}
 

@@ -24,29 +24,30 @@ Attend = Callable[[int, jax.Array, jax.Array, jax.Array, bool], tuple[jax.Array,
 
 
 def init(arch: Architecture, rng: np.random.Generator) -> Params:
-    """Fresh weights, float32: matrices normal, norms one, biases zero."""
+    """Fresh weights, float32: matrices normal, norms one, biases zero. Made by numpy, so that nothing is compiled."""
 
-    def normal(*shape: int) -> jax.Array:
-        return jnp.asarray(rng.standard_normal(shape, np.float32) * INIT_STD)
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape, np.float32) * INIT_STD
 
     heads_HE, joined_W = arch.heads * arch.head_dim, (arch.heads + 2 * arch.kv_heads) * arch.head_dim
 
     def layer() -> Params:
         qkv, out = normal(arch.hidden, joined_W), normal(heads_HE, arch.hidden)
-        gate, up = jnp.split(normal(arch.hidden, 2 * arch.intermediate), 2, axis=1)
+        gate, up = np.split(normal(arch.hidden, 2 * arch.intermediate), 2, axis=1)
         return {
-            "attention_norm": jnp.ones(arch.hidden),
+            "attention_norm": np.ones(arch.hidden, np.float32),
             "qkv": qkv,
-            "qkv_bias": jnp.zeros(joined_W),
+            "qkv_bias": np.zeros(joined_W, np.float32),
             "out": out,
-            "mlp_norm": jnp.ones(arch.hidden),
+            "mlp_norm": np.ones(arch.hidden, np.float32),
             "gate": gate,
             "up": up,
             "down": normal(arch.intermediate, arch.hidden).T,
         }
 
     embedding = normal(arch.vocab, arch.hidden)
-    return {"embedding": embedding, "layers": [layer() for _ in range(arch.layers)], "norm": jnp.ones(arch.hidden)}
+    layers, norm = [layer() for _ in range(arch.layers)], np.ones(arch.hidden, np.float32)
+    return jax.device_put({"embedding": embedding, "layers": layers, "norm": norm})
 
 
 def cast(params: Params, dtype: str) -> Params:

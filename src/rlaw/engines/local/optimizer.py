@@ -24,8 +24,9 @@ class Policy(NamedTuple):
 
 
 def start(params: Params, settings: Optimizer) -> Policy:
-    """The policy before its first optimizer step."""
-    return Policy(params, _adamw(settings).init(vector(params)))
+    """The policy before its first optimizer step. All that Adam begins with is 0."""
+    moments = jax.eval_shape(_adamw(settings).init, jax.eval_shape(vector, params))
+    return Policy(params, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), moments))
 
 
 def step(policy: Policy, gradient: jax.Array, learning_rate: jax.Array, settings: Optimizer) -> Policy:

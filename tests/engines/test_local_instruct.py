@@ -48,10 +48,8 @@ def test_an_instruct_variant_starts_lower_than_its_base_which_is_made_once(make_
 
 
 def test_all_code_that_makes_a_base_is_in_its_digest(make_run):
-    run = make_run(
-        model={"ladder": [{"hidden": 24, "layers": 2}]}
-    )  # of no other test: compiled already, no code would run
-    ran = set()
+    of_no_other_test = {"ladder": [{"hidden": 24, "layers": 2}]}  # compiled already, no code would run
+    run, ran = make_run(model=of_no_other_test), set()
     sys.setprofile(lambda frame, *_: ran.add(frame.f_globals.get("__name__")))
     try:
         params, _ = pretrain.pretrain(run, run.task.corpus(run.base.documents))

@@ -1,4 +1,4 @@
-"""How the programs of a run are compiled on a CPU: in a little more than half of the time that XLA takes left alone.
+"""How the programs of a run are compiled on a CPU: in about two thirds of the time that XLA takes left alone.
 
 XLA compiles each of a program's hundred kernels on its own. It optimises them further than short loops around matrix
 products repay, and brings them there by a way that some repay, writing answers, and others do not, training

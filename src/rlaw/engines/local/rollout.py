@@ -118,7 +118,7 @@ def sample(
         logits_SV, memories = _spread(group, tokens - 1, parted)
         uniforms_ST = uniforms_PGT[chunk].reshape(-1, tokens)
         drawn.append(_write(arch, end_token, params, logits_SV, memories, uniforms_ST, np.float32(temperature))[0])
-    return tuple(np.concatenate(parts).reshape(-1, group, tokens)[:prompts] for parts in zip(*drawn, strict=True))
+    return tuple(np.concatenate(batches).reshape(-1, group, tokens)[:prompts] for batches in zip(*drawn, strict=True))
 
 
 @jit(WRITES, static_argnums=0)

@@ -43,7 +43,7 @@ test-hf: install-dev                ## against transformers and TRL: same logits
 
 test-cluster: install-dev           ## runs on a two-node Ray cluster on loopback, and as jobs (large install)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[ray,slurm]'
-	$(BIN)/pytest -q tests/executors/test_ray.py tests/executors/test_slurm.py
+	$(BIN)/pytest -q tests/execution/test_ray.py tests/execution/test_slurm.py
 
 $(VENV)-verl/bin/python:
 	$(PYTHON) -m venv $(VENV)-verl

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import rlaw
-from rlaw.intervals import Interval
+from rlaw.fitting.interval import Interval
 from rlaw.testing.studies import Truth, study
 
 RESULT = Path(__file__).parent / "results" / "coverage.md"

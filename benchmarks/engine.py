@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 
 from rlaw import engines
-from rlaw.compute import Architecture
 from rlaw.engines.base import Workspace
 from rlaw.engines.local import process
-from rlaw.plan import Run, plan
-from rlaw.records import Step
-from rlaw.study import Study
+from rlaw.store.records import Step
+from rlaw.study.compute import Architecture
+from rlaw.study.plan import Run, plan
+from rlaw.study.study import Study
 
 RESULT = Path(__file__).parent / "results" / "engine.md"
 STUDY = Path(__file__).parent.parent / "examples" / "micro" / "study.yaml"
@@ -287,11 +287,11 @@ def product_speed(shapes: list[tuple[int, int, int, float]]) -> float:
 
 def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
     """What each phase does at its i-th call, once; `store`: what is kept of a whole run."""
-    from rlaw.engines.draws import generator
     from rlaw.engines.local import model, optimizer, pretrain, rollout
-    from rlaw.engines.local.engine import dtype
     from rlaw.engines.local.objective import advantages, token_weights
+    from rlaw.engines.local.settings import dtype
     from rlaw.engines.local.update import Samples, micro_batches, update
+    from rlaw.engines.rng import generator
 
     arch, rl, task = run.architecture, run.rl, run.task
     params = model.init(arch, generator(0, "init"))
@@ -338,7 +338,7 @@ def work_of(run: Run, documents: Any) -> dict[str, Callable[[int], object]]:
 
 def keeping(run: Run, policy: Any) -> None:
     """As many records as a run has, the synthetic engine's, into a store, and one checkpoint of real weights."""
-    from rlaw.engines.local import position
+    from rlaw.engines.local import state
     from rlaw.store import Store
 
     with tempfile.TemporaryDirectory() as folder:
@@ -349,8 +349,8 @@ def keeping(run: Run, policy: Any) -> None:
             for record in records:
                 log.append(record)
             steps = [record for record in records if isinstance(record, Step)]
-            at = position.Position(run.rl.steps, 0, 0, steps[-1], policy=policy)
-            position.save(at, run, log.folder / "checkpoints")
+            at = state.Position(run.rl.steps, 0, 0, steps[-1], policy=policy)
+            state.save(at, run, log.folder / "checkpoints")
         store.compact(run.label)
 
 

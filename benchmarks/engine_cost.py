@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 
 from rlaw.engines.local import process
-from rlaw.plan import Run, plan
-from rlaw.study import Study
+from rlaw.study.plan import Run, plan
+from rlaw.study.study import Study
 from rlaw.tasks.modular_chains import ModularChains
 
 RESULT = Path(__file__).parent / "results" / "engine_cost.md"
@@ -98,10 +98,10 @@ def cost(run: Run, steps: int) -> float:
     """CPU seconds of so many steps, after a first one."""
     import jax
 
-    from rlaw.engines.draws import generator
     from rlaw.engines.local import model, optimizer
     from rlaw.engines.local.grpo import GRPO
-    from rlaw.engines.local.position import Position
+    from rlaw.engines.local.state import Position
+    from rlaw.engines.rng import generator
 
     base = model.init(run.architecture, generator(run.seed, "init"))
     recipe, at = GRPO(run, base, 1), Position(policy=optimizer.start(base, run.rl))

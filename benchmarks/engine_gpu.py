@@ -19,8 +19,8 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 from engine import passes_of, timed, work_of  # the benchmark beside this one
 
-from rlaw.plan import Run, plan
-from rlaw.study import Study
+from rlaw.study.plan import Run, plan
+from rlaw.study.study import Study
 
 RESULT = Path(__file__).parent / "results" / "engine_gpu.md"
 NO_GPU = 3

@@ -144,8 +144,8 @@ class Blocks:
 
 def run_of(size: str, reward: str, micro_batch: int) -> Any:
     """The run that both make, as a plan tells it."""
-    from rlaw.plan import plan
-    from rlaw.study import Study
+    from rlaw.study.plan import plan
+    from rlaw.study.study import Study
     from rlaw.tasks.modular_chains import ModularChains
 
     below = 47 if reward == "half" else 3  # of 94 tokens, nearly equally likely before training
@@ -185,7 +185,7 @@ def measure_local(run: Any, cache: Path, blocks: Blocks) -> None:
     from rlaw import engines
     from rlaw.engines.base import Workspace
     from rlaw.engines.local import process
-    from rlaw.records import Step
+    from rlaw.store.records import Step
 
     process.prepare(cache)  # before anything imports jax
     from rlaw.engines.local import attempt

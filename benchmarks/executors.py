@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 from rlaw import engines
-from rlaw.executors.local import LocalExecutor
-from rlaw.executors.worker import attempt
-from rlaw.plan import plan
-from rlaw.runner import pending, run
+from rlaw.execution.local import LocalExecutor
+from rlaw.execution.runner import pending, run
+from rlaw.execution.worker import attempt
 from rlaw.store import Store
-from rlaw.study import Study
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 RESULTS = Path(__file__).parent / "results" / "executors.md"
 REPEATS = 3

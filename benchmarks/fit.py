@@ -21,10 +21,10 @@ import numpy as np
 
 import rlaw
 from rlaw import laws
-from rlaw.curves import Curves
-from rlaw.objectives import weights
-from rlaw.selection import curves_of
-from rlaw.solver import solve
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.objective import weights
+from rlaw.fitting.selection import curves_of
+from rlaw.fitting.solver import solve
 
 RESULT = Path(__file__).parent / "results" / "fit.md"
 LAW = laws.get("saturating")

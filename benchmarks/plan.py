@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from rlaw import costs
-from rlaw.plan import Plan, plan
-from rlaw.presets import study_file
-from rlaw.study import Study
+from rlaw.study import gpu_cost
+from rlaw.study.plan import Plan, plan
+from rlaw.study.presets import study_file
+from rlaw.study.study import Study
 
 RESULT = Path(__file__).parent / "results" / "plan.md"
 RUNS = 10_000
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _tell(laid_out: Plan) -> float:
-    return laid_out.total_flops + sum(costs.run_cost(run, "H100", 0.3, 2.5).usd for run in laid_out)
+    return laid_out.total_flops + sum(gpu_cost.run_cost(run, "H100", 0.3, 2.5).usd for run in laid_out)
 
 
 def _seconds(call):

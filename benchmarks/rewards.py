@@ -19,10 +19,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from rlaw.problems import files
 from rlaw.rewards import Grade, answer, counts
 from rlaw.rewards.math import MathReward
 from rlaw.rewards.pool import Pool
+from rlaw.tasks.problems import files
 
 RESULT = Path(__file__).parent / "results" / "rewards.md"
 FILES = {"GSM8K": "gsm8k.parquet", "MATH-500": "math__math_500.parquet"}

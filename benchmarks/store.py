@@ -29,11 +29,12 @@ from pathlib import Path
 import polars as pl
 
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.executors.worker import attempt
-from rlaw.plan import Run, plan
-from rlaw.store import Store, journal, spec, tables
-from rlaw.store.files import write_json
-from rlaw.study import Study
+from rlaw.execution.worker import attempt
+from rlaw.files import write_json
+from rlaw.store import Store, journal, tables
+from rlaw.study import spec
+from rlaw.study.plan import Run, plan
+from rlaw.study.study import Study
 
 RESULT = Path(__file__).parent / "results" / "store.md"
 TEMPLATES = 50

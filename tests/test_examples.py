@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaw.plan import base_key, plan
-from rlaw.study import Study
+from rlaw.study.plan import base_key, plan
+from rlaw.study.study import Study
 from rlaw.tasks import of_tokens
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

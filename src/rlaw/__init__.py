@@ -7,75 +7,63 @@
 Names are imported when they are first used, so that `import rlaw` costs nothing.
 """
 
-import sys
-from importlib import import_module, metadata
-from types import ModuleType
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlaw.allocation import Allocation, allocate
-    from rlaw.compare import compare
-    from rlaw.fit import Fit, fit
-    from rlaw.forecast import Forecast, forecast
-    from rlaw.frame import Frame, load
-    from rlaw.plan import Plan, Run, plan
-    from rlaw.runner import run
-    from rlaw.sensitivity import sensitivity
-    from rlaw.store import Store
-    from rlaw.study import Study
+    from rlaw.decisions.allocation import Allocation as Allocation
+    from rlaw.decisions.allocation import allocate as allocate
+    from rlaw.execution.runner import run as run
+    from rlaw.fitting.fit import fit as fit
+    from rlaw.fitting.result import Fit as Fit
+    from rlaw.fitting.sensitivity import sensitivity as sensitivity
+    from rlaw.forecasting.backtest import Comparison as Comparison
+    from rlaw.forecasting.backtest import compare as compare
+    from rlaw.forecasting.forecast import Forecast as Forecast
+    from rlaw.forecasting.forecast import forecast as forecast
+    from rlaw.measurements.frame import Frame as Frame
+    from rlaw.measurements.load import load as load
+    from rlaw.store.store import Store as Store
+    from rlaw.study.plan import Plan as Plan
+    from rlaw.study.plan import Run as Run
+    from rlaw.study.plan import plan as plan
+    from rlaw.study.study import Study as Study
 
 _HOMES = {
-    "Allocation": "allocation",
-    "Fit": "fit",
-    "Forecast": "forecast",
-    "Frame": "frame",
-    "Plan": "plan",
-    "Run": "plan",
-    "Store": "store",
-    "Study": "study",
-    "allocate": "allocation",
-    "compare": "compare",
-    "fit": "fit",
-    "forecast": "forecast",
-    "load": "frame",
-    "plan": "plan",
-    "run": "runner",
-    "sensitivity": "sensitivity",
+    "Allocation": "decisions.allocation",
+    "Comparison": "forecasting.backtest",
+    "Fit": "fitting.result",
+    "Forecast": "forecasting.forecast",
+    "Frame": "measurements.frame",
+    "Plan": "study.plan",
+    "Run": "study.plan",
+    "Store": "store.store",
+    "Study": "study.study",
+    "allocate": "decisions.allocation",
+    "compare": "forecasting.backtest",
+    "fit": "fitting.fit",
+    "forecast": "forecasting.forecast",
+    "load": "measurements.load",
+    "plan": "study.plan",
+    "run": "execution.runner",
+    "sensitivity": "fitting.sensitivity",
 }
-__version__ = metadata.version("rlaw")
-__all__ = [
-    "Allocation",
-    "Fit",
-    "Forecast",
-    "Frame",
-    "Plan",
-    "Run",
-    "Store",
-    "Study",
-    "allocate",
-    "compare",
-    "fit",
-    "forecast",
-    "load",
-    "plan",
-    "run",
-    "sensitivity",
-]
+_MODULES = ("testing",)
+
+__all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604 - pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rlaw' has no attribute {name!r}")
-    return getattr(import_module(f"rlaw.{_HOMES[name]}"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rlaw")
+    if name in _HOMES:
+        return getattr(import_module(f"rlaw.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"rlaw.{name}")
+    raise AttributeError(f"module 'rlaw' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 
-class _Package(ModuleType):
-    """Keeps `rlaw.fit` the function, where importing the file `fit.py` would put the module in its place."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and name in _HOMES:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

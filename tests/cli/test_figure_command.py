@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rlaw.cli import main
-from rlaw.figures import FIGURES
-from rlaw.report.tables import TABLES
+from rlaw.reporting.figures import FIGURES
+from rlaw.reporting.tables import TABLES
 
 
 @pytest.mark.parametrize(("command", "names"), [("figure", FIGURES), ("table", TABLES)])

@@ -13,11 +13,11 @@ import pytest
 from rlaw.cli import main
 from rlaw.cli.progress import Progress, RunView
 from rlaw.engines.synthetic import DELAY_VARIABLE
-from rlaw.executors.base import Event
-from rlaw.plan import plan
+from rlaw.execution.base import Event
+from rlaw.files import write_json
 from rlaw.store import Store
-from rlaw.store.files import write_json
-from rlaw.study import Study
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 
 def command(*args: object) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rlaw.engines.local import process
-from rlaw.plan import Run, plan
-from rlaw.study import Study
+from rlaw.study.plan import Run, plan
+from rlaw.study.study import Study
 
 # Read when jax is first imported. The same programs, built in half the time: nothing here runs long enough to mind.
 os.environ.update(process.ONE_THREAD)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rlaw.engines.data import training_data
-from rlaw.plan import plan
-from rlaw.study import Study
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 
 def data(**settings):

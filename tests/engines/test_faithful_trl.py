@@ -8,13 +8,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed: nothing to 
 trl = pytest.importorskip("trl", reason="TRL is not installed: nothing to compare with")
 
 from rlaw.engines import checkpoint  # noqa: E402
-from rlaw.engines.draws import generator  # noqa: E402
 from rlaw.engines.local import hugging_face, model, optimizer, rollout, update  # noqa: E402
 from rlaw.engines.local.grpo import GRPO  # noqa: E402
 from rlaw.engines.local.objective import advantages, token_weights  # noqa: E402
-from rlaw.engines.local.position import Position  # noqa: E402
+from rlaw.engines.local.state import Position  # noqa: E402
+from rlaw.engines.rng import generator  # noqa: E402
 from rlaw.engines.trl import settings  # noqa: E402
-from rlaw.engines.trl.questions import TokenQuestions  # noqa: E402
+from rlaw.engines.trl.adapter import TokenQuestions  # noqa: E402
 from rlaw.engines.trl.rollouts import Grader  # noqa: E402
 from rlaw.engines.trl.trainer import Trainer  # noqa: E402
 

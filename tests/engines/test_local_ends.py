@@ -10,15 +10,15 @@ import pytest
 
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
-from rlaw.compute import forward_flops, training_flops  # noqa: E402
 from rlaw.engines import Workspace, checkpoint  # noqa: E402
-from rlaw.engines.draws import generator  # noqa: E402
 from rlaw.engines.local import hugging_face, optimizer, pretrain, rollout  # noqa: E402
 from rlaw.engines.local.engine import LocalEngine  # noqa: E402
 from rlaw.engines.local.grpo import step_flops  # noqa: E402
 from rlaw.engines.local.objective import token_weights  # noqa: E402
 from rlaw.engines.local.update import Samples, completion_logprobs, micro_batches, update  # noqa: E402
-from rlaw.records import BaseTrained, Evaluated, Step  # noqa: E402
+from rlaw.engines.rng import generator  # noqa: E402
+from rlaw.store.records import BaseTrained, Evaluated, Step  # noqa: E402
+from rlaw.study.compute import forward_flops, training_flops  # noqa: E402
 from rlaw.tasks import ModularChains  # noqa: E402
 from rlaw.tasks.base import Problems, Task  # noqa: E402
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlaw.engines.local import instruct, pretrain, rollout
-from rlaw.recipe import Instruct
+from rlaw.engines.local import pretrain, rollout, sft
+from rlaw.study.recipe import Instruct
 
 SECOND = Instruct(steps=100, batch_size=16, warmup_steps=5, learning_rate=3e-3, temperature=0.3)
 
@@ -24,7 +24,7 @@ def loss_at_step_0(run, params):
 def test_instruct_learns_from_well_formed_answers_right_and_wrong(make_run, cache):
     run = make_run()
     base, _ = pretrain.base(run, cache)
-    documents = instruct.documents(tuned(run), base)
+    documents = sft.documents(tuned(run), base)
     problems, told = run.task.problems(documents[:, :3]), documents[:, 3:]
     assert len(documents) == 100 * 16
     assert run.task.is_well_formed(problems, told).all()
@@ -53,7 +53,7 @@ def test_all_code_that_makes_a_base_is_in_its_digest(make_run):
     sys.setprofile(lambda frame, *_: ran.add(frame.f_globals.get("__name__")))
     try:
         params, _ = pretrain.pretrain(run, run.task.corpus(run.base.documents))
-        pretrain.tune(tuned(run), params, instruct.documents(tuned(run), params))
+        pretrain.tune(tuned(run), params, sft.documents(tuned(run), params))
     finally:
         sys.setprofile(None)
     assert {"rlaw.engines.local.attention", "rlaw.engines.local.update"} <= ran

@@ -9,9 +9,9 @@ import pytest
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
 from rlaw.engines import checkpoint  # noqa: E402
-from rlaw.engines.draws import generator  # noqa: E402
 from rlaw.engines.local import hugging_face, model, rollout  # noqa: E402
 from rlaw.engines.local.update import completion_logprobs  # noqa: E402
+from rlaw.engines.rng import generator  # noqa: E402
 
 whole_logits = jax.jit(model.whole_logits, static_argnums=(0, 3))
 next_logits = jax.jit(model.next_logits, static_argnums=0)

@@ -6,7 +6,7 @@ import pytest
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
 from rlaw.engines.local.objective import advantages, grpo_loss, token_weights  # noqa: E402
-from rlaw.recipe import RL  # noqa: E402
+from rlaw.study.recipe import RL  # noqa: E402
 
 # One right answer in the first group, none in the second. Mean 1/3; deviations 2/3, -1/3, -1/3; their squares sum to
 # 6/9, over 3 - 1 that is 1/3, its root 0.577350. Advantages (2/3)/0.577450 and (-1/3)/0.577450 (0.0001 is added below).

@@ -6,10 +6,10 @@ import pytest
 
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
-from rlaw.engines.draws import generator  # noqa: E402
 from rlaw.engines.local import model, optimizer  # noqa: E402
 from rlaw.engines.local.objective import advantages, token_weights  # noqa: E402
 from rlaw.engines.local.update import Samples, completion_logprobs, group_logprobs, micro_batches, update  # noqa: E402
+from rlaw.engines.rng import generator  # noqa: E402
 
 PROMPTS, GROUP = 8, 4
 

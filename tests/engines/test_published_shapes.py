@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="needs torch and transformers: make 
 pytest.importorskip("transformers", reason="needs torch and transformers: make test-verl")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-from rlaw.presets import LADDERS  # noqa: E402
+from rlaw.study.presets import LADDERS  # noqa: E402
 
 SIZES = [(ladder, size) for ladder, known in LADDERS.items() for size in known.sizes]
 

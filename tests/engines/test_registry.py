@@ -6,7 +6,7 @@ import pytest
 
 from rlaw import engines
 from rlaw.errors import NotFound
-from rlaw.recipe import EngineName
+from rlaw.study.recipe import EngineName
 
 
 @pytest.mark.parametrize("name", engines.names())

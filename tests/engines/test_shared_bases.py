@@ -5,13 +5,13 @@ import subprocess
 import sys
 import threading
 
-from rlaw import home
 from rlaw.engines.local.engine import LocalEngine
-from rlaw.executors.worker import attempt
-from rlaw.plan import Plan, plan
-from rlaw.records import BaseTrained, RunFinished
+from rlaw.execution import cache
+from rlaw.execution.worker import attempt
 from rlaw.store import Store
-from rlaw.study import Study
+from rlaw.store.records import BaseTrained, RunFinished
+from rlaw.study.plan import Plan, plan
+from rlaw.study.study import Study
 
 STUDY = {
     "name": "first",
@@ -25,7 +25,7 @@ STUDY = {
 
 
 def test_a_base_is_made_once_for_all_stores_and_lies_in_none(tmp_path, monkeypatch):
-    monkeypatch.setenv(home.VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "home"))
     told = {}
     for name, reuse in (("first", 1), ("second", 2)):
         laid_out: Plan = plan(Study.model_validate({**STUDY, "name": name, "data": {"reuse": reuse}}))
@@ -45,8 +45,8 @@ MAKE = """
 import errno, fcntl, json, sys
 from pathlib import Path
 from rlaw.engines.local import process
-from rlaw.plan import plan
-from rlaw.study import Study
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 def no_locks(*args):
     raise OSError(errno.ENOLCK, "No locks available")

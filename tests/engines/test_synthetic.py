@@ -6,7 +6,7 @@ import pytest
 from rlaw.engines.base import Workspace
 from rlaw.engines.synthetic import K_MAX, N_0, SyntheticEngine, efficiency, start_loss, true_loss
 from rlaw.errors import RlawWarning
-from rlaw.records import Evaluated, Step, timeless, to_row
+from rlaw.store.records import Evaluated, Step, timeless, to_row
 
 
 def evaluations(run, folder):

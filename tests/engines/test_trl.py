@@ -12,7 +12,7 @@ import pytest
 from rlaw import engines
 from rlaw.engines.base import Workspace
 from rlaw.errors import EngineError, StoreError
-from rlaw.records import Evaluated, RunFinished, RunStarted, Step, timeless, to_row
+from rlaw.store.records import Evaluated, RunFinished, RunStarted, Step, timeless, to_row
 
 needs_trl = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("jax", "torch", "trl")), reason="TRL is not installed: rlaw[trl]"
@@ -134,7 +134,7 @@ def test_a_checkpoint_that_the_study_names_is_where_rl_starts(run, make_run, cac
 
 @needs_trl
 def test_trls_tokenizer_reads_our_prompts_as_the_task_wrote_them(run, undisturbed):
-    from rlaw.engines.trl.questions import TokenQuestions
+    from rlaw.engines.trl.adapter import TokenQuestions
 
     folder, problems = undisturbed[0] / "checkpoints" / "step-000006", run.task.pool(200, seed=0)
     asked = TokenQuestions(run.task, str(folder))

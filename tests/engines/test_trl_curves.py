@@ -13,7 +13,7 @@ import pytest
 
 from rlaw import engines
 from rlaw.engines.base import Workspace
-from rlaw.records import Evaluated
+from rlaw.store.records import Evaluated
 
 pytestmark = [
     pytest.mark.slow,

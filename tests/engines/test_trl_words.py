@@ -10,9 +10,9 @@ import pytest
 from rlaw import engines
 from rlaw.engines.base import Workspace
 from rlaw.errors import EngineError
-from rlaw.plan import plan
-from rlaw.records import Evaluated, RunFinished, Step
-from rlaw.study import Study
+from rlaw.store.records import Evaluated, RunFinished, Step
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 pytestmark = [
     pytest.mark.skipif(
@@ -57,7 +57,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mathematics(tmp_path_factory):
     """A folder as `rlaw data prepare` writes it: 80 problems to train on, 20 held out."""
-    from rlaw.problems.prepare import Recipe, prepare
+    from rlaw.tasks.problems.prepare import Recipe, prepare
 
     root = tmp_path_factory.mktemp("mathematics")
     rows = [{"question": f"What is {i} + 1?", "answer": str(i + 1), "pass_rate": (i % 17) / 16} for i in range(100)]
@@ -98,7 +98,7 @@ def test_a_run_of_mathematics_is_trained_measured_and_finished(checkpoint, mathe
 
 
 def test_answers_are_judged_by_their_text(checkpoint, mathematics):
-    from rlaw.engines.trl.questions import questions
+    from rlaw.engines.trl.adapter import questions
 
     asked = questions(make(checkpoint, mathematics), str(checkpoint))
     problems = asked.task.benchmark("held-out", 4)

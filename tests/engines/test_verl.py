@@ -257,8 +257,8 @@ def test_prompts_that_are_too_long_are_told_before_the_training_starts(run):
 
 
 def test_the_example_for_one_node_is_a_study_that_verl_can_do():
-    from rlaw.plan import plan
-    from rlaw.study import Study
+    from rlaw.study.plan import plan
+    from rlaw.study.study import Study
 
     runs = plan(Study.load(Path(__file__).parents[2] / "examples" / "qwen2.5-math-node" / "study.yaml")).runs
     assert {run.variant for run in runs} == {"base", "instruct"}

@@ -20,14 +20,14 @@ from rlaw import engines  # noqa: E402
 from rlaw.engines.base import Workspace  # noqa: E402
 from rlaw.engines.verl import attempt, checkpoint, data, engine, settings  # noqa: E402
 from rlaw.engines.verl.checkpoint import Told  # noqa: E402
-from rlaw.engines.verl.narrate import Narrator  # noqa: E402
 from rlaw.engines.verl.paths import Paths  # noqa: E402
+from rlaw.engines.verl.recorder import Narrator  # noqa: E402
 from rlaw.engines.verl.validate import compose  # noqa: E402
 from rlaw.errors import EngineError  # noqa: E402
-from rlaw.plan import plan  # noqa: E402
-from rlaw.presets import study_file  # noqa: E402
-from rlaw.records import Evaluated, Step  # noqa: E402
-from rlaw.study import Study  # noqa: E402
+from rlaw.store.records import Evaluated, Step  # noqa: E402
+from rlaw.study.plan import plan  # noqa: E402
+from rlaw.study.presets import study_file  # noqa: E402
+from rlaw.study.study import Study  # noqa: E402
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }} : {{ m['content'] }} {% endfor %}assistant :"
 

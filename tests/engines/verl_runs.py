@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from rlaw.plan import Plan, plan
-from rlaw.problems import TextProblem, files, prompt
-from rlaw.study import Study
+from rlaw.study.plan import Plan, plan
+from rlaw.study.study import Study
+from rlaw.tasks.problems import TextProblem, files, prompt
 
 RESOURCES = {"gpus": 2, "tensor_parallel": 1, "micro_batch": 2}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rlaw.problems import files
 from rlaw.rewards import Verdict, answer, counts
 from rlaw.rewards.math import MathReward
+from rlaw.tasks.problems import files
 
 pytest.importorskip("math_verify", reason="rlaw[math] is not installed")
 DATA = Path(os.environ.get("RLAW_SHARED_DATA", Path(__file__).parents[2] / "../shared/data")) / "guru"

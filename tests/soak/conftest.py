@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.executors.worker import attempt
-from rlaw.plan import Plan, plan
+from rlaw.execution.worker import attempt
 from rlaw.store import Store
-from rlaw.study import Study
+from rlaw.study.plan import Plan, plan
+from rlaw.study.study import Study
 
 SMALL = {
     "name": "small",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import rlaw
-from rlaw.records import RunFinished, timeless, to_row
 from rlaw.store import DONE, Store
 from rlaw.store.lock import process_started
+from rlaw.store.records import RunFinished, timeless, to_row
 
 
 @dataclass

@@ -13,10 +13,10 @@ from test_soak import KILLS, LOCAL
 
 from rlaw.engines.local.engine import LocalEngine
 from rlaw.errors import RlawError, RlawWarning, StoreError
-from rlaw.executors.worker import attempt
-from rlaw.plan import Plan, plan
+from rlaw.execution.worker import attempt
 from rlaw.store import Store
-from rlaw.study import Study
+from rlaw.study.plan import Plan, plan
+from rlaw.study.study import Study
 
 #: every file that rlaw reads again, and the parts of what a store tells that come from it
 FILES = {

@@ -11,13 +11,13 @@ import pytest
 from test_soak import KILLS, LOCAL
 
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.executors.base import NOTE, Event
-from rlaw.executors.worker import attempt
-from rlaw.plan import plan
-from rlaw.records import RunStarted
+from rlaw.execution.base import NOTE, Event
+from rlaw.execution.worker import attempt
 from rlaw.store import Store
 from rlaw.store.provenance import versions
-from rlaw.study import Study
+from rlaw.store.records import RunStarted
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 STEPS = 24
 RESUMES = 20 if KILLS >= 200 else 2
@@ -25,8 +25,8 @@ RESUMES = 20 if KILLS >= 200 else 2
 ATTEMPT = """
 import sys, threading
 from rlaw import engines
-from rlaw.executors.worker import attempt
-from rlaw.plan import plan
+from rlaw.execution.worker import attempt
+from rlaw.study.plan import plan
 from rlaw.store import Store
 
 store, stop_at, stop = Store.open(sys.argv[1]), int(sys.argv[2]), threading.Event()

@@ -19,10 +19,10 @@ import pytest
 from judge import Ledger
 from ruamel.yaml import YAML
 
-from rlaw.plan import plan
 from rlaw.store import Store
 from rlaw.store.lock import owner_of
-from rlaw.study import Study
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 KILLS = int(os.environ.get("RLAW_SOAK_KILLS", "12"))
 #: where a death is aimed: a part of the path, the most calls before it, and how

@@ -13,13 +13,13 @@ import pytest
 import rlaw
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.errors import StoreError
-from rlaw.executors.base import NOTE, REFUSED
-from rlaw.executors.worker import attempt
-from rlaw.plan import Plan
-from rlaw.records import to_row
+from rlaw.execution.base import NOTE, REFUSED
+from rlaw.execution.worker import attempt
+from rlaw.files import write_atomically
 from rlaw.store import Store
-from rlaw.store.files import write_atomically
 from rlaw.store.journal import Journal
+from rlaw.store.records import to_row
+from rlaw.study.plan import Plan
 
 
 def make(plan: Plan, store: Store) -> list:
@@ -38,7 +38,7 @@ def test_a_journal_on_a_full_device_is_told_with_path_and_bytes(tmp_path):
     (tmp_path / "records.jsonl").symlink_to("/dev/full")
     log = Journal.__new__(Journal)
     log.path, log._file, log._end = tmp_path / "records.jsonl", os.open("/dev/full", os.O_WRONLY), 0
-    from rlaw.records import RunInterrupted
+    from rlaw.store.records import RunInterrupted
 
     with pytest.raises(StoreError, match=r"cannot write .*records\.jsonl \(\d+ bytes\): No space left"):
         log.append(RunInterrupted(run="a", attempt=1, step=0))
@@ -79,8 +79,8 @@ def test_a_small_file_system_fills_and_the_run_goes_on_when_there_is_room(tmp_pa
 import sys, threading
 from pathlib import Path
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.executors.worker import attempt
-from rlaw.plan import plan
+from rlaw.execution.worker import attempt
+from rlaw.study.plan import plan
 from rlaw.store import Store
 
 folder, truth = Path(sys.argv[1]), Store.open(sys.argv[2])

@@ -6,11 +6,11 @@ import pytest
 from rlaw import tasks
 from rlaw.engines.local.engine import LocalEngine
 from rlaw.errors import EngineError, NotFound, SpecError
-from rlaw.plan import plan
-from rlaw.problems import files
-from rlaw.problems.prepare import Recipe, prepare
-from rlaw.study import Study
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 from rlaw.tasks.mathematics import BENCHMARKS, Mathematics
+from rlaw.tasks.problems import files
+from rlaw.tasks.problems.prepare import Recipe, prepare
 
 pytest.importorskip("pyarrow", reason="rlaw[math] is not installed")
 

@@ -14,6 +14,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from rlaw.cli import (
     allocate,
     compare,
+    data,
     datasets,
     demo,
     doctor,
@@ -23,7 +24,6 @@ from rlaw.cli import (
     init,
     laws,
     plan,
-    problems,
     report,
     run,
     show,
@@ -62,7 +62,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(problems.app, name="data")
+app.add_typer(data.app, name="data")
 
 
 def _version(wanted: bool) -> None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rlaw.budget import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
-from rlaw.cli.data import Draws, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Draws, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
+from rlaw.study.compute import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
 
 
 def allocate(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Draws, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Draws, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 

@@ -1,42 +1,75 @@
-"""What the commands that read DATA share: `--where`, `--map`, `--window`, `--items`."""
+"""`rlaw data`: files of problems in words, for training on real mathematics."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
+from rlaw.cli.terminal import Json, show
 from rlaw.errors import UsageError
+from rlaw.text import table
 
-if TYPE_CHECKING:
-    from rlaw.frame import Frame
-
-Where = Annotated[list[str], typer.Option("--where", metavar="K=V", help="only rows with this value; may be repeated")]
-Map = Annotated[list[str], typer.Option("--map", metavar="OURS=THEIRS", help="rename a column; may be repeated")]
-Window = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FIRST:LAST", help="steps that count, inclusive; else those the store's study declared, else all"
-    ),
-]
-Draws = Annotated[int, typer.Option(min=20, help="futures drawn")]
-Level = Annotated[float, typer.Option(min=0.01, max=0.999, help="of the intervals")]
-Seed = Annotated[int, typer.Option(min=0, help="of the random numbers")]
-Strict = Annotated[bool, typer.Option("--strict", help="exit 4 when the ladder tells no law of the size")]
-Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not tell")]
+app = typer.Typer(no_args_is_help=True, help="Prepare and look at files of problems: hold out, order, check for leaks.")
 
 
-def pairs(options: Sequence[str], name: str) -> dict[str, str]:
-    """`k=v` options as a mapping."""
-    split = [text.partition("=") for text in options]
-    for (key, mark, value), text in zip(split, options, strict=True):
-        if not (key and mark and value):
-            raise UsageError(f"{name} {text!r}: write it as KEY=VALUE")
-    return {key.strip(): value.strip() for key, _, value in split}
+@app.command()
+def prepare(
+    source: Annotated[Path, Argument(help="rated problems: Parquet in veRL's layout, or JSON lines")],
+    out: Annotated[Path, Option(metavar="DIR", help="the folder to write; must not be there")],
+    held_out: Annotated[int, Option(metavar="N", help="problems never trained on, half easy and half hard")] = 500,
+    easy: Annotated[float, Option(metavar="RATE", help="the least pass rate of an easy problem")] = 0.3,
+    seed: Annotated[int, Option(help="of every draw")] = 0,
+    order: Annotated[str, Option(help="curriculum (easy to hard), shuffled, or file")] = "curriculum",
+    reuse: Annotated[list[int], Option(metavar="TAU", help="also a subset to be seen TAU times; may be repeated")] = [],  # noqa: B006
+    total: Annotated[
+        int | None, Option(metavar="N", help="problems seen in all for every TAU; else all there are")
+    ] = None,
+    nested: Annotated[bool, Option("--nested", help="smaller reuse subsets are parts of larger ones")] = False,
+    benchmark: Annotated[
+        list[str],
+        Option(metavar="NAME=FILE", help="put it beside, and keep its problems from training; may be repeated"),
+    ] = [],  # noqa: B006
+    rating: Annotated[str | None, Option(metavar="KEY", help="name of the pass rate in the source")] = None,
+    json: Json = False,
+) -> None:
+    """Make training data of rated problems, as arXiv 2509.25300 does, and say what was done.
+
+    Example: rlaw data prepare rated.parquet --out data/mathematics --held-out 500 --order curriculum
+    """
+    from rlaw.cli.options import pairs
+    from rlaw.tasks.mathematics import Mathematics
+    from rlaw.tasks.problems import prepare as stage
+
+    known = {name: Path(file) for name, file in pairs(benchmark, "--benchmark").items()}
+    if strange := sorted(set(known) - set(Mathematics.benchmarks[1:])):
+        raise UsageError(f"--benchmark {strange[0]}: it is one of {', '.join(Mathematics.benchmarks[1:])}")
+    recipe = stage.Recipe(held_out, easy, seed, order, tuple(reuse), total, nested, rating)  # pyright: ignore[reportArgumentType]
+    done = stage.prepare(source, out, recipe, known)
+    digest = next(item.digest for item in done.files if item.file == f"{stage.TRAIN}.parquet")
+    text = (
+        f"{done}\n{out} written\n  next: task: {{name: mathematics, folder: {out}, digest: {digest}}} in a study file"
+    )
+    show({"folder": str(out), **done.to_document()}, text, as_json=json)
 
 
-def read(data: str, where: Sequence[str] = (), mapping: Sequence[str] = (), *, every_tau: bool = False) -> "Frame":
-    """The frame that a command's DATA, --where and --map name, cut to what one law can speak of."""
-    from rlaw.frame import load
+@app.command("show")
+def show_data(
+    data: Annotated[Path, Argument(help="a folder that `rlaw data prepare` wrote, or a file of problems")],
+    json: Json = False,
+) -> None:
+    """Show what files of problems hold, how hard they are, and whether they are as they were written.
 
-    frame = load(data, mapping=pairs(mapping, "--map")).where(**pairs(where, "--where"))
-    return frame.one_law(every_tau=every_tau)
+    Example: rlaw data show data/mathematics
+    """
+    from rlaw.tasks.problems import survey
+
+    surveys = survey.of(data)
+    rows: list[list[Any]] = [
+        [one.file, one.items]
+        + ([one.easy, one.hard, f"{one.mean_level:.3f}"] if one.rated else ["", "", "not rated"])
+        + [one.digest, one.state]
+        for one in surveys
+    ]
+    text = table(["file", ">problems", ">easy", ">hard", ">mean difficulty", "digest", "as written"], rows)
+    show({"files": [one.to_document() for one in surveys]}, text, as_json=json)

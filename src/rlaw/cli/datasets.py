@@ -10,7 +10,7 @@ def datasets(json: Json = False) -> None:
 
     Example: rlaw datasets
     """
-    from rlaw.datasets import DATASETS
+    from rlaw.measurements.datasets import DATASETS
 
     texts = [
         "\n".join(

@@ -34,7 +34,7 @@ def doctor(
 def examine(store: Path) -> dict[str, Any]:
     """What is here: machine, Python, extras, the folder for stores."""
     from rlaw.engines.verl import engine as verl
-    from rlaw.executors.local import cores
+    from rlaw.execution.local import cores
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     extras = _extras()

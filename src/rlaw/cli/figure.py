@@ -23,7 +23,7 @@ def figure(
 
     Example: rlaw figure intra-model qwen2.5-math-base -o intra.pdf
     """
-    from rlaw import figures
+    from rlaw.reporting import figures
 
     if listed:
         return listing("figures", figures.titles(), as_json=json)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.data import Draws, Items, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Draws, Items, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -43,7 +43,7 @@ def fit(
     )  # fmt: skip
     document, text = result.to_json(), str(result)
     if sensitivity:
-        from rlaw.sensitivity import sensitivity as refits
+        from rlaw.fitting.sensitivity import sensitivity as refits
 
         moved = refits(result, frame)
         document, text = document | {"sensitivity": moved.to_json()}, f"{text}\n\n{moved}"

@@ -9,7 +9,7 @@ from typer import Argument, Option
 from rlaw.cli import terminal
 from rlaw.cli.terminal import Json
 from rlaw.errors import NotFound, RlawError, UsageError
-from rlaw.presets import STUDIES, study_file
+from rlaw.study.presets import STUDIES, study_file
 
 
 def init(
@@ -53,7 +53,7 @@ def _template(preset: str | None) -> str:
 def study_schema() -> dict[str, Any]:
     """The JSON Schema of a study file; `task` is any of the tasks there are."""
     from rlaw import tasks
-    from rlaw.study import Study
+    from rlaw.study.study import Study
 
     schema = Study.model_json_schema()
     definitions = schema["$defs"]

@@ -29,7 +29,7 @@ class Place:
         Raises:
             StoreError: the place cannot be written.
         """
-        from rlaw.store.files import write_atomically
+        from rlaw.files import write_atomically
 
         write_atomically(self.path, picture(self.form))
         return self.path

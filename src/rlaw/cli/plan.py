@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from rlaw.budget import DEFAULT_MFU, PEAK_FLOPS
-from rlaw.cli.listing import table
 from rlaw.cli.terminal import Json, show
+from rlaw.study.compute import DEFAULT_MFU, PEAK_FLOPS
+from rlaw.text import table
 
 if TYPE_CHECKING:
-    from rlaw.plan import Plan
+    from rlaw.study.plan import Plan
 
 StudyFile = Annotated[Path, Argument(metavar="STUDY", help="a study file, or a preset's name; `rlaw init` writes one")]
 Workers = Annotated[int | None, Option(min=1, help="runs side by side, one thread each; one per core when left out")]
@@ -39,9 +39,9 @@ def plan(
 
 def plan_of(study: Path) -> "Plan":
     """The plan of a study file, or of a preset where there is no file of that name."""
-    from rlaw import presets
-    from rlaw.plan import plan as lay_out
-    from rlaw.study import Study
+    from rlaw.study import presets
+    from rlaw.study.plan import plan as lay_out
+    from rlaw.study.study import Study
 
     if str(study) in presets.STUDIES and not study.exists():
         with presets.study_file(str(study)) as path:
@@ -69,8 +69,8 @@ def told(
 
 def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:
     """What the plan's runs cost, each and together: FLOPs, and seconds as the engines estimate them."""
-    from rlaw.executors.local import cores
-    from rlaw.runner import estimate
+    from rlaw.execution.local import cores
+    from rlaw.execution.runner import estimate
     from rlaw.store import DONE
 
     states, seconds = _states(store), estimate(plan)

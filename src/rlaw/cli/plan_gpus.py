@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rlaw.budget import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
-from rlaw.cli.listing import table
 from rlaw.errors import UsageError
+from rlaw.study.compute import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
+from rlaw.text import table
 
 if TYPE_CHECKING:
-    from rlaw.plan import Plan, Run
+    from rlaw.study.plan import Plan, Run
 
 
 def costs(plan: "Plan", gpus: Sequence[str], mfu: float, prices: Sequence[str]) -> dict[str, Any]:
     """Every run on every type of GPU, their totals, what was assumed, and the published compute of the same runs."""
-    from rlaw import costs
+    from rlaw.study import gpu_cost
 
-    asked = costs.known_gpus(gpus, own := _prices(prices), mfu)
+    asked = gpu_cost.known_gpus(gpus, own := _prices(prices), mfu)
     price = {name: own.get(name, USD_PER_GPU_HOUR[name]) for name in asked}
-    runs = {run.label: {name: costs.run_cost(run, name, mfu, price[name]) for name in asked} for run in plan}
+    runs = {run.label: {name: gpu_cost.run_cost(run, name, mfu, price[name]) for name in asked} for run in plan}
     told = {label: {name: _cost(cost) for name, cost in of.items()} for label, of in runs.items()}
     totals = {
         name: {
@@ -36,7 +36,7 @@ def costs(plan: "Plan", gpus: Sequence[str], mfu: float, prices: Sequence[str]) 
             for name in asked
         },
     }
-    compared = [{**asdict(one), "difference": one.difference} for one in costs.published(plan)]
+    compared = [{**asdict(one), "difference": one.difference} for one in gpu_cost.published(plan)]
     placed = {run.label: _placed(run) for run in plan}
     return {"on_gpus": told, "gpu_totals": totals, "assumed": assumed, "placed": placed, "published": compared}
 
@@ -106,7 +106,7 @@ def _assumptions(told: dict[str, Any]) -> str:
 
 def _published(compared: list[dict[str, Any]]) -> str:
     from rlaw import units
-    from rlaw.costs import CLOSE
+    from rlaw.study.gpu_cost import CLOSE
 
     rows = [
         (one["model"], units.flops(one["published_flops"]), units.flops(one["planned_flops"]),

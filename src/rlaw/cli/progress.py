@@ -14,9 +14,9 @@ from rlaw.cli import terminal
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rlaw.executors.base import Event
-    from rlaw.plan import Plan
+    from rlaw.execution.base import Event
     from rlaw.store import Store
+    from rlaw.study.plan import Plan
 
 _LINE_EVERY_SECONDS = 10.0
 _ENDED_SHOWN = 6
@@ -127,7 +127,7 @@ def watching(plan: "Plan", store: "Store", workers: int, quiet: bool) -> Iterato
 
 
 def _progress(plan: "Plan", store: "Store", workers: int) -> Progress:
-    from rlaw.runner import estimate
+    from rlaw.execution.runner import estimate
 
     seconds = estimate(plan)
     states = {status.label: status for status in store.runs()}

@@ -15,9 +15,9 @@ from rlaw.cli.terminal import Json
 from rlaw.errors import UsageError
 
 if TYPE_CHECKING:
-    from rlaw.plan import Plan
-    from rlaw.runner import Outcome
+    from rlaw.execution.runner import Outcome
     from rlaw.store import Store
+    from rlaw.study.plan import Plan
 
 
 class Where(StrEnum):
@@ -64,8 +64,9 @@ def run(
         text = "\n\n".join([costs, *(f"# {label}\n{line}" for label, line in commands.items())])
         terminal.show({**told, "store": str(path), "commands": commands}, text, as_json=json)
         return
-    from rlaw import executors, runner
+    from rlaw import execution
     from rlaw.cli.progress import watching
+    from rlaw.execution import runner
     from rlaw.store import Store
 
     if plan.unheeded_caps:
@@ -75,11 +76,11 @@ def run(
     kept = Store.create(path, plan, extend=extend)
     parameters = _parameters(slurm or [])
     with (
-        executors.opened(executor.value, path, workers, address=address, slurm=parameters) as where,
+        execution.opened(executor.value, path, workers, address=address, slurm=parameters) as where,
         watching(plan, kept, where.workers, quiet) as on_event,
     ):
         if stage:
-            from rlaw import staging
+            from rlaw.decisions import staging
 
             outcome, decisions = staging.run(
                 plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from rlaw.cli import terminal
-from rlaw.cli.listing import table
 from rlaw.cli.status import StorePath
 from rlaw.cli.terminal import Json
 from rlaw.errors import NotFound, UsageError
+from rlaw.text import table
 
 if TYPE_CHECKING:
     from rlaw.store import Store
@@ -32,7 +32,7 @@ def show(
     kept = Store.open(store)
     label = _label(kept, run)
     if spec:
-        from rlaw.store.spec import single_study
+        from rlaw.study.spec import single_study
 
         study = single_study(kept.run(label))
         terminal.show({"study": study}, _yaml(study), as_json=json)
@@ -52,7 +52,7 @@ def _label(store: "Store", asked: str) -> str:
 
 
 def _document(store: "Store", label: str) -> dict[str, Any]:
-    from rlaw.records import Evaluated
+    from rlaw.store.records import Evaluated
 
     kept = store.spec(label) if (store.folder(label) / "run.json").is_file() else {"run": store.planned[label]}
     told = ("step", "benchmark", "test_loss", "items", "samples", "data_size", "tokens", "compute_flops")

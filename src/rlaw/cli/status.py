@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
-from rlaw.cli.listing import table
 from rlaw.cli.terminal import Json, show
+from rlaw.text import table
 
 if TYPE_CHECKING:
-    from rlaw.staging import Decision
+    from rlaw.decisions.staging import Decision
     from rlaw.store import Store
 
 StorePath = Annotated[Path, Argument(metavar="STORE", help="the folder that `rlaw run --store` wrote")]
@@ -43,6 +43,6 @@ def _stops(store: "Store") -> list["Decision"]:
     """Where a staged study stopped."""
     if not store.stages.exists():  # what decides is slow to import
         return []
-    from rlaw import staging
+    from rlaw.decisions import staging
 
     return [decision for decision in staging.decisions(store) if not decision.go]

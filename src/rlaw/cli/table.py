@@ -23,7 +23,7 @@ def table(
 
     Example: rlaw table efficiency-fits qwen2.5-math-base -o table6.tex
     """
-    from rlaw.report import tables
+    from rlaw.reporting import tables
 
     if listed:
         return listing("tables", tables.titles(), as_json=json)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from rlaw.plan import Run
-from rlaw.records import Record, RunStarted
 from rlaw.store.provenance import now, versions
+from rlaw.store.records import Record, RunStarted
+from rlaw.study.plan import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaw.engines.draws import generator
-from rlaw.plan import Run
+from rlaw.engines.rng import generator
+from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems
 

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
 from rlaw.engines.base import Workspace, started
 from rlaw.errors import NotFound, RlawWarning, StoreError
-from rlaw.plan import Run, base_key
-from rlaw.records import BaseTrained, Evaluated, Record, RunFinished, Step
-from rlaw.store.files import leave_no_parts, make_folder, read_json, write_json
+from rlaw.files import leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.provenance import now
+from rlaw.store.records import BaseTrained, Evaluated, Record, RunFinished, Step
+from rlaw.study.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
+from rlaw.study.plan import Run, base_key
 
 K_MAX = 0.45  # the efficiency that large models tend to
 N_0 = 121_000.0  # non-embedding parameters at which half of it is reached

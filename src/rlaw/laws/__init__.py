@@ -4,12 +4,12 @@ from rlaw.errors import NotFound
 from rlaw.laws.base import Law, Parameter, Points, Theta
 from rlaw.laws.base_and_size import BaseAndSizeLaw
 from rlaw.laws.base_efficiency import BaseEfficiencyLaw
-from rlaw.laws.blind import BlindLaw
 from rlaw.laws.chinchilla import ChinchillaLaw
 from rlaw.laws.common_point import CommonPointLaw
 from rlaw.laws.constant import ConstantLaw
 from rlaw.laws.decomposition import DecompositionLaw
 from rlaw.laws.exponential import ExponentialLaw
+from rlaw.laws.from_base import BlindLaw
 from rlaw.laws.last_value import LastValueLaw
 from rlaw.laws.power import PowerLaw
 from rlaw.laws.saturating import SaturatingLaw

@@ -1,7 +1,7 @@
 """What a law is: the loss as a sum of a few non-negative parts, L = floor(N) + gain(N) · progress(X; N).
 
 A law names its parameters and writes its parts; it never fits. Given the parameters, the sizes of the parts (the
-coefficients) follow in closed form, rung by rung: that is what `rlaw.solver` does (variable projection).
+coefficients) follow in closed form, rung by rung: that is what `rlaw.fitting.solver` does (variable projection).
 
 Axes: B draws, R rungs, M points of a rung (short rungs are padded; see `Points`).
 """

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlaw import records
 from rlaw.errors import RlawWarning, StoreError
-from rlaw.records import Record, RunFailed, RunFinished, RunInterrupted, RunStarted
-from rlaw.store.files import cannot_write, sync
+from rlaw.files import cannot_write, sync
+from rlaw.store import records
+from rlaw.store.records import Record, RunFailed, RunFinished, RunInterrupted, RunStarted
 
 
 class TornTail(RlawWarning):

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rlaw.store.files import aside
+from rlaw.files import aside
 
 
 class Lease:

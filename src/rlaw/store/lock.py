@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rlaw.errors import RlawWarning, StoreError
-from rlaw.store.files import cannot_write
+from rlaw.files import cannot_write
 from rlaw.store.lease import Lease
 
 PATIENCE_SECONDS = 0.4

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal
 
-from rlaw.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted, Step
 from rlaw.store.journal import last_lineage
+from rlaw.store.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted, Step
 
 State = Literal["planned", "running", "interrupted", "finished", "failed", "diverged"]
 #: states in which a run has nothing left to do

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
-from rlaw.plan import Plan, Run
-from rlaw.records import BaseTrained, Record, RunFinished, RunStarted
-from rlaw.store import index, journal, provenance, spec, tables
-from rlaw.store.files import inside, leave_no_parts, make_folder, read_json, write_json
+from rlaw.files import inside, leave_no_parts, make_folder, read_json, write_json
+from rlaw.store import index, journal, provenance, tables
 from rlaw.store.journal import Journal, finished, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
+from rlaw.store.records import BaseTrained, Record, RunFinished, RunStarted
 from rlaw.store.status import DONE, Status, status_of
-from rlaw.study import Study
+from rlaw.study import spec
+from rlaw.study.plan import Plan, Run
+from rlaw.study.study import Study
 
 if TYPE_CHECKING:
     import polars as pl

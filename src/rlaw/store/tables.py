@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlaw.errors import RlawError, RlawWarning
-from rlaw.records import Evaluated, Record, RunStarted, Step, to_row
+from rlaw.files import leave_no_parts, read_json, write_atomically, write_json
 from rlaw.store import journal
-from rlaw.store.files import leave_no_parts, read_json, write_atomically, write_json
 from rlaw.store.journal import last_lineage
+from rlaw.store.records import Evaluated, Record, RunStarted, Step, to_row
 from rlaw.store.status import Status, divergence
 
 if TYPE_CHECKING:

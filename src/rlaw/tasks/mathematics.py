@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import Field
 
 from rlaw.errors import SpecError
-from rlaw.problems import files
-from rlaw.problems.base import TextProblems
-from rlaw.problems.subsets import subset
 from rlaw.rewards.base import Reward
 from rlaw.rewards.math import MathReward
 from rlaw.tasks.base import Settings
+from rlaw.tasks.problems import files
+from rlaw.tasks.problems.base import TextProblems
+from rlaw.tasks.problems.subsets import subset
 from rlaw.tasks.text import TextTask
 
 HELD_OUT = "held-out"

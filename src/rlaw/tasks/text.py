@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rlaw.problems.base import TextProblem, TextProblems
 from rlaw.rewards.base import Reward
 from rlaw.tasks.base import Named
+from rlaw.tasks.problems.base import TextProblem, TextProblems
 
 
 class TextTask(Named, ABC):

@@ -11,10 +11,10 @@ import re
 
 import numpy as np
 
-from rlaw.curves import Curves
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.objective import weights
+from rlaw.fitting.solver import solve
 from rlaw.laws import Law, Points, Theta
-from rlaw.objectives import weights
-from rlaw.solver import solve
 
 SIZES = 7
 POINTS = 40

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from rlaw.errors import UsageError
-from rlaw.frame import Frame
-from rlaw.intervals.items import ability_of, chance
+from rlaw.fitting.items import ability_of, chance
+from rlaw.measurements.frame import Frame
 
 #: nominal sizes of the paper's ladder, and log10 intercepts of its fit over data (its repository; paper.md section 4)
 QWEN_SIZES = (0.5e9, 1.5e9, 3e9, 7e9, 14e9, 32e9, 72e9)

@@ -10,7 +10,7 @@ import signal
 import sys
 
 LEDGER, AIM = os.environ.get("SOAK_LEDGER"), os.environ.get("SOAK_AIM")
-IS_WORKER = "rlaw.executors.worker" in sys.orig_argv
+IS_WORKER = "rlaw.execution.worker" in sys.orig_argv
 seen: list[str] = []
 
 
@@ -62,8 +62,8 @@ if AIM and LEDGER:
         aimed(call)
 
 if LEDGER and IS_WORKER:
-    from rlaw import records
     from rlaw.engines.local.engine import LocalEngine
+    from rlaw.store import records
     from rlaw.store.journal import Journal
     from rlaw.store.lock import process_started
 

@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rlaw.engines import checkpoint, standing
+from rlaw.engines import checkpoint, progress
 from rlaw.engines.base import Workspace, started
-from rlaw.engines.local import optimizer, position, pretrain, process
+from rlaw.engines.local import optimizer, pretrain, process, state
 from rlaw.engines.local.evaluation import Evaluations
 from rlaw.engines.local.grpo import GRPO
-from rlaw.engines.local.position import Position
-from rlaw.plan import Run
-from rlaw.records import BaseTrained, Record, RunFinished
+from rlaw.engines.local.state import Position
 from rlaw.store.provenance import now
+from rlaw.store.records import BaseTrained, Record, RunFinished
+from rlaw.study.plan import Run
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -25,12 +25,12 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """
     checkpoints = workspace.folder / "checkpoints"
     found = checkpoint.newest(checkpoints)
-    resumed_at = standing.step_of(found) if found else 0
+    resumed_at = progress.step_of(found) if found else 0
     yield started(run, workspace.attempt, resumed_at, threads=process.threads(), hardware=process.hardware())
     base, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
     recipe, evaluations = GRPO(run, base, workspace.attempt), Evaluations(run, workspace.attempt)
-    at = position.load(found, run) if found else Position(policy=optimizer.start(base, run.rl))
+    at = state.load(found, run) if found else Position(policy=optimizer.start(base, run.rl))
     saved_at = time.monotonic()
     try:
         yield from _tell(at, workspace.attempt, evaluations)
@@ -38,12 +38,12 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
             at = recipe.step(at)
             yield from _tell(at, workspace.attempt, evaluations)
             if time.monotonic() - saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
-                position.save(at, run, checkpoints)
+                state.save(at, run, checkpoints)
                 saved_at = time.monotonic()
     except (GeneratorExit, KeyboardInterrupt):
-        position.save(at, run, checkpoints)
+        state.save(at, run, checkpoints)
         raise
-    yield _finished(run, workspace.attempt, at, position.save(at, run, checkpoints))
+    yield _finished(run, workspace.attempt, at, state.save(at, run, checkpoints))
 
 
 def _tell(at: Position, attempt: int, evaluations: Evaluations) -> Iterator[Record]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.compute import Architecture
+from rlaw.study.compute import Architecture
 
 ROPE_THETA = 1000.0  # the base of the rotary embedding: these models read tens of tokens, not thousands
 #: up to so many of either, sums written out are 1.4 to 3 times as fast as products of matrices (a CPU; not at 4, 128)

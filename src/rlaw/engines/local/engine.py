@@ -6,19 +6,18 @@ from importlib.util import find_spec
 import numpy as np
 
 from rlaw.engines.base import Workspace
+from rlaw.engines.local.settings import DTYPES, PACKAGES, dtype
 from rlaw.errors import EngineError
-from rlaw.plan import Run, base_key
-from rlaw.records import Record
+from rlaw.store.records import Record
+from rlaw.study.plan import Run, base_key
 from rlaw.tasks import of_tokens
 
-PACKAGES = ("jax", "optax", "safetensors")
 #: seconds of whole runs of examples/micro, programs cached, on both of two cores of a 2023 server (AVX-512), by size
 MEASURED_PARAMS = (9_424, 37_280, 148_288, 591_488)
 SECONDS_PER_PRETRAINED_TOKEN = (2.6e-6, 6.2e-6, 1.65e-5, 4.7e-5)
 SECONDS_PER_RL_TOKEN = (1.8e-6, 2.8e-6, 6.2e-6, 2.0e-5)  # rollout and update; four groups in five have no advantage
 SECONDS_PER_EVALUATED_TOKEN = (1.4e-6, 2.1e-6, 4.2e-6, 1.2e-5)
 SECONDS_TO_COMPILE = 7.0
-DTYPES = ("float32", "bfloat16")
 
 
 class LocalEngine:
@@ -73,11 +72,6 @@ class LocalEngine:
         from rlaw.engines.local import attempt
 
         yield from attempt.train(run, workspace)
-
-
-def dtype(run: Run) -> str:
-    """What rollouts and updates compute the model's products in; pretraining, weights and optimizer are float32."""
-    return run.engine.settings.get("dtype", DTYPES[0])
 
 
 def _at(params: int, seconds: tuple[float, ...]) -> float:

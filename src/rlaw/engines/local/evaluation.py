@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from rlaw.compute import FACTORS, accounted_flops
 from rlaw.engines.clock import Clock
-from rlaw.engines.local.position import Position
 from rlaw.engines.local.rollout import answer, grade
-from rlaw.plan import Run
-from rlaw.records import Evaluated
+from rlaw.engines.local.state import Position
+from rlaw.store.records import Evaluated
+from rlaw.study.compute import FACTORS, accounted_flops
+from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens
 
 

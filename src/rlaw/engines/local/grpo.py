@@ -6,19 +6,19 @@ Axes: P prompts, G answers per prompt, Q prompt tokens, T completion tokens, N =
 import jax
 import numpy as np
 
-from rlaw.compute import Flops, forward_flops, mean_context
 from rlaw.engines.clock import Clock
 from rlaw.engines.data import training_data
 from rlaw.engines.local import optimizer
-from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.model import Params, cast
 from rlaw.engines.local.objective import Told, advantages, token_weights
 from rlaw.engines.local.optimizer import Policy
-from rlaw.engines.local.position import Position
 from rlaw.engines.local.rollout import Rollout, answer, grade
+from rlaw.engines.local.settings import dtype
+from rlaw.engines.local.state import Position
 from rlaw.engines.local.update import Samples, groups_at_once, micro_batches, score, update
-from rlaw.plan import Run
-from rlaw.records import Step
+from rlaw.store.records import Step
+from rlaw.study.compute import Flops, forward_flops, mean_context
+from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens
 
 

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.compute import Architecture
 from rlaw.engines.local import attention
 from rlaw.engines.local.attention import Memory
+from rlaw.study.compute import Architecture
 
 RMS_EPSILON = 1e-6
 INIT_STD = 0.02  # of all matrices, as Qwen2 starts

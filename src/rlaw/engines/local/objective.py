@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.recipe import RL
+from rlaw.study.recipe import RL
 
 ADVANTAGE_EPSILON = 1e-4  # keeps an advantage finite; TRL's value
 

@@ -11,7 +11,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from rlaw.engines.local.model import Params
-from rlaw.recipe import Base, Instruct, Optimizer
+from rlaw.study.recipe import Base, Instruct, Optimizer
 
 COSINE_END = 0.1  # pretraining ends at this share of the peak rate
 

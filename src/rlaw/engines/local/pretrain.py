@@ -18,25 +18,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.compute import Architecture, mean_context, training_flops
 from rlaw.engines import checkpoint
-from rlaw.engines.draws import generator
-from rlaw.engines.local import hugging_face, instruct, model, optimizer, process
+from rlaw.engines.local import hugging_face, model, optimizer, process, sft
 from rlaw.engines.local.compiling import TRAINS, jit
 from rlaw.engines.local.model import Params
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.update import completion_logprobs
+from rlaw.engines.rng import generator
 from rlaw.errors import StoreError
-from rlaw.plan import Run, base_key
-from rlaw.recipe import Base, Instruct
+from rlaw.files import make_folder
 from rlaw.store import Lock
-from rlaw.store.files import make_folder
-from rlaw.study import content_digest
+from rlaw.study.compute import Architecture, mean_context, training_flops
+from rlaw.study.plan import Run, base_key
+from rlaw.study.recipe import Base, Instruct
+from rlaw.study.study import content_digest
 from rlaw.tasks import of_tokens
 
 FACTS = "base.json"
-MODULES = ("attention", "compiling", "instruct", "model", "optimizer", "pretrain", "rollout", "update")
-CODE = ("rlaw.engines.draws", *(f"rlaw.engines.local.{name}" for name in MODULES))  # beside the task's
+MODULES = ("attention", "compiling", "model", "optimizer", "pretrain", "rollout", "sft", "update")
+CODE = ("rlaw.engines.rng", *(f"rlaw.engines.local.{name}" for name in MODULES))  # beside the task's
 STEPS_PER_CALL = 100  # between two chances to interrupt
 CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)
 
@@ -91,7 +91,7 @@ def _make(run: Run, cache: Path, folder: Path) -> BaseFacts:
         documents = of_tokens(run.task).corpus(run.base.steps * run.base.batch_size)
         params, losses = pretrain(run, documents)
     else:
-        documents = instruct.documents(run, parent[0])
+        documents = sft.documents(run, parent[0])
         params, losses = tune(run, parent[0], documents)
     (tokens, flops), before = _cost(run, documents), parent[1] if parent else NOTHING
     last = max(1, round(CROSS_ENTROPY_SHARE * len(losses)))
@@ -132,7 +132,7 @@ def pretrain(run: Run, documents: np.ndarray) -> tuple[Params, np.ndarray]:
 
 def tune(run: Run, base: Params, documents: np.ndarray) -> tuple[Params, np.ndarray]:
     """The instruct phase of a base, likewise."""
-    return _supervised(run, base, instruct.settings(run), documents)
+    return _supervised(run, base, sft.settings(run), documents)
 
 
 def _supervised(

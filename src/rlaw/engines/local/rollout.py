@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.compute import Architecture
-from rlaw.engines.draws import generator
 from rlaw.engines.local.attention import Memory
 from rlaw.engines.local.compiling import WRITES, jit
-from rlaw.engines.local.engine import dtype
 from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
-from rlaw.plan import Run
+from rlaw.engines.local.settings import dtype
+from rlaw.engines.rng import generator
+from rlaw.study.compute import Architecture
+from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Problems, Task
 

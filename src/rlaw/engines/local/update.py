@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.compute import Architecture
 from rlaw.engines.local import model, optimizer
 from rlaw.engines.local.compiling import TRAINS, jit
 from rlaw.engines.local.model import Params, group_logits, whole_logits
 from rlaw.engines.local.objective import Told, grpo_loss
 from rlaw.engines.local.optimizer import Policy
-from rlaw.recipe import RL
+from rlaw.study.compute import Architecture
+from rlaw.study.recipe import RL
 
 
 class Samples(NamedTuple):

@@ -12,26 +12,26 @@ import torch
 import transformers
 from datasets import Dataset
 
-from rlaw.engines import checkpoint, standing
+from rlaw.engines import checkpoint, progress
 from rlaw.engines.base import Workspace, started
-from rlaw.engines.standing import Standing
-from rlaw.engines.trl import position, settings
+from rlaw.engines.progress import Standing
+from rlaw.engines.trl import settings, state
+from rlaw.engines.trl.adapter import Questions, questions
 from rlaw.engines.trl.evaluation import Evaluations
-from rlaw.engines.trl.narrator import Narrator
-from rlaw.engines.trl.questions import Questions, questions
+from rlaw.engines.trl.recorder import Narrator
 from rlaw.engines.trl.rollouts import Grader
 from rlaw.engines.trl.start import Start, start
 from rlaw.engines.trl.stream import Stream
 from rlaw.engines.trl.trainer import Trainer
-from rlaw.plan import Run
-from rlaw.records import Record, RunFinished
 from rlaw.store.provenance import now
+from rlaw.store.records import Record, RunFinished
+from rlaw.study.plan import Run
 
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """The records of one attempt; closing the iterator, or Ctrl-C, keeps the last finished step."""
     found = checkpoint.newest(workspace.folder / "checkpoints")
-    at = standing.read(found) if found else Standing()
+    at = progress.read(found) if found else Standing()
     yield started(run, workspace.attempt, at.step, threads=torch.get_num_threads(), hardware=hardware())
     begin = start(run, workspace)
     if begin.record is not None:
@@ -92,7 +92,7 @@ def _finished(run: Run, attempt: int, at: Standing, checkpoints: Path) -> RunFin
         attempt=attempt,
         step=at.step,
         checkpoint=f"checkpoints/{at.name}",
-        weights=position.weights(checkpoints / at.name),
+        weights=state.weights(checkpoints / at.name),
         diverged=at.diverged,
         time=now(),
     )

@@ -5,11 +5,11 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from rlaw.engines.base import Workspace
-from rlaw.engines.local.engine import PACKAGES as LOCAL_PACKAGES
+from rlaw.engines.local.settings import PACKAGES as LOCAL_PACKAGES
 from rlaw.engines.trl import settings
 from rlaw.errors import EngineError
-from rlaw.plan import Run
-from rlaw.records import Record
+from rlaw.store.records import Record
+from rlaw.study.plan import Run
 
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets")
 OLDEST = (1, 16)  # the oldest TRL with all the settings that `settings.recipe` names

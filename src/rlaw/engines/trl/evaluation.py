@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlaw.compute import FACTORS, accounted_flops
 from rlaw.engines.clock import Clock
-from rlaw.engines.draws import generator
-from rlaw.engines.standing import Standing
-from rlaw.engines.trl.questions import Questions
-from rlaw.plan import Run
-from rlaw.records import Evaluated
+from rlaw.engines.progress import Standing
+from rlaw.engines.rng import generator
+from rlaw.engines.trl.adapter import Questions
+from rlaw.store.records import Evaluated
+from rlaw.study.compute import FACTORS, accounted_flops
+from rlaw.study.plan import Run
 
 AT_ONCE = 4  # micro-batches drawn at once: there are no activations to keep
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.compute import Flops, forward_flops, mean_context, training_flops
-from rlaw.engines.trl.questions import Questions
+from rlaw.engines.trl.adapter import Questions
 from rlaw.engines.trl.settings import updates
-from rlaw.plan import Run
+from rlaw.study.compute import Flops, forward_flops, mean_context, training_flops
+from rlaw.study.plan import Run
 
 
 @dataclass(frozen=True)

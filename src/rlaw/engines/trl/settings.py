@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.errors import EngineError
-from rlaw.plan import Run
+from rlaw.study.plan import Run
 
 
 def updates(run: Run) -> int:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from rlaw.engines.base import Workspace
-from rlaw.plan import Run
-from rlaw.records import BaseTrained
+from rlaw.store.records import BaseTrained
+from rlaw.study.plan import Run
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
-from rlaw.records import Record
+from rlaw.store.records import Record
 
 
 class Wish(Enum):

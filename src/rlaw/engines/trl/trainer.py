@@ -16,7 +16,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlaw.engines.clock import Clock
 from rlaw.engines.trl.settings import updates
-from rlaw.plan import Run
+from rlaw.study.plan import Run
 
 
 class Trainer(GRPOTrainer):

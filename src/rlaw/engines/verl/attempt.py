@@ -10,14 +10,14 @@ from typing import Any
 from rlaw.engines.base import Workspace, started
 from rlaw.engines.verl import checkpoint, data, launch, log, settings
 from rlaw.engines.verl.checkpoint import Told
-from rlaw.engines.verl.narrate import Narrator
 from rlaw.engines.verl.paths import Paths
+from rlaw.engines.verl.recorder import Narrator
 from rlaw.errors import EngineError
-from rlaw.plan import Run
-from rlaw.problems import TextProblems
-from rlaw.records import Record, RunFinished
 from rlaw.store.provenance import now
+from rlaw.store.records import Record, RunFinished
+from rlaw.study.plan import Run
 from rlaw.tasks import of_text
+from rlaw.tasks.problems import TextProblems
 
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaw.errors import EngineError
-from rlaw.store.files import make_folder
+from rlaw.files import make_folder
 
 PARTS = ("model", "optim", "extra_state")
 

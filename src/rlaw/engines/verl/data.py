@@ -8,10 +8,10 @@ from typing import Any
 from rlaw.engines.data import schedule
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
-from rlaw.plan import Run
-from rlaw.problems import TextProblem, TextProblems
-from rlaw.store.files import make_folder, write_atomically
+from rlaw.files import make_folder, write_atomically
+from rlaw.study.plan import Run
 from rlaw.tasks import of_text
+from rlaw.tasks.problems import TextProblem, TextProblems
 
 
 def problems(run: Run) -> TextProblems:

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
 
-from rlaw.budget import DEFAULT_MFU, PEAK_FLOPS
 from rlaw.engines.base import Workspace
 from rlaw.engines.verl import settings
 from rlaw.engines.verl.launch import ADDRESS_VARIABLE
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
-from rlaw.plan import Run
-from rlaw.records import Record
+from rlaw.store.records import Record
+from rlaw.study.compute import DEFAULT_MFU, PEAK_FLOPS
+from rlaw.study.plan import Run
 from rlaw.tasks import of_text
 
 SUPPORTED = "0.9"  # tested with 0.9.1

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
-from rlaw.plan import Run
+from rlaw.study.plan import Run
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 SECONDS_TO_END = 20.0

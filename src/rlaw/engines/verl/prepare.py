@@ -6,13 +6,13 @@
 import sys
 from pathlib import Path
 
-from rlaw import presets
 from rlaw.engines.base import Workspace
 from rlaw.engines.verl import data
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import RlawError
-from rlaw.plan import plan
-from rlaw.study import Study
+from rlaw.study import presets
+from rlaw.study.plan import plan
+from rlaw.study.study import Study
 
 
 def main(study: str, label: str, folder: str) -> None:

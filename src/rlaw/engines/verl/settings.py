@@ -11,7 +11,7 @@ from typing import Any
 
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
-from rlaw.plan import Run
+from rlaw.study.plan import Run
 
 CHECKPOINTS_PER_RUN = 5
 #: veRL's dual clip bounds the ratio of bad answers as well; the recipe has no such bound, and this is beyond any ratio

@@ -1,0 +1,309 @@
+"""Everything a report speaks of, gathered once: measurements, fits, slopes of single runs, telemetry.
+
+Figures and findings read from here alone, so that two of them cannot tell different numbers of the same thing. What
+could not be fitted is kept with its reason in `refused`, never passed over in silence.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+
+from rlaw import laws
+from rlaw.errors import RlawError
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.fit import Fit, fit
+from rlaw.fitting.noise import Noise, noise_of
+from rlaw.fitting.screening import sound
+from rlaw.fitting.selection import curves_of, window_of
+from rlaw.fitting.sensitivity import Sensitivity, sensitivity
+from rlaw.forecasting.backtest import Comparison, compare
+from rlaw.forecasting.predictors import Ladder, ladder
+from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
+from rlaw.measurements.load import load
+from rlaw.store import Store
+from rlaw.store.usage import Cost, cost_of
+from rlaw.study.study import FitChoice
+
+_OF_A_STEP = ("run", "model", "params", "step", "reward_mean")
+DRAWS = 1000
+_HORIZON = 4  # laws see the first quarter of the steps and forecast the rest: the paper saw 25 of 105
+_LEAST_SEEN, _LEAST_ASKED = 5, 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunSlope:
+    """One run's own power law: its slope k, and the loss of the base it started from (nan when not measured)."""
+
+    model: str
+    params: float
+    seed: int
+    k: float
+    base_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One size as measured: means over its runs. Losses are nan where they were not measured.
+
+    Attributes:
+        runs: how many runs the means are over.
+        base_loss: at step 0; at the first evaluation where step 0 was not measured.
+        final_loss: at `last_step`, the last step that all runs of the size reached.
+        run_losses: of the single runs at `last_step`.
+    """
+
+    model: str
+    params: float
+    runs: int
+    base_loss: float
+    final_loss: float
+    last_step: int
+    run_losses: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What there is to judge a study by.
+
+    Attributes:
+        frame: every usable evaluation, all arms.
+        main: the evaluations that one law can speak of: the main arm of one variant and benchmark.
+        choice: how the study wants to be fitted.
+        fits: the study's ladder law by axis, with bootstrap draws.
+        laws: every law of the study on its own axis, without draws.
+        power: a straight line per size on the study's axis, with bootstrap draws: k of each size, tied to nothing.
+        run_slopes: k of every single run.
+        comparison: how the laws forecast points they had not seen.
+        steps: one row per RL step of the store's runs, with the mean reward.
+        store: where the records are; None when the source is a table.
+        refused: what could not be fitted or compared, and why.
+        draws: bootstrap draws that were asked for; None for what each computation usually takes.
+        seed: of all of them.
+    """
+
+    frame: Frame
+    main: Frame
+    choice: FitChoice
+    fits: dict[str, Fit] = field(default_factory=dict)
+    laws: dict[str, Fit] = field(default_factory=dict)
+    power: Fit | None = None
+    run_slopes: tuple[RunSlope, ...] = ()
+    comparison: Comparison | None = None
+    steps: pl.DataFrame = field(default_factory=pl.DataFrame)
+    store: Store | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+    draws: int | None = None
+    seed: int = 0
+
+    def drawn(self, usual: int = DRAWS) -> dict[str, Any]:
+        """`draws` and `seed` of a computation that takes so many draws where none were asked for."""
+        return {"draws": self.draws or usual, "seed": self.seed}
+
+    @property
+    def axis(self) -> Axis:
+        """The study's axis, or the first that the source tells."""
+        return self.choice.axis if self.choice.axis in self.axes else self.axes[0]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes that the source tells; step is always one."""
+        every: tuple[Axis, ...] = get_args(Axis)
+        return tuple(a for a in every if self.main.rows[AXES[a]].null_count() < len(self.main))
+
+    @property
+    def law(self) -> Fit | None:
+        """The ladder law on the study's axis, if it could be fitted."""
+        return self.fits.get(self.axis)
+
+    @cached_property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The sizes, smallest first."""
+        parts = self.main.rows.partition_by("model", maintain_order=True)
+        return tuple(_rung(rows) for rows in parts)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the runs of the store took; no runs when the source is a table."""
+        return Cost() if self.store is None else cost_of(self.store)
+
+    @property
+    def base_is_step_0(self) -> bool:
+        """Whether the base's loss was measured before the first RL step for every size."""
+        return self.main.rows["base_loss"].null_count() == 0
+
+    @cached_property
+    def noise(self) -> Noise:
+        """How far apart two measurements of the same thing are."""
+        return noise_of(self.main)
+
+    @cached_property
+    def noise_of_arms(self) -> Noise:
+        """As `noise`, from the replicates of all arms: what a comparison of arms is judged by.
+
+        Arms that share a seed share its base, so their difference scatters less than this: it errs to the safe side.
+        """
+        same = self.main.rows.select("variant", "benchmark").unique()
+        return noise_of(replace(self.frame, rows=self.frame.rows.join(same, on=["variant", "benchmark"])))
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity | None:
+        """How far the ladder law's parameters move without a size or with another window; None without such a law."""
+        return sensitivity(self.law, self.main) if self.law is not None and self.law.law.shared else None
+
+    @cached_property
+    def over_compute(self) -> tuple[Curves, Ladder]:
+        """What was measured over compute, and the same pooled: what `rlaw allocate` decides by.
+
+        Raises:
+            NotIdentifiable: no size has three points.
+        """
+        curves = sound(*curves_of(self.main, axis="compute", window=self.choice.window)).curves
+        return curves, ladder(curves)
+
+    @cached_property
+    def mean_curves(self) -> pl.DataFrame:
+        """The mean over runs at each step: model, params, step, x of every axis, test_loss, runs."""
+        means = [pl.col(c).mean() for c in (*AXES.values(), "test_loss", "response_length") if c != "step"]
+        told = self.main.rows.group_by("params", "model", "step", maintain_order=True)
+        return told.agg(*means, runs=pl.len()).sort("params", "model", "step", nulls_last=True)
+
+    def in_window(self, steps: Any) -> np.ndarray:
+        """Which of these steps the fits use."""
+        first, last = window_of(self.choice.window)
+        return (np.asarray(steps) >= first) & (np.asarray(steps) <= last)
+
+
+def gather(source: Any, *, draws: int | None = None, seed: int = 0) -> Evidence:
+    """Read, fit and compare everything that a store, a file or a dataset can speak of.
+
+    Args:
+        source: what `rlaw.load` takes.
+        draws: bootstrap draws; 1000 of the main fits and fewer of what is costlier where None.
+        seed: of the bootstrap.
+
+    Raises:
+        NotFound, DataError, StoreError: there is nothing to read, or no evaluation in it.
+    """
+    store = Store.open(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
+    frame = load(source)
+    main, refused = _one_law(frame, store)
+    seen = Evidence(
+        frame, main, store.study.fit if store else FitChoice.model_validate({}), store=store, refused=refused,
+        draws=draws, seed=seed,
+    )  # fmt: skip
+    seen = replace(seen, steps=_steps(store) if store else pl.DataFrame())
+    return _judged(seen)
+
+
+def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
+    """The main arm of one variant, benchmark, tau and group size: the study's first, or the one with most rows."""
+    main, left_out = frame.main(), {}
+    first = (
+        {"variant": tuple(store.study.model.variants), "benchmark": store.study.evaluation.benchmarks} if store else {}
+    )
+    for name in SINGLE:
+        counts = main.rows[name].drop_nulls().value_counts(sort=True)
+        if len(counts) < 2:
+            continue
+        known = [value for value in first.get(name, ()) if value in counts[name].to_list()]
+        chosen = known[0] if known else counts[name][0]
+        rows = main.rows.filter((pl.col(name) == chosen).fill_null(value=False))
+        left_out[f"other values of {name}"] = f"the laws are fitted to {name} {chosen} alone"
+        main = replace(main, rows=rows, dropped={**main.dropped, f"other_{name}": len(main) - len(rows)})
+    return main, left_out
+
+
+def _judged(seen: Evidence) -> Evidence:
+    """The evidence with its fits and comparison; a refusal is kept with its reason."""
+    choice, refused = seen.choice, dict(seen.refused)
+    how = {"window": choice.window, "space": choice.space, "noise": choice.noise, "level": choice.level}
+    if choice.noise == "binomial" and seen.main.rows["items"].null_count():
+        how["noise"] = "equal"
+        refused["binomial weights"] = "some evaluations do not tell how many problems were asked; equal weights used"
+
+    def attempt(name: str, law: str, axis: Axis, **options: Any) -> Fit | None:
+        try:
+            return fit(law, seen.main, axis=axis, **how, **options)
+        except RlawError as error:
+            refused[name] = str(error)
+            return None
+
+    ladder = next((name for name in choice.laws if laws.get(name).shared), "saturating")
+    drawn = seen.drawn()
+    fits = {
+        a: attempt(f"{ladder} over {a}", ladder, a, **drawn) for a in seen.axes if a != "step" or seen.axis == "step"
+    }
+    every = {n: attempt(n, n, seen.axis, intervals="none") for n in choice.laws if n not in laws.BASELINES}
+    power = attempt("power", "power", seen.axis, **drawn)
+    return replace(
+        seen,
+        fits={a: f for a, f in fits.items() if f is not None},
+        laws={n: f for n, f in every.items() if f is not None},
+        power=power,
+        run_slopes=_run_slopes(seen, how) if power else (),
+        comparison=_comparison(seen, refused),
+        refused=refused,
+    )
+
+
+def _run_slopes(seen: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]:
+    told = []
+    for seed in seen.main.rows["seed"].unique().sort():
+        try:
+            each = fit("power", seen.main.where(seed=seed), axis=seen.axis, intervals="none", **how)
+        except RlawError:
+            continue  # a run too short for a line of its own; its points still count in the size's line
+        bases = each.curves.at.base_loss[0, :, 0]
+        told += [
+            RunSlope(r.model, r.params, seed, r.values["k"].value, b) for r, b in zip(each.rungs, bases, strict=True)
+        ]
+    return tuple(sorted(told, key=lambda s: (s.params, s.model, s.seed)))
+
+
+def _comparison(seen: Evidence, refused: dict[str, str]) -> Comparison | None:
+    steps = np.unique(seen.main.rows["step"].to_numpy())
+    steps = steps[seen.in_window(steps)]
+    cut = max(int(np.sum(steps <= steps.max(initial=0) / _HORIZON)), _LEAST_SEEN)
+    if len(steps) - cut < _LEAST_ASKED:
+        refused["held-out comparison"] = f"{len(steps)} evaluated steps in the window are too few to hold some out"
+        return None
+    names = list(dict.fromkeys((*seen.choice.laws, *laws.BASELINES)))
+    try:
+        return compare(
+            seen.main, names, axis=seen.axis, cut=cut, window=seen.choice.window,
+            space=seen.choice.space,
+        )  # fmt: skip
+    except RlawError as error:
+        refused["held-out comparison"] = str(error)
+        return None
+
+
+def _rung(rows: pl.DataFrame) -> Rung:
+    """One size's means over its runs."""
+    runs = rows.partition_by("run", "seed", maintain_order=True)
+    last = min(int(run["step"].max()) for run in runs)  # pyright: ignore[reportArgumentType]
+    finals = [float(run.filter(pl.col("step") <= last).sort("step")["test_loss"][-1]) for run in runs]
+    bases = [float(run.sort("step")["test_loss"][0]) for run in runs]
+    return Rung(
+        model=rows["model"][0],
+        params=math.nan if rows["params"][0] is None else float(rows["params"][0]),
+        runs=len(runs),
+        base_loss=float(np.mean(bases)),
+        final_loss=float(np.mean(finals)),
+        last_step=last,
+        run_losses=tuple(finals),
+    )
+
+
+def _steps(store: Store) -> pl.DataFrame:
+    """One row per RL step of every run."""
+    told = [table for label in store.labels() if not (table := store.steps(label, _OF_A_STEP)).is_empty()]
+    return pl.concat(told, how="vertical_relaxed").cast({"params": pl.Float64}) if told else pl.DataFrame()
+
+
+__all__ = ["Evidence", "RunSlope", "Rung", "gather"]

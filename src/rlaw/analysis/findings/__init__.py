@@ -1,0 +1,48 @@
+"""The findings of the paper, and our own question, judged on a study's measurements by rules fixed beforehand.
+
+To add one: write its claim and its judge in the file of its kind, name it below, and test that it can be seen, not seen
+and not told.
+"""
+
+from dataclasses import replace
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.analysis.findings import behaviour, law, recipe, size
+from rlaw.analysis.findings.base import Finding, Judge, Verdict
+
+__all__ = ["FINDINGS", "Finding", "Judge", "Verdict", "judge_all"]
+
+#: in the order of a report
+FINDINGS: tuple[Judge, ...] = (
+    law.law_holds,
+    law.same_law_for_data,
+    size.larger_at_equal_compute,
+    size.trade_off,
+    size.larger_at_equal_data,
+    size.efficiency_rises,
+    size.efficiency_saturates,
+    law.base_quality,
+    law.size_beyond_base,
+    size.final_loss_falls,
+    size.no_power_law_in_size,
+    recipe.reuse,
+    recipe.group_size,
+    recipe.groups_at_compute,
+    recipe.curriculum,
+    behaviour.instruct,
+    behaviour.transfer,
+    behaviour.forgetting,
+    behaviour.length_grows,
+    behaviour.longer_for_larger,
+)
+
+
+#: what a study of a single size does not ask
+ABOUT_SIZES: frozenset[Judge] = frozenset(FINDINGS[: FINDINGS.index(recipe.reuse)]) | {behaviour.longer_for_larger}
+
+
+def judge_all(seen: Evidence) -> tuple[Finding, ...]:
+    """Every finding with its verdict."""
+    one_size = len(seen.main.models) < 2
+    findings = ((judge, judge(seen)) for judge in FINDINGS)
+    return tuple(replace(told, asked=False) if one_size and judge in ABOUT_SIZES else told for judge, told in findings)

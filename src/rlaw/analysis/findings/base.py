@@ -1,0 +1,107 @@
+"""What a finding is: a claim of the paper, and what this study's measurements say of it, by a rule fixed beforehand."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, Literal, Protocol
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.fitting.interval import Interval
+
+Verdict = Literal["seen", "not seen", "cannot tell"]
+SURE = 0.95
+PAPER = "arXiv 2509.25300"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A claim and its verdict.
+
+    Attributes:
+        name: stable, to be found by.
+        claim: what would be true.
+        source: whose claim it is.
+        verdict: what the measurements say.
+        effect: what was measured to tell, in words.
+        value: of the effect, with its interval; None where there is no number.
+        rule: how the verdict follows from it.
+        evidence: what was seen, with its numbers.
+        asked: False when the store holds no runs that the claim is about.
+    """
+
+    name: str
+    claim: str
+    source: str
+    verdict: Verdict
+    effect: str
+    value: Interval | None
+    rule: str
+    evidence: str
+    asked: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return told | {"value": None if self.value is None else self.value.to_json()}
+
+
+class Judge(Protocol):
+    """A member of the family: judges one claim."""
+
+    def __call__(self, seen: Evidence) -> Finding:
+        """The claim with its verdict; "cannot tell" where the store has no such runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim and its rule, before any measurement is looked at."""
+
+    name: str
+    claim: str
+    source: str
+    effect: str
+    rule: str
+
+    def found(self, verdict: Verdict, evidence: str, value: Interval | None = None) -> Finding:
+        """The finding that follows."""
+        return Finding(self.name, self.claim, self.source, verdict, self.effect, value, self.rule, evidence)
+
+    def by_probability(self, probability: float, evidence: str, value: Interval | None = None) -> Finding:
+        """Seen at 0.95 or more, not seen at 0.05 or less."""
+        return self.found(by_probability(probability), evidence, value)
+
+    def cannot_tell(self, why: str) -> Finding:
+        """The finding when the measurements do not suffice."""
+        return self.found("cannot tell", why)
+
+    def not_asked(self, why: str) -> Finding:
+        """The finding when the store holds no runs that the claim is about."""
+        return replace(self.cannot_tell(why), asked=False)
+
+
+def by_probability(probability: float) -> Verdict:
+    """Seen at 0.95 or more, not seen at 0.05 or less, otherwise cannot tell."""
+    return "seen" if probability >= SURE else "not seen" if probability <= 1 - SURE else "cannot tell"
+
+
+def in_every_pair(probabilities: list[float]) -> Verdict:
+    """Seen when it is sure in every pair, not seen when the contrary is sure in one."""
+    if any(p <= 1 - SURE for p in probabilities):
+        return "not seen"
+    return "seen" if all(p >= SURE for p in probabilities) else "cannot tell"
+
+
+def of_known_sizes(claim: Claim) -> Callable[[Judge], Judge]:
+    """A judge that tells larger from smaller cannot tell where a model's number of parameters is not told."""
+
+    def guarded(judge: Judge) -> Judge:
+        @wraps(judge)
+        def judged(seen: Evidence) -> Finding:
+            unknown = [rung.model for rung in seen.rungs if not math.isfinite(rung.params)]
+            return claim.cannot_tell(f"no n_params is told of {', '.join(unknown)}") if unknown else judge(seen)
+
+        return judged
+
+    return guarded

@@ -1,0 +1,134 @@
+"""Whether the paper's law holds, and the question behind it: is it size, or the quality of the base?"""
+
+import numpy as np
+import polars as pl
+
+from rlaw.analysis.base_quality import explain
+from rlaw.analysis.evidence import Evidence
+from rlaw.analysis.findings.base import PAPER, Claim, Finding, of_known_sizes
+from rlaw.fitting.interval import Interval, percentile
+from rlaw.laws import BASELINES
+
+LAW_HOLDS = Claim(
+    "law-holds",
+    "A power law with saturating efficiency describes the loss along every curve",
+    f"{PAPER}, Eq. 1, 2, 6 and 8",
+    "mean absolute error on points the law had not seen, over that of the best baseline",
+    "seen: below every baseline, at most 1.1 times the best law's error, and its parameters are identified; not seen: "
+    "a baseline forecasts better; else cannot tell",
+)
+SAME_LAW_FOR_DATA = Claim(
+    "same-law-for-data",
+    "The same form of law holds over compute and over data",
+    f"{PAPER}, finding 2",
+    "smallest R² within a size, over compute and over data",
+    "seen: 0.9 or more on both axes; not seen: 0.9 or more on one axis and less than 0.5 on the other; else cannot "
+    "tell",
+)
+BASE_QUALITY = Claim(
+    "efficiency-follows-base",
+    "The loss of the base L₀ describes k better than model size does",
+    "rlaw's own question: does the ladder show size, or base quality?",
+    "R² of ln k on L₀ minus R² of ln k on ln N",
+    "seen: L₀ explains more in 95 % of the bootstrap draws or more; not seen: in 5 % or fewer; else cannot tell",
+)
+MATCHED = 0.03  # of the loss: bases that are no further apart count as equally good
+LEAST_EXPONENT = 0.1  # k grows by a quarter when N grows tenfold: less is not worth calling an effect of size
+SIZE_BEYOND_BASE = Claim(
+    "size-beyond-base",
+    "Among bases of equal loss, a larger model still learns faster",
+    "rlaw's own question: does the ladder show size, or base quality?",
+    "exponent of k in N, a straight line of ln k in ln N",
+    f"asked where the bases are within {MATCHED} of each other. Seen: above {LEAST_EXPONENT} in 95 % of the bootstrap "
+    "draws or more; not seen: in 5 % or fewer; else cannot tell",
+)
+
+
+def law_holds(seen: Evidence) -> Finding:
+    """The ladder law against baselines and other laws, on held-out points."""
+    told = seen.comparison
+    ladder = next((fit.law.name for fit in seen.fits.values()), None)
+    if told is None or ladder is None or all(score.law != ladder for score in told.laws):
+        reasons = (
+            seen.refused.get(key) for key in ("held-out comparison", f"{ladder or 'saturating'} over {seen.axis}")
+        )
+        why = next((reason for reason in reasons if reason), "the law could not be fitted to a part of the curves")
+        return LAW_HOLDS.cannot_tell(why.splitlines()[0])
+    own = told.score(ladder)
+    baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
+    best = min((s for s in told.laws if s.law not in BASELINES), key=lambda s: s.mae)
+    identified = seen.law is not None and seen.law.identified
+    ratio = own.mae / baseline.mae if baseline.mae > 0 else float("inf")
+    verdict = "not seen" if ratio >= 1 else "seen" if own.mae <= 1.1 * best.mae and identified else "cannot tell"
+    protocol = told.protocol.replace("->", "→")
+    evidence = f"{protocol}: mean absolute error {ladder} {own.mae:.4f}, {baseline.law} {baseline.mae:.4f}"
+    if best.law != ladder:
+        evidence += f"; {best.law} does better, {best.mae:.4f}"
+    if not identified:
+        evidence += "; its parameters are not identified"
+    return LAW_HOLDS.found(verdict, evidence, Interval(ratio))
+
+
+def same_law_for_data(seen: Evidence) -> Finding:
+    """Finding 2: one form for both axes."""
+    claim = SAME_LAW_FOR_DATA
+    if not {"compute", "data"} <= set(seen.fits):
+        return claim.cannot_tell("the law could not be fitted over both compute and data")
+    worst = {axis: min(seen.fits[axis].rungs, key=lambda rung: rung.r2) for axis in ("compute", "data")}
+    shares = [rung.r2 for rung in worst.values()]
+    verdict = (
+        "seen" if min(shares) >= 0.9 else "not seen" if max(shares) >= 0.9 and min(shares) < 0.5 else "cannot tell"
+    )
+    evidence = "; ".join(f"over {axis}: R² {rung.r2:.3f} at worst ({rung.model})" for axis, rung in worst.items())
+    if _tokens_are_constant(seen):
+        evidence += ". Every step costs the same here, so the two axes are one up to a factor"
+    return claim.found(verdict, evidence, Interval(min(shares)))
+
+
+def _tokens_are_constant(seen: Evidence) -> bool:
+    """Whether compute is proportional to data within every size, to a part in a thousand."""
+    rows = seen.main.rows.filter(seen.main.rows["data_size"] > 0)
+    per_prompt = rows.select("model", each=rows["compute_flops"] / rows["data_size"])
+    spans = per_prompt.group_by("model").agg(low=pl.col("each").min(), high=pl.col("each").max())
+    return bool((spans["high"] <= spans["low"] * 1.001).all())
+
+
+def base_quality(seen: Evidence) -> Finding:
+    """Does k follow L0 more closely than N?"""
+    claim, told = BASE_QUALITY, explain(seen)
+    if told is None:
+        return claim.cannot_tell("it takes four sizes with a positive slope each")
+    at = "" if seen.base_is_step_0 else " Step 0 was not measured: L₀ is the first evaluation, after RL had begun."
+    out = f" Left out, without a positive slope: {', '.join(told.left_out)}." if told.left_out else ""
+    evidence = (
+        f"R² of ln k over {told.sizes} sizes: {told.by_base:.2f} on L₀, {told.by_size:.2f} on ln N, "
+        f"{told.by_both:.2f} on both; "
+        f"L₀ is ahead in {told.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
+        "cannot tell which is the cause: that takes sizes with bases of equal loss"
+    )
+    return claim.by_probability(told.base_ahead, evidence, told.difference)
+
+
+@of_known_sizes(SIZE_BEYOND_BASE)
+def size_beyond_base(seen: Evidence) -> Finding:
+    """The control: sizes with matched bases."""
+    claim, power = SIZE_BEYOND_BASE, seen.power
+    bases = {rung.model: rung.base_loss for rung in seen.rungs}
+    if len(bases) < 3 or not seen.base_is_step_0:
+        return claim.not_asked("it takes three sizes whose loss was measured at step 0")
+    spread = max(bases.values()) - min(bases.values())
+    told = f"step-0 losses {min(bases.values()):.3f} to {max(bases.values()):.3f}"
+    if spread > MATCHED:
+        return claim.not_asked(f"the bases are not matched: {told}")
+    if power is None or power.drawn is None or len(power.rungs) < 3:
+        return claim.cannot_tell(f"{told}; it takes three sizes with a slope each")
+    log_n = np.log([rung.params for rung in power.rungs])
+    estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
+    slopes = ", ".join(f"{r.model} {k:.3f}" for r, k in zip(power.rungs, estimate, strict=True))
+    drawn = drawn[(drawn > 0).all(axis=1)]
+    if (estimate <= 0).any() or len(drawn) < 20:
+        return claim.cannot_tell(f"{told}; k by size {slopes}: a size without a positive slope has no logarithm")
+    exponents = np.polyfit(log_n, np.log(drawn).T, 1)[0]
+    value = percentile(float(np.polyfit(log_n, np.log(estimate), 1)[0]), exponents, power.level)
+    share = float(np.mean(exponents > LEAST_EXPONENT))
+    return claim.by_probability(share, f"{told}; k by size {slopes}; above it in {share:.0%} of the draws", value)

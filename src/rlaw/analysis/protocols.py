@@ -1,0 +1,146 @@
+"""The paper's three protocols for every variant and axis of a study: all sizes, a size held out, an early part seen.
+
+*all* fits every size over the whole window; *inter* leaves the largest size out and judges the law on it; *intra* fits
+the first quarter of the steps and judges the law on the rest. The paper's Figures 1-5 and Table 6 come from the latter
+two. Where the law leaves the level of a size free, *inter* predicts the slope of the size alone: its level is fitted
+on the curve that was held out, so that this is no blind forecast.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from rlaw import laws
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import NotIdentifiable, RlawError
+from rlaw.fitting.fit import Fit, fit
+from rlaw.fitting.objective import r_squared
+from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
+
+PROTOCOLS = ("intra", "inter", "all")
+SEEN_SHARE = 0.25  # of the steps, that intra fits: the paper's first 25 of 105
+_LEAST_SEEN, _LEAST_ASKED = 5, 3
+_DRAWS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A law on points it had not seen: how many, R² over all of them, the worst within one size, RMSE of the loss."""
+
+    points: int
+    r2: float
+    r2_worst: float
+    rmse: float
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """One law fitted to one variant over one axis in one way.
+
+    Attributes:
+        variant: the model's variant; "" where the source tells none.
+        axis: "compute" or "data".
+        name: all, inter or intra.
+        frame: the variant's measurements.
+        fit: with bootstrap draws; None when it was refused.
+        cut: last step that intra saw; 0 for the others.
+        judged: on the points it had not seen; None where it saw all.
+        refused: why there is no fit.
+    """
+
+    variant: str
+    axis: Axis
+    name: str
+    frame: Frame
+    fit: Fit | None = None
+    cut: int = 0
+    judged: Judged | None = None
+    refused: str = ""
+
+
+def variants(seen: Evidence) -> dict[str, Frame]:
+    """The main arm of every variant, on the benchmark, tau and group size that the laws are fitted to; ours first."""
+    same = seen.main.rows.select(name for name in SINGLE if name != "variant").unique()
+    rows = seen.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
+    first = seen.main.rows["variant"][0]
+    names = [first, *(v for v in rows["variant"].unique().sort() if v != first)]
+    return {
+        name: seen.main if name == first else replace(seen.main, rows=rows.filter(pl.col("variant") == name))
+        for name in names
+    }
+
+
+@lru_cache(maxsize=4)
+def protocols(seen: Evidence, law: str = "saturating") -> tuple[Protocol, ...]:
+    """Every variant, axis and protocol, in that order; what was refused says why."""
+    axes: list[Axis] = [axis for axis in ("compute", "data") if axis in seen.axes] or ["step"]
+    return tuple(
+        _protocol(seen, law, variant, frame, axis, name)
+        for variant, frame in variants(seen).items()
+        for axis in axes
+        for name in PROTOCOLS
+    )
+
+
+def _protocol(seen: Evidence, law: str, variant: str, frame: Frame, axis: Axis, name: str) -> Protocol:
+    bare = Protocol(variant, axis, name, frame)
+    known = seen.fits.get(axis)
+    if name == "all" and frame is seen.main and known is not None and known.law.name == law:
+        return replace(bare, fit=known)
+    try:
+        return _intra(seen, law, bare) if name == "intra" else _over_sizes(seen, law, bare)
+    except RlawError as error:
+        return replace(bare, refused=str(error).partition("\n")[0])
+
+
+def _fit(seen: Evidence, law: str, bare: Protocol, window: str, hold_out: str | None = None) -> Fit:
+    choice = seen.choice
+    return fit(
+        law, bare.frame, axis=bare.axis, window=window, hold_out=hold_out, space=choice.space, level=choice.level,
+        **seen.drawn(_DRAWS),
+    )  # fmt: skip
+
+
+def _over_sizes(seen: Evidence, law: str, bare: Protocol) -> Protocol:
+    """All sizes, or all but the largest."""
+    held = bare.name == "inter"
+    if held and len(bare.frame.models) <= laws.get(law).needs_rungs:
+        raise NotIdentifiable(f"{len(bare.frame.models)} sizes are too few to hold one out")
+    done = _fit(seen, law, bare, seen.choice.window, "largest" if held else None)
+    told = done.held_out
+    judged = None if told is None else Judged(told.points, told.r2, told.r2, told.rmse)
+    return replace(bare, fit=done, judged=judged)
+
+
+def _intra(seen: Evidence, law: str, bare: Protocol) -> Protocol:
+    """The first quarter of the steps, judged on the rest of every curve."""
+    steps = np.unique(bare.frame.rows["step"].to_numpy())
+    steps = steps[seen.in_window(steps) & (steps > 0)]
+    count = max(int(np.sum(steps <= steps.max(initial=0) * SEEN_SHARE)), _LEAST_SEEN)
+    if len(steps) - count < _LEAST_ASKED:
+        raise NotIdentifiable(f"{len(steps)} evaluated steps are too few to hold some out")
+    cut = int(steps[count - 1])
+    done = _fit(seen, law, bare, f"{steps[0]}:{cut}")
+    return replace(bare, fit=done, cut=cut, judged=judge_rest(bare.frame, done, cut, int(steps[-1])))
+
+
+def judge_rest(frame: Frame, done: Fit, after: int, last: int) -> Judged:
+    """A fit on the points of its sizes between two steps, the first left out."""
+    column = AXES[done.axis]
+    usable = (pl.col("step") > after) & (pl.col("step") <= last) & (pl.col(column) > 0)
+    truth, fitted, within = [], [], []
+    for model in done.curves.models:
+        rows = frame.rows.filter(usable & (pl.col("model") == model))
+        if rows.is_empty():
+            continue
+        truth.append(rows["test_loss"].to_numpy())
+        fitted.append(done.predict(model, rows[column].to_numpy()))
+        within.append(_r2(truth[-1], fitted[-1]))
+    y, p = np.concatenate(truth), np.concatenate(fitted)
+    return Judged(len(y), _r2(y, p), min(within), float(np.sqrt(np.mean((y - p) ** 2))))
+
+
+def _r2(truth: np.ndarray, fitted: np.ndarray) -> float:
+    return r_squared(truth, fitted, np.ones(len(truth), bool))

@@ -1,0 +1,156 @@
+"""Which size is best at equal compute, or at equal data: measured losses side by side, nothing extrapolated.
+
+A size's loss at a budget is read off its mean curve by a straight line through the evaluations nearby (log-log, within
+a quarter more or less of the budget, three at least). Before its first evaluation a size has "not begun", past its last
+one the budget is "not reached"; neither gives a number.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.measurements.frame import AXES
+
+State = Literal["measured", "not begun", "not reached"]
+_MANTISSAS = (1.0, 3.0)
+_MOST_BUDGETS = 9
+_NEARBY = math.log(1.25)
+_LEAST_POINTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One size at one budget.
+
+    Attributes:
+        loss: nan unless measured.
+        weight: how many measurements the loss is worth; runs where whole runs scatter.
+        standing: "best", "level" with the best (not told apart at the level), "behind", or "" when not measured.
+        probability_worse: that its true loss is above the best one's.
+    """
+
+    model: str
+    params: float
+    state: State
+    loss: float = math.nan
+    weight: float = 0.0
+    standing: Literal["best", "level", "behind", ""] = ""
+    probability_worse: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """All sizes at several budgets; `rows[k][r]` is size r at `budgets[k]`."""
+
+    axis: str
+    budgets: tuple[float, ...]
+    rows: tuple[tuple[Place, ...], ...]
+
+    def best(self, k: int) -> Place:
+        """The size with the lowest measured loss at budget k."""
+        return min((p for p in self.rows[k] if p.state == "measured"), key=lambda p: p.loss)
+
+    def level_with_best(self, k: int) -> tuple[Place, ...]:
+        """The sizes that are not told apart from the best."""
+        return tuple(p for p in self.rows[k] if p.standing == "level")
+
+
+def rank(seen: Evidence, axis: str) -> Ranking:
+    """Rank the sizes at round budgets between the first and last that two sizes share."""
+    curves = _curves(seen, axis)
+    if len(curves) < 2:
+        return Ranking(axis, (), ())
+    budgets = tuple(b for b in _round_budgets(curves) if sum(c.state(b) == "measured" for c in curves) > 1)
+    return Ranking(axis, budgets, tuple(_judge(seen, [c.place(b) for c in curves]) for b in budgets))
+
+
+def shared_end(
+    seen: Evidence, axis: str, smaller: str, larger: str, *, first: bool = False
+) -> tuple[float, Place, Place] | None:
+    """The largest (or first) budget that two sizes, by name, both reached, and their places there; None without one."""
+    curves = {curve.model: curve for curve in _curves(seen, axis)}
+    a, b = curves.get(smaller), curves.get(larger)
+    if a is None or b is None:
+        return None
+    end = max(a.x[0], b.x[0]) if first else min(a.x[-1], b.x[-1])
+    if a.state(end) != "measured" or b.state(end) != "measured":
+        return None
+    return float(end), a.place(end), b.place(end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    model: str
+    params: float
+    x: np.ndarray
+    loss: np.ndarray
+    runs: np.ndarray
+    replicated: bool
+
+    def state(self, budget: float) -> State:
+        if budget < self.x[0]:
+            return "not begun"
+        return "not reached" if budget > self.x[-1] * (1 + 1e-9) else "measured"
+
+    def place(self, budget: float) -> Place:
+        state = self.state(budget)
+        if state != "measured":
+            return Place(self.model, self.params, state)
+        away = np.log(self.x / budget)
+        reach = max(_NEARBY, np.sort(np.abs(away))[:_LEAST_POINTS][-1] * 1.001)
+        near = np.abs(away) <= reach
+        share = _line_at_zero(away[near], (1 - (np.abs(away[near]) / (reach * 1.05)) ** 3) ** 3)
+        loss = math.exp(share @ np.log(self.loss[near]))
+        runs = float(self.runs[near].mean())
+        return Place(self.model, self.params, state, loss, runs if self.replicated else runs / float(share @ share))
+
+
+def _line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The share of each value in a weighted straight line's value at 0: what local regression multiplies them by."""
+    weight = weight / weight.sum()
+    mean = float(weight @ x)
+    spread = float(weight @ (x - mean) ** 2)
+    return weight * (1 - mean * (x - mean) / spread) if spread > 0 else weight
+
+
+def _curves(seen: Evidence, axis: str) -> list[_Curve]:
+    column = AXES[axis]
+    told = []
+    for rows in seen.mean_curves.partition_by("model", maintain_order=True):
+        kept = rows.filter((rows[column] > 0) & (rows["test_loss"] > 0)).sort(column)
+        if len(kept):
+            x, loss, runs = (kept[name].to_numpy() for name in (column, "test_loss", "runs"))
+            told.append(
+                _Curve(
+                    kept["model"][0], kept["params"][0] or math.nan, x.astype(float), loss, runs, seen.noise.freedom > 0
+                )
+            )
+    return told
+
+
+def _round_budgets(curves: list[_Curve]) -> list[float]:
+    """1 and 3 times powers of ten; powers of ten alone when these would be many, 1, 2 and 5 when they would be few."""
+    low, high = min(c.x[0] for c in curves), max(c.x[-1] for c in curves)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for mantissas in ((1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), _MANTISSAS, (1.0,)):
+        budgets = [m * 10.0**p for p in powers for m in mantissas if low <= m * 10.0**p <= high]
+        if len(budgets) <= _MOST_BUDGETS:
+            return budgets
+    return budgets
+
+
+def _judge(seen: Evidence, places: list[Place]) -> tuple[Place, ...]:
+    """The places with their standing beside the best."""
+    best = min((p for p in places if p.state == "measured"), key=lambda p: p.loss)
+    told = []
+    for p in places:
+        if p.state != "measured":
+            told.append(p)
+            continue
+        worse = seen.noise.probability_lower((best.loss, best.weight), (p.loss, p.weight))
+        standing = "best" if p is best else "behind" if worse >= seen.choice.level else "level"
+        told.append(Place(p.model, p.params, p.state, p.loss, p.weight, standing, worse))
+    return tuple(told)

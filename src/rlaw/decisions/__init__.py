@@ -1,0 +1,1 @@
+"""Which size, how long, when to stop."""

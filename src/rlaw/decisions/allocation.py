@@ -1,0 +1,308 @@
+"""Which size a budget should be spent on, for how many steps, and how sure that is.
+
+    rlaw.allocate(frame, compute=1e20)
+    rlaw.allocate(frame, wall="24 h", gpu="H100", gpus=8, mfu=0.3)
+    rlaw.allocate(reuse, unique_data=5_000)     # how often to pass over the data
+
+The loss of every measured size at the budget is read off the pooled ladder that `rlaw.forecast` uses; all sizes are
+drawn together, so that what they share does not blur which of them is best. Only sizes in the data are choices, and
+under a budget of unique data the reuse factors tau in the data.
+
+Axes: R choices, S draws, M budgets.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlaw import units
+from rlaw.decisions.budget import Budget, budget
+from rlaw.decisions.choice import DOUBLINGS, ONE, Choice, choices_of
+from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, frontier
+from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.interval import Interval, median, percentile
+from rlaw.fitting.screening import Screened, sound
+from rlaw.fitting.selection import Window, curves_of
+from rlaw.forecasting.predictors import Ladder, ladder
+from rlaw.forecasting.result import Outlook, drawn_from, question
+from rlaw.study.compute import FACTORS
+from rlaw.text import table
+
+if TYPE_CHECKING:
+    from rlaw.fitting.fit import Fit
+    from rlaw.measurements.frame import Frame
+
+_FAR = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allocation(Outlook):
+    """A budget spent well.
+
+    Attributes:
+        budget: what may be spent.
+        choices: every size at the budget, smallest first; under a budget of unique data, each with every tau.
+        best: name of the size with the lowest expected loss.
+        best_tau: its reuse factor.
+        doubling: change of the lowest loss when the budget is doubled and the size chosen anew: what more is worth.
+        frontier: crossovers between neighbouring sizes, iso-compute and iso-loss; empty when the data do not tell
+            compute.
+        target_loss: what was asked for, or None.
+        doublings_needed: of the budget, until the expected best size has that loss; infinite beyond ten.
+        accounting: how compute is counted.
+    """
+
+    budget: Budget
+    choices: tuple[Choice, ...]
+    best: str
+    best_tau: float
+    doubling: Interval
+    frontier: Frontier
+    target_loss: float | None
+    doublings_needed: Interval | None
+    accounting: str
+
+    @property
+    def crossovers(self) -> tuple[Crossover, ...]:
+        """Where each size is overtaken by the next larger one, over compute."""
+        return self.frontier.crossovers
+
+    @property
+    def iso_compute(self) -> tuple[IsoCompute, ...]:
+        """Every size at some computes."""
+        return self.frontier.iso_compute
+
+    @property
+    def iso_loss(self) -> tuple[IsoLoss, ...]:
+        """What some losses cost at every size."""
+        return self.frontier.iso_loss
+
+    def choice(self, model: str, tau: float | None = None) -> Choice:
+        """What is told of one size, by its name; of its best reuse factor where it has several."""
+        own = [c for c in self.choices if c.model == model and tau in (None, c.tau)]
+        return min(own, key=lambda c: c.loss.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw allocate --json`, schema 1."""
+        needed = self.doublings_needed
+        return {
+            "schema": 1,
+            "budget": self.budget.to_json(),
+            "accounting": self.accounting,
+            "choices": [c.to_json() for c in self.choices],
+            "best": self.best,
+            "best_tau": self.best_tau,
+            "doubling": self.doubling.to_json(),
+            "crossovers": [c.to_json() for c in self.crossovers],
+            "iso_compute": [c.to_json() for c in self.iso_compute],
+            "iso_loss": [c.to_json() for c in self.iso_loss],
+            "target_loss": self.target_loss,
+            "doublings_needed": None if needed is None else needed.to_json(),
+            **self.standing(),
+        }
+
+    def __str__(self) -> str:
+        level = f"[{self.settings['level']:.0%}]"
+        best = f"{self.best} with tau {self.best_tau:g}" if self.budget.reused else self.best
+        lines = [
+            f"{self.budget}; compute is counted {self.accounting}",
+            "",
+            self._choices_table(level),
+            "",
+            f"best: {best}; doubling the budget changes the lowest loss by {self.doubling}",
+        ]
+        if self.doublings_needed is not None:
+            needed = self.doublings_needed.text(_reachable)
+            lines.append(f"doublings of the budget to reach a loss of {self.target_loss:g}: {needed}")
+        lines += [
+            f"{c.larger} overtakes {c.smaller}: {c.compute_flops.text(_reachable)} ({c.told})" for c in self.crossovers
+        ]
+        if self.iso_compute:
+            rows = [
+                [units.flops(i.compute_flops), i.best, f"{i.probability_best:.0%}", i.losses[i.best].text(_loss)]
+                for i in self.iso_compute
+            ]
+            lines += ["", table(["at compute", "best size", "best in", f"its loss {level}"], rows)]
+        if self.iso_loss:
+            rows = [
+                [f"{i.loss:.3f}", i.cheapest, i.compute_flops[i.cheapest].text(_reachable)]
+                if i.cheapest
+                else [f"{i.loss:.3f}", "none within reach", ""]
+                for i in self.iso_loss
+            ]
+            lines += ["", table(["for a loss of", "cheapest size", f"its compute, FLOPs {level}"], rows)]
+        return "\n".join([*lines, *self.doubts()])
+
+    def _choices_table(self, level: str) -> str:
+        rows = [
+            [
+                c.model,
+                f"{c.tau:g}",
+                f"{c.steps:,.4g}",
+                "" if c.data is None else f"{c.data:,.0f}",
+                "" if c.compute_flops is None else f"{c.compute_flops:.3g}",
+                c.loss.text(_loss),
+                f"{c.doubling.value:+.4f}",
+                f"{c.probability_best:.0%}",
+                f"{c.axis_factor:.3g} times" if c.axis_factor > 1 else "",
+            ]
+            for c in self.choices
+        ]
+        headings = ["size", "tau", "steps", "prompts", "compute", f"loss {level}", "when doubled", "best in", "beyond"]
+        return table(headings, rows)
+
+
+def allocate(
+    data_from: "Frame | Fit | Any",
+    *,
+    target_loss: float | None = None,
+    window: Window = None,
+    draws: int = 1000,
+    level: float | None = None,
+    seed: int = 0,
+    **spend: Any,
+) -> Allocation:
+    """Choose a size for a budget, or how often to pass over the data.
+
+    Args:
+        data_from: the measurements (a frame, what `rlaw.load` reads, polars or pandas) or a fit to them: one variant,
+            benchmark and group size, and one tau unless the budget is unique data.
+        target_loss: a loss to reach: how many doublings of the budget it takes.
+        window: steps of the fit, as in `rlaw.fit`.
+        draws: how many futures to draw.
+        level: of the intervals.
+        seed: of the random numbers.
+        **spend: the budget and how it becomes FLOPs, as in `rlaw.decisions.budget.budget`: one of compute, gpu_hours,
+            usd, wall, data and unique_data, with gpu, gpus, mfu, usd_per_gpu_hour and tokens_per_second.
+
+    Raises:
+        UsageError: none or several budgets, or a target outside (0, 1).
+        NotIdentifiable: no size has a curve; a budget of unique data without several tau.
+    """
+    frame, _, window, level = question(data_from, None, window, level)
+    spent = budget(**{"flops_per_param_token": FACTORS.get(frame.accounting, FACTORS["6N"]), **spend})
+    if target_loss is not None and not 0 < target_loss < 1:
+        raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
+    how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
+    origin = drawn_from(frame, window=window, **how)
+    arms, taus = _by_reuse(frame) if spent.reused else (frame, {})
+    screened = sound(*curves_of(arms, axis=spent.axis, window=window))
+    curves = screened.curves
+    sizes = ladder(curves, law=not spent.reused)
+    tau = np.array([taus.get(m, ("", _tau(frame)))[1] for m in curves.models])
+    amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
+    x = amounts[:, None] * 2**DOUBLINGS
+    loss = np.stack([sizes.draw(r, x[r], draws, seed).true for r in range(len(tau))], axis=1)
+    chosen = loss.mean(axis=0).argmin(axis=0)
+    followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]
+    choices = tuple(
+        replace(c, model=taus.get(c.model, (c.model, 0))[0])
+        for c in choices_of(arms, curves, spent, tau, x, loss, level)
+    )
+    asked = () if target_loss is None else (target_loss,)
+    return Allocation(
+        budget=spent,
+        choices=choices,
+        best=choices[chosen[0]].model,
+        best_tau=choices[chosen[0]].tau,
+        doubling=median(followed[:, ONE] - followed[:, 0], level),
+        frontier=Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, asked, **how),
+        target_loss=target_loss,
+        doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
+        accounting=frame.accounting,
+        warnings=(*_told_of(screened, sizes.caution), *_doubts(frame, spent, choices)),
+        **origin,
+    )
+
+
+def _told_of(screened: Screened, caution: Caution | None) -> tuple[Caution, ...]:
+    return (*screened.cautions, *([caution] if caution else []))
+
+
+def _tau(frame: "Frame") -> float:
+    """The one reuse factor of a frame; 1 where it does not tell."""
+    told = frame.rows["tau"].drop_nulls().unique().to_list()
+    return float(told[0]) if len(told) == 1 else 1.0
+
+
+def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
+    """Every size with every tau as a curve of its own, and which size and tau its name stands for.
+
+    Raises:
+        NotIdentifiable: the data have one tau, which tells nothing of reuse.
+    """
+    import polars as pl
+
+    frame = frame.one_law(every_tau=True)
+    rows = frame.rows
+    if rows["tau"].drop_nulls().n_unique() < 2:
+        raise NotIdentifiable(
+            f"{frame.source} has no two reuse factors tau: what passing over data again costs cannot be told\n"
+            "  next: --data D, or data with a column tau, such as qwen2.5-math-reuse"
+        )
+    tau = pl.col("tau").fill_null(1)
+    names = pl.concat_str("model", pl.lit(" tau "), tau.cast(pl.Int64).cast(pl.String).str.zfill(6))
+    named = rows.with_columns(model=names, tau=tau, size=pl.col("model"))
+    told = {name: (model, float(t)) for name, model, t in named.select("model", "size", "tau").unique().iter_rows()}
+    one = named.drop("size").with_columns(tau=pl.lit(1, rows.schema["tau"]), arm=pl.lit("main"))
+    return replace(frame, rows=one), told
+
+
+def _frontier(
+    frame: "Frame", window: Window, spent: Budget, curves: Curves, sizes: Ladder, losses: tuple[float, ...], **how: Any
+) -> Frontier:
+    """The frontier over compute, whatever the budget is; empty where the data do not tell compute."""
+    if frame.rows["compute_flops"].null_count() == len(frame):
+        return Frontier()
+    if spent.axis != "compute":
+        curves = sound(*curves_of(frame, axis="compute", window=window)).curves
+        sizes = ladder(curves)
+    return frontier(curves, sizes, losses=losses, **how)
+
+
+def _needed(followed: np.ndarray, target: float, level: float) -> Interval:
+    """Doublings of the budget until (S, M) losses are at or below the target."""
+    reached = followed <= target
+    place = np.where(reached.any(axis=1), DOUBLINGS[reached.argmax(axis=1)], np.inf)
+    return percentile(float(np.quantile(place, 0.5, method="nearest")), place, level)
+
+
+def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[Caution]:
+    told = []
+    far = [
+        f"{c.model}{f' tau {c.tau:g}' if spent.reused else ''} ({c.axis_factor:.3g} times)"
+        for c in choices
+        if c.axis_factor > _FAR
+    ]
+    if far:
+        told.append(Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}"))
+    if "gpu" in spent.given:
+        text = (
+            f"hours became FLOPs at {spent.given['mfu']:.0%} of the peak, and the data count compute "
+            f"{frame.accounting}: set --mfu to what your own runs measure, counted FLOPs over peak times time"
+        )
+        told.append(Caution("assumed-mfu", text))
+    if "tokens_per_second" in spent.given:
+        text = (
+            f"tokens became FLOPs at {spent.given['flops_per_param_token']:g} for each parameter and token, and the "
+            f"data count compute {frame.accounting}; every size is taken to run at the same FLOP/s"
+        )
+        told.append(Caution("assumed-throughput", text))
+    if spent.reused:
+        text = (
+            "each tau is read off its own run, whose unique prompts may be more or fewer than the budget: that loss "
+            "depends on tau and on the prompts seen, and not on how many are unique, is assumed"
+        )
+        told.append(Caution("assumed-reuse", text))
+    return told
+
+
+_loss = "{:.4f}".format
+
+
+def _reachable(value: float) -> str:
+    """A place that may lie out of reach on either side."""
+    return f"{value:.3g}" if np.isfinite(value) else "beyond reach" if value > 0 else "before the data"

@@ -1,0 +1,151 @@
+"""A budget in the units people have (FLOPs, GPU-hours, money, wall time, prompts), as a place on the axis of a law."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlaw import units
+from rlaw.errors import NotFound, UsageError
+from rlaw.study.compute import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
+
+_WAYS = "--compute, --gpu-hours, --usd, --wall, --data or --unique-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent on one run.
+
+    Attributes:
+        axis: "compute" (FLOPs) or "data" (prompts).
+        amount: on that axis; of unique data, the prompts of one pass.
+        given: what was asked for and what was assumed, by name.
+        reused: whether the amount may be passed over several times.
+    """
+
+    axis: str
+    amount: float
+    given: dict[str, Any]
+    reused: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """`compute_flops`, `data` or `unique_data`, and what was given."""
+        name = "unique_data" if self.reused else "data" if self.axis == "data" else "compute_flops"
+        return {name: self.amount, **self.given}
+
+    def __str__(self) -> str:
+        if self.axis == "data":
+            return f"{self.amount:,.0f} {'unique ' if self.reused else ''}prompts"
+        g, told = self.given, []
+        if "usd" in g:
+            told.append(f"${g['usd']:,.0f} at ${g['usd_per_gpu_hour']:g} an hour")
+        if "wall_seconds" in g:
+            told.append(f"{g['wall_seconds'] / 3600:,.4g} hours of wall time")
+        if "tokens_per_second" in g:
+            told.append(f"{g['tokens_per_second']:,.4g} tokens/s of {units.count(g['throughput_params'])} parameters")
+        if "gpu" in g:
+            told.append(f"{g['gpu_hours']:,.4g} {g['gpu']} hours at {g['mfu']:.0%} of {g['peak_flops']:.3g} FLOP/s")
+        return units.flops(self.amount) + (": " if told else "") + ", ".join(told)
+
+
+def budget(
+    *,
+    compute: float | str | None = None,
+    gpu_hours: float | str | None = None,
+    usd: float | str | None = None,
+    wall: float | str | None = None,
+    data: float | str | None = None,
+    unique_data: float | str | None = None,
+    gpu: str | None = None,
+    gpus: int = 1,
+    mfu: float = DEFAULT_MFU,
+    usd_per_gpu_hour: float = DEFAULT_USD_PER_GPU_HOUR,
+    tokens_per_second: str | None = None,
+    flops_per_param_token: float = 6.0,
+) -> Budget:
+    """Turn one of compute, GPU-hours, money, wall time or data into a budget.
+
+    Args:
+        compute: FLOPs, counted as the data count them.
+        gpu_hours: hours of one GPU, or the sum over several.
+        usd: money.
+        wall: seconds, or a duration such as "24 h": of `gpus` GPUs, or at a measured throughput.
+        data: prompts consumed.
+        unique_data: different prompts; how often each is seen is chosen.
+        gpu: a name of `PEAK_FLOPS`; needed for GPU-hours, money and, without a throughput, wall time.
+        gpus: how many run at once; for wall time.
+        mfu: FLOPs counted, over the peak of the GPU times the time.
+        usd_per_gpu_hour: price.
+        tokens_per_second: processed tokens a second that a size was measured at, "40k@7B"; other sizes are taken to run
+            at the same FLOP/s.
+        flops_per_param_token: of the accounting model, to turn tokens into FLOPs: 6, 8 or 12.
+
+    Raises:
+        UsageError: none or several budgets, a missing GPU, a share outside (0, 1], a price that is not positive.
+        NotFound: a GPU that is not in the table.
+    """
+    given = {"compute": compute, "gpu_hours": gpu_hours, "usd": usd, "wall": wall, "data": data}
+    given["unique_data"] = unique_data
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        told = f"{' and '.join(named)} are" if named else "none is"
+        raise UsageError(f"one budget is needed, and {told} given\n  next: {_WAYS}")
+    if compute is not None:
+        return Budget("compute", units.parse(compute, "FLOPs"), {})
+    if data is not None or unique_data is not None:
+        amount = data if data is not None else unique_data or 0
+        return Budget("data", units.parse(amount, "count"), {}, reused=data is None)
+    if wall is not None and tokens_per_second is not None:
+        return _of_throughput(units.parse(wall, "duration"), tokens_per_second, flops_per_param_token)
+    return _of_gpus(gpu_hours, usd, wall, _gpu(gpu, named[0]), gpus, mfu, usd_per_gpu_hour)
+
+
+def _gpu(gpu: str | None, budget: str) -> str:
+    if gpu is None:
+        or_else = " or --tokens-per-second 40k@7B" if budget == "wall" else ""
+        raise UsageError(f"a budget of {budget} needs the type of GPU\n  next: --gpu {'|'.join(PEAK_FLOPS)}{or_else}")
+    if gpu.upper() not in PEAK_FLOPS:
+        raise NotFound(f"no GPU is called {gpu!r} here\n  next: --gpu {'|'.join(PEAK_FLOPS)}, or --compute in FLOPs")
+    return gpu.upper()
+
+
+def _of_gpus(
+    gpu_hours: float | str | None,
+    usd: float | str | None,
+    wall: float | str | None,
+    gpu: str,
+    gpus: int,
+    mfu: float,
+    usd_per_gpu_hour: float,
+) -> Budget:
+    if not 0 < mfu <= 1 or not usd_per_gpu_hour > 0 or gpus < 1:
+        raise UsageError(
+            f"mfu = {mfu}, usd_per_gpu_hour = {usd_per_gpu_hour} and gpus = {gpus}: a share up to 1, a positive price "
+            "and at least one GPU"
+        )
+    given: dict[str, Any] = {"gpu": gpu, "peak_flops": PEAK_FLOPS[gpu], "mfu": mfu}
+    if gpu_hours is not None:
+        hours = units.parse(gpu_hours, "GPU-h")
+    elif usd is not None:
+        money = units.parse(usd, "USD")
+        hours = money / usd_per_gpu_hour
+        given |= {"usd": money, "usd_per_gpu_hour": usd_per_gpu_hour}
+    else:
+        seconds = units.parse(wall if wall is not None else 0, "duration")
+        hours = gpus * seconds / 3600
+        given |= {"wall_seconds": seconds, "gpus": gpus}
+    return Budget("compute", hours * 3600 * PEAK_FLOPS[gpu] * mfu, {**given, "gpu_hours": hours})
+
+
+def _of_throughput(seconds: float, throughput: str, flops_per_param_token: float) -> Budget:
+    tokens, at, size = throughput.partition("@")
+    if not at:
+        raise UsageError(
+            f"tokens per second {throughput!r} does not say of which size\n  next: --tokens-per-second 40k@7B"
+        )
+    rate, params = units.parse(tokens, "count"), units.parse(size, "count")
+    given = {
+        "wall_seconds": seconds,
+        "tokens_per_second": rate,
+        "throughput_params": params,
+        "flops_per_param_token": flops_per_param_token,
+    }
+    return Budget("compute", seconds * rate * params * flops_per_param_token, given)

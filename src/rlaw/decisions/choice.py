@@ -1,0 +1,102 @@
+"""What each size would give for a budget: steps, prompts, compute, loss, and how likely it is the best.
+
+Axes: R choices, S draws, M budgets.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlaw.decisions.budget import Budget
+from rlaw.decisions.frontier import best_of
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.interval import Interval, median
+from rlaw.measurements.frame import AXES
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
+
+DOUBLINGS = np.arange(0, 10.01, 0.25)  # budgets looked at, doublings of the one given
+ONE = int(np.searchsorted(DOUBLINGS, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One size, or one reuse factor of a size, at the budget.
+
+    Attributes:
+        model: its name.
+        params: its size.
+        tau: how often each unique prompt is seen.
+        steps: RL steps that the budget pays for.
+        data: prompts that these steps consume; None when the data do not tell.
+        compute_flops: compute of these steps, as the data count it; None when the data do not tell.
+        loss: true loss at the end, without the noise of an evaluation.
+        doubling: change of the loss when the budget is doubled.
+        probability_best: share of draws in which no other choice has a lower loss.
+        axis_factor: how many times farther than this size was run.
+    """
+
+    model: str
+    params: float
+    tau: float
+    steps: float
+    data: float | None
+    compute_flops: float | None
+    loss: Interval
+    doubling: Interval
+    probability_best: float
+    axis_factor: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return told | {"loss": self.loss.to_json(), "doubling": self.doubling.to_json()}
+
+
+def choices_of(
+    frame: "Frame", curves: Curves, spent: Budget, tau: np.ndarray, x: np.ndarray, loss: np.ndarray, level: float
+) -> tuple[Choice, ...]:
+    """Every choice at the budget; `x` is (R, M) and `loss` (S, R, M)."""
+    now = loss[:, :, 0]
+    share = best_of(now)
+    told = []
+    for r, model in enumerate(curves.models):
+        own, step = curves.at.x[0, r, curves.present[r]], curves.step[r, curves.present[r]]
+        amount = float(x[r, 0])
+        steps = _along(own, step, amount)
+        found = {axis: _at_step(frame, model, column, steps) for axis, column in AXES.items() if axis != "step"}
+        found[spent.axis] = amount
+        told.append(
+            Choice(
+                model=model,
+                params=float(curves.params[r]),
+                tau=float(tau[r]),
+                steps=steps,
+                data=found["data"],
+                compute_flops=found["compute"],
+                loss=median(now[:, r], level),
+                doubling=median(loss[:, r, ONE] - now[:, r], level),
+                probability_best=float(share[r]),
+                axis_factor=float(max(amount / own.max(), 1.0)),
+            )
+        )
+    return tuple(told)
+
+
+def _along(x: np.ndarray, y: np.ndarray, at: float) -> float:
+    """y at x = `at`: between the measured points by straight lines from (0, 0), past them at the mean rate."""
+    order = np.argsort(x, kind="stable")
+    x, y = np.concatenate([[0.0], x[order]]), np.concatenate([[0.0], y[order]])
+    return float(np.interp(at, x, y) if at <= x[-1] else at * y[-1] / x[-1])
+
+
+def _at_step(frame: "Frame", model: str, column: str, steps: float) -> float | None:
+    """What a size has used of a column after so many steps; None when the data do not tell."""
+    own = (frame.rows["model"] == model) & (frame.rows["step"] > 0)
+    rows = frame.rows.filter(own).select("step", column).drop_nulls()
+    if rows.is_empty():
+        return None
+    rows = rows.group_by("step").mean().sort("step")
+    return _along(rows["step"].to_numpy().astype(float), rows[column].to_numpy().astype(float), steps)

@@ -1,0 +1,57 @@
+"""Where a run stands after a step: what every engine keeps of it beside weights and optimizer."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlaw.store.records import Step, of_row, to_row
+
+STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is told of a run after a step.
+
+    Attributes:
+        step: RL steps done.
+        tokens: processed since the start of RL.
+        flops: spent since the start of RL, as executed.
+        record: of the last step; None before the first.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    flops: int = 0
+    record: Step | None = None
+
+    @property
+    def diverged(self) -> bool:
+        """Loss, gradient or reward are no numbers any more."""
+        told = self.record
+        return told is not None and not all(map(math.isfinite, (told.loss, told.grad_norm, told.reward_mean)))
+
+    @property
+    def name(self) -> str:
+        """Of its checkpoint."""
+        return f"step-{self.step:06d}"
+
+    def write(self, folder: Path) -> None:
+        """Into a checkpoint's folder; before the first step there is nothing to keep that the base does not."""
+        assert self.record is not None, "a checkpoint holds the record of its step"  # noqa: S101
+        state = {"step": self.step, "tokens": self.tokens, "flops": self.flops, "record": to_row(self.record)}
+        (folder / STATE).write_text(json.dumps(state) + "\n")
+
+
+def read(folder: Path) -> Standing:
+    """The one that was written into a checkpoint's folder."""
+    state = json.loads((folder / STATE).read_text())
+    record = of_row(state["record"])
+    assert isinstance(record, Step), "a checkpoint holds the record of its step"  # noqa: S101
+    return Standing(state["step"], state["tokens"], state["flops"], record)
+
+
+def step_of(folder: Path) -> int:
+    """The step of a checkpoint, without reading the rest."""
+    return json.loads((folder / STATE).read_text())["step"]

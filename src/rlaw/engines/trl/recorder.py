@@ -1,0 +1,125 @@
+"""The callback that turns what TRL's trainer does into our records, in step order, and asks for checkpoints."""
+
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from rlaw.engines.progress import Standing
+from rlaw.engines.trl import state
+from rlaw.engines.trl.evaluation import Evaluations, seed_of
+from rlaw.engines.trl.rollouts import Grader, step_flops
+from rlaw.engines.trl.settings import updates
+from rlaw.engines.trl.stream import Stream
+from rlaw.engines.trl.trainer import Trainer
+from rlaw.store.records import Record, Step
+from rlaw.study.compute import Flops
+
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+class Narrator(TrainerCallback):
+    """Tells the records of one attempt. `at` is where it stands."""
+
+    trainer: Trainer
+
+    def __init__(self, at: Standing, attempt: int, grader: Grader, evaluations: Evaluations, checkpoints: Path) -> None:
+        self.at, self.kept, self.attempt, self.run = at, at, attempt, grader.run
+        self.grader, self.evaluations, self.checkpoints = grader, evaluations, checkpoints
+        self.logs: list[dict[str, Any]] = []
+        self.saved_at = time.monotonic()
+        self.stream: Stream | None = None
+
+    def listen(self, trainer: Trainer, stream: Stream) -> None:
+        """Speak of that trainer into that stream."""
+        self.trainer, self.stream = trainer, stream
+        trainer.add_callback(self)
+
+    def save(self) -> None:
+        """Keep the position, unless it was kept before or is the base."""
+        if self.at is not self.kept:
+            state.save(self.at, self.trainer, self.checkpoints)
+            self.kept, self.saved_at = self.at, time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The step that is resumed at, or the evaluation before the first step."""
+        self._tell_position()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """An RL step begins with its first update: its random numbers depend on seed and step alone."""
+        if state.global_step % updates(self.run) == 0:
+            torch.manual_seed(seed_of(self.run, "rollout", self.at.step + 1))
+            self.trainer.start_clock()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        """TRL told of an update; the last one of a step ends it."""
+        if "loss" not in logs:
+            return
+        self.logs.append(logs)
+        if state.global_step % updates(self.run):
+            return
+        self._advance()
+        self._tell_position()
+        control.should_training_stop = self.at.diverged or control.should_training_stop
+        if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self.save()
+
+    def _tell_position(self) -> None:
+        """The record of the position's step, and its evaluations when the schedule has some."""
+        if self.at.record is not None:
+            self._tell(replace(self.at.record, attempt=self.attempt))
+        if not self.at.diverged:
+            for record in self.evaluations.of(self.at, self.trainer.model):
+                self._tell(record)
+
+    def _tell(self, record: Record) -> None:
+        assert self.stream is not None, "listen comes first"  # noqa: S101
+        self.stream.tell(record, self.save)
+
+    def _advance(self) -> None:
+        """From TRL's logs of a step's updates to the next position."""
+        rollouts, seconds = self.grader.last, self.trainer.seconds()
+        assert rollouts is not None, "TRL grades before it updates"  # noqa: S101
+        flops = step_flops(self.run, rollouts)
+        record = self._record(flops, seconds)
+        tokens = rollouts.prompt_tokens + rollouts.response_tokens
+        self.at = Standing(record.step, self.at.tokens + tokens, self.at.flops + flops.total, record)
+        self.logs.clear()
+
+    def _record(self, flops: Flops, seconds: dict[str, float]) -> Step:
+        run, rl, step, rollouts = self.run, self.run.rl, self.at.step + 1, self.grader.last
+        assert rollouts is not None, "TRL grades before it updates"  # noqa: S101
+        rewards = rollouts.rewards_PG
+        return Step(
+            run=run.id,
+            attempt=self.attempt,
+            step=step,
+            prompts=rl.prompts,
+            data_size=step * rl.prompts,
+            unique_prompts=self.grader.distinct_I[step * rl.prompts - 1].item(),
+            prompt_tokens=rollouts.prompt_tokens,
+            response_tokens=rollouts.response_tokens,
+            flops={name: getattr(flops, name) for name in Flops.__slots__},
+            reward_mean=rewards.mean().item(),
+            reward_std=rewards.std().item(),
+            zero_variance_share=rollouts.zero_variance_share,
+            loss=self._mean("loss"),
+            kl=self._mean("kl") if rl.beta else None,
+            entropy=self._mean("entropy"),
+            clip_share=self._mean("clip_ratio/region_mean"),
+            grad_norm=self._mean("grad_norm"),
+            learning_rate=self.logs[-1]["learning_rate"],
+            response_length=rollouts.response_tokens / rewards.size,
+            truncated_share=rollouts.truncated_share,
+            seconds=seconds,
+        )
+
+    def _mean(self, name: str) -> float:
+        """Of what TRL told over the updates of a step; every update weighs the same."""
+        return fmean(float(logs[name]) for logs in self.logs)

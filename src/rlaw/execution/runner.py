@@ -1,0 +1,265 @@
+"""Runs a plan: which run next, on how many workers, until all is done, the budget is spent, or somebody says stop.
+
+Largest runs start first, so that the last minutes are not one worker's alone (a plan is told smallest first). Runs that
+start from the same base wait for whichever is making it, while others go ahead. Runs that share their programs, as the
+seeds of one size do, let another size go ahead while the first of them compiles, so that one compiles for all.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from rlaw import engines, units
+from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
+from rlaw.execution.base import ENDS, GRACE_SECONDS, MOVED, NOTE, STOPPING, Attempt, Event, Executor
+from rlaw.execution.local import LocalExecutor
+from rlaw.execution.meter import Meter
+from rlaw.store import DONE, State, Store
+from rlaw.study.plan import Plan, Run, base_key
+
+_POLL_SECONDS = 0.1
+_MARGIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan's runs, by label.
+
+    Attributes:
+        done: finished (or diverged) by now, `skipped` among them.
+        skipped: were done before.
+        failed: what ended otherwise, with its reason.
+        left: failed earlier and were not tried again.
+    """
+
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+    failed: dict[str, str]
+    left: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run is done."""
+        return not self.failed and not self.left
+
+
+@dataclass
+class _Progress:
+    """What is still to do and what has happened so far."""
+
+    queue: list[Run]
+    started: dict[str, Run] = field(default_factory=dict)
+    making_base: set[str] = field(default_factory=set)
+    compiling: set[str] = field(default_factory=set)
+    ends: dict[str, Event] = field(default_factory=dict)
+
+    def next_run(self) -> Run | None:
+        """The first run in the queue whose base nobody else is making; rather one whose programs nobody compiles."""
+        bases = {base_key(self.started[label]) for label in self.making_base}
+        programs = {self.started[label].programs for label in self.compiling}
+        free = (run for run in self.queue if base_key(run) not in bases)
+        rather = (run for run in self.queue if run.programs not in programs and base_key(run) not in bases)
+        run = next(rather, None) or next(free, None)
+        if run is not None:
+            self.queue.remove(run)
+            self.started[run.label] = run
+            self.making_base.add(run.label)
+            self.compiling.add(run.label)
+        return run
+
+    def note(self, event: Event) -> None:
+        if event.kind != "run_started":
+            self.making_base.discard(event.label)
+        if event.kind == "step" or event.kind in ENDS:  # after a step everything is compiled
+            self.compiling.discard(event.label)
+        if event.kind in ENDS:
+            self.ends[event.label] = event
+
+
+@dataclass
+class _Signals:
+    """Signals that came while a plan was running."""
+
+    received: list[int] = field(default_factory=list)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+
+
+def estimate(plan: Plan) -> dict[str, float]:
+    """Wall seconds of every run on one worker, by label, from the engines' measured throughput.
+
+    What runs share, such as a base, is counted at the first of them.
+    """
+    counted: set[str] = set()
+    seconds = {}
+    for run in plan:
+        engine = engines.get(run.engine.name)
+        shared = engine.shared_seconds(run)
+        again = sum(part for key, part in shared.items() if key in counted)
+        seconds[run.label] = engine.estimate_seconds(run) - again
+        counted |= shared.keys()
+    return seconds
+
+
+def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> list[Run]:
+    """The runs still to do, longest first: neither done nor, unless they shall be tried again, failed."""
+    over = (*DONE,) if retry_failed else (*DONE, "failed")
+    states = _states(plan, store)
+    seconds = estimate(plan)
+    todo = [run for run in plan if states[run.label] not in over]
+    return sorted(todo, key=lambda run: (-seconds[run.label], -run.base_flops - run.rl_flops("8N"), run.label))
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    executor: Executor | None = None,
+    *,
+    retry_failed: bool = False,
+    argv: Sequence[str] = (),
+    on_event: Callable[[Event], Any] = lambda event: None,
+) -> Outcome:
+    """Run all that is left of a plan. Giving the same call again goes on where this one ended.
+
+    Args:
+        plan: what to run.
+        store: keeps the records; made by `Store.create` with the same plan.
+        executor: where the runs are made; processes of this machine, one per core, when None.
+        retry_failed: try runs again that failed earlier.
+        argv: the command, for the record.
+        on_event: is called with everything that happens, in this thread.
+
+    Raises:
+        BudgetExceeded: the plan costs more than the study allows (nothing was run), or the wall time is used up.
+        EngineError: an engine lacks something (nothing was run).
+        Interrupted: SIGINT or SIGTERM; running runs were saved.
+        StoreError: another process runs this store's study.
+    """
+    plan.check_budget()
+    executor = executor or LocalExecutor()
+    with store.lock(), _catching_signals() as signals:
+        queue = pending(plan, store, retry_failed=retry_failed)
+        for choice in {(run.engine.name, run.arm, run.rung.name, run.variant): run for run in queue}.values():
+            engines.get(choice.engine.name).check(choice)
+        for choice in {run.rung.name: run for run in queue}.values():
+            executor.check(choice)
+        progress, meter = _Progress(queue), Meter.of(plan, store)
+        try:
+            reason = _work(progress, meter, store, executor, signals, _deadline(plan), tuple(argv), on_event)
+        finally:
+            executor.kill()
+            with suppress(StoreError):  # only a cache; what could not be written is told by the runs themselves
+                store.settle()
+        outcome = _outcome(plan, store, progress)
+    if reason is not None:
+        raise _stopped(outcome, plan, signals.received, reason)
+    return outcome
+
+
+def _work(
+    progress: _Progress,
+    meter: Meter,
+    store: Store,
+    executor: Executor,
+    signals: _Signals,
+    deadline: float,
+    argv: tuple[str, ...],
+    on_event: Callable[[Event], Any],
+) -> str | None:
+    """Keep the workers busy until all is done: None. What came first otherwise: the cap that is used up, or ""."""
+    while progress.queue or executor.running:
+        cap = "budget.wall" if time.monotonic() > deadline else meter.over()
+        if signals.received or cap:
+            _wind_down(progress, meter, executor, signals, on_event)
+            return cap or ""
+        while len(executor.running) < executor.workers and (run := progress.next_run()):
+            executor.start(Attempt(run, store.path.absolute(), argv))
+        _listen(progress, meter, executor, on_event)
+    return None
+
+
+def _listen(progress: _Progress, meter: Meter, executor: Executor, on_event: Callable[[Event], Any]) -> None:
+    for event in executor.poll(_POLL_SECONDS):
+        if event.kind != NOTE:
+            progress.note(event)
+            _charge(meter, event)
+        on_event(event)
+
+
+def _charge(meter: Meter, event: Event) -> None:
+    if event.kind == "run_started":
+        meter.started(event.label)
+    elif event.kind in ENDS or event.kind == MOVED:
+        meter.ended(event.label)
+    meter.step(event.label, event.step)
+
+
+def _wind_down(
+    progress: _Progress, meter: Meter, executor: Executor, signals: _Signals, on_event: Callable[[Event], Any]
+) -> None:
+    """Let the workers save; a second signal, or the end of the grace, ends them at once."""
+    executor.stop()
+    on_event(Event(label="", kind=STOPPING))
+    end = time.monotonic() + GRACE_SECONDS + _MARGIN_SECONDS
+    before = len(signals.received)
+    while executor.running and time.monotonic() < end and len(signals.received) <= max(before, 1):
+        _listen(progress, meter, executor, on_event)
+
+
+def _deadline(plan: Plan) -> float:
+    wall = plan.study.budget.wall
+    return time.monotonic() + (wall if wall is not None else float("inf"))
+
+
+def _outcome(plan: Plan, store: Store, progress: _Progress) -> Outcome:
+    states = _states(plan, store)
+    labels = [run.label for run in plan]
+    ended = {label: event for label, event in progress.ends.items() if event.kind != "run_finished"}
+    return Outcome(
+        done=tuple(label for label in labels if states[label] in DONE),
+        skipped=tuple(label for label in labels if states[label] in DONE and label not in progress.started),
+        failed={label: event.text or "interrupted" for label, event in ended.items()},
+        left=tuple(label for label in labels if states[label] == "failed" and label not in progress.started),
+    )
+
+
+def _states(plan: Plan, store: Store) -> dict[str, State]:
+    known: dict[str, State] = {status.label: status.state for status in store.runs()}
+    return {run.label: known.get(run.label, "planned") for run in plan}
+
+
+def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) -> RlawError:
+    so_far = f"{len(outcome.done)} of {len(plan)} runs are done, and what was measured of the others is saved"
+    if not received:
+        if cap != "budget.wall":
+            return BudgetExceeded(f"{cap}, is used up: {so_far}\n  next: a larger budget, and the same command goes on")
+        wall = units.duration(plan.study.budget.wall or 0)
+        return BudgetExceeded(
+            f"budget.wall, {wall}, is used up: {so_far}\n  next: the same command goes on for as long"
+        )
+    name = signal.Signals(received[0]).name
+    error = Interrupted(f"stopped by {name}: {so_far}\n  next: the same command goes on from there")
+    error.exit_code = 128 + received[0]  # as shells tell it: 130 for Ctrl-C, 143 for SIGTERM
+    return error
+
+
+@contextmanager
+def _catching_signals() -> Iterator[_Signals]:
+    """Notes SIGINT and SIGTERM while the block runs. In a thread other than the main one it changes nothing."""
+    signals = _Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signals) for number in numbers}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

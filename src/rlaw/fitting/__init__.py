@@ -1,0 +1,1 @@
+"""From a table of measurements to a fitted law."""

@@ -1,0 +1,201 @@
+"""The measured curves that a law is fitted to: one row of points per rung.
+
+Axes: R rungs, M points of a rung, padded with points that are not `present`; I items.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlaw import units
+from rlaw.errors import NotFound, RlawError
+from rlaw.laws import Points
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Measured test loss of every rung of a ladder, smallest first.
+
+    Attributes:
+        models: name of each rung.
+        at: where it was measured, arrays of (1, R, M).
+        loss: (R, M) test loss; 1 in the pads.
+        present: (R, M) False in the pads.
+        step: (R, M) int, RL steps done; -1 in the pads.
+        run: (R, M) int, which run of the rung a point belongs to (0, 1, …); -1 in the pads.
+        items: (R, M) problems asked in each evaluation; nan where unknown.
+        right: (R, M, I) share of right answers to each item, the same items in every evaluation; None when unknown.
+    """
+
+    models: tuple[str, ...]
+    at: Points
+    loss: np.ndarray
+    present: np.ndarray
+    step: np.ndarray
+    run: np.ndarray
+    items: np.ndarray
+    right: np.ndarray | None = None
+
+    @property
+    def params(self) -> np.ndarray:
+        """(R,) model sizes."""
+        return self.at.params[0, :, 0]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(R,) points of each rung."""
+        return self.present.sum(axis=-1)
+
+    @property
+    def runs(self) -> np.ndarray:
+        """(R,) runs of each rung."""
+        return self.run.max(axis=-1) + 1
+
+    def where(self, keep: np.ndarray) -> "Curves":
+        """The same ladder with only the points where the (R, M) mask holds; pads are where the others were."""
+        keep = keep & self.present
+        at = self.at
+        x = np.where(keep, at.x, at.x_ref)
+        return Curves(
+            models=self.models,
+            at=Points.of(x, at.x_ref, at.params, at.base_loss),
+            loss=np.where(keep, self.loss, 1.0),
+            present=keep,
+            step=np.where(keep, self.step, -1),
+            run=np.where(keep, self.run, -1),
+            items=np.where(keep, self.items, np.nan),
+            right=self.right,
+        )
+
+    def compact(self) -> "Curves":
+        """The same points as if no others had ever been there: pads at the end, and `x_ref` of these points alone."""
+        order = np.argsort(~self.present, axis=1, kind="stable")[:, : max(int(self.counts.max()), 1)]
+
+        def of(a: np.ndarray) -> np.ndarray:
+            return np.take_along_axis(a, order, axis=1)
+
+        x, present = of(self.at.x[0]), of(self.present)
+        logs = np.where(present, np.log(x), 0.0).sum(axis=1) / np.maximum(self.counts, 1)
+        x_ref = np.exp(logs)[:, None]
+        x = np.where(present, x, x_ref)
+        return Curves(
+            models=self.models,
+            at=Points.of(x[None], x_ref[None], self.at.params, self.at.base_loss),
+            loss=of(self.loss),
+            present=present,
+            step=of(self.step),
+            run=of(self.run),
+            items=of(self.items),
+            right=None if self.right is None else np.take_along_axis(self.right, order[:, :, None], axis=1),
+        )
+
+    def rungs(self, index: np.ndarray) -> "Curves":
+        """The curves of some rungs."""
+        at = self.at
+        picked = Points(*(a[:, index] for a in (at.x, at.x_ref, at.log_x, at.params, at.base_loss)))
+        return Curves(
+            models=tuple(self.models[i] for i in index),
+            at=picked,
+            loss=self.loss[index],
+            present=self.present[index],
+            step=self.step[index],
+            run=self.run[index],
+            items=self.items[index],
+            right=None if self.right is None else self.right[index],
+        )
+
+    @staticmethod
+    def of(
+        model: np.ndarray,
+        params: np.ndarray,
+        x: np.ndarray,
+        loss: np.ndarray,
+        *,
+        step: np.ndarray,
+        seed: np.ndarray,
+        items: np.ndarray,
+        base_loss: np.ndarray,
+        right: np.ndarray | None = None,
+    ) -> "Curves":
+        """Curves from columns of equal length, in any order; `seed` tells the runs of a rung apart.
+
+        `right` is (rows, items) where the rows tell the share of right answers to each item.
+        """
+        order = np.lexsort((loss, x, step, seed, model, params))
+        model, params, x, loss, step, seed, items, base_loss = (
+            np.asarray(a)[order] for a in (model, params, x, loss, step, seed, items, base_loss)
+        )
+        other_size = ~np.isclose(params[1:], params[:-1], rtol=0, atol=0, equal_nan=True)
+        new = np.r_[True, other_size | (model[1:] != model[:-1])]
+        rung = np.cumsum(new) - 1
+        place = np.arange(len(x)) - np.flatnonzero(new)[rung]
+        shape = (rung[-1] + 1, place.max() + 1)
+
+        def grid(values: np.ndarray, pad: float | int | bool) -> np.ndarray:
+            out = np.full(shape, pad)
+            out[rung, place] = values
+            return out
+
+        starts = np.flatnonzero(new)
+        present = grid(np.ones(len(x), bool), False)
+        x_ref = np.exp(np.add.reduceat(np.log(x), starts) / np.bincount(rung))[:, None]
+        base = np.array([_mean(base_loss[rung == r]) for r in range(shape[0])])[:, None]
+        x_grid = np.where(present, grid(x, 1.0), x_ref)
+        return Curves(
+            models=tuple(str(m) for m in model[starts]),
+            at=Points.of(x_grid[None], x_ref[None], params[starts][None, :, None].astype(float), base[None]),
+            loss=grid(loss, 1.0),
+            present=present,
+            step=grid(step, -1),
+            run=grid(_run_numbers(rung, seed), -1),
+            items=grid(items, np.nan),
+            right=None if right is None else _item_grid(right[order], rung, place, shape),
+        )
+
+
+def _item_grid(right: np.ndarray, rung: np.ndarray, place: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    out = np.zeros((*shape, right.shape[1]))
+    out[rung, place] = right
+    return out
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _run_numbers(rung: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """Number the seeds of each rung from 0; rows are sorted by rung, then seed."""
+    new_rung = np.r_[True, rung[1:] != rung[:-1]]
+    new_run = new_rung | np.r_[True, seed[1:] != seed[:-1]]
+    number = np.cumsum(new_run) - 1
+    return number - number[np.flatnonzero(new_rung)][rung]
+
+
+def each_run(curves: Curves) -> list[tuple[int, int]]:
+    """Every run as (rung, number of the run)."""
+    return [(r, i) for r in range(len(curves.models)) for i in range(curves.runs[r])]
+
+
+def find_rung(curves: Curves, which: str | float) -> int:
+    """The rung that "largest", a model's name or a size such as "72B" names.
+
+    Raises:
+        NotFound: there is no such rung.
+    """
+    if which == "largest":
+        return len(curves.models) - 1
+    if which in curves.models:
+        return curves.models.index(str(which))
+    matches = [r for r, params in enumerate(curves.params) if _is_size(which, params)]
+    if len(matches) == 1:
+        return matches[0]
+    listed = ", ".join(f"{m} ({units.count(p)})" for m, p in zip(curves.models, curves.params, strict=True))
+    raise NotFound(f"no size of this ladder is {which!r}\n  next: choose one of {listed}")
+
+
+def _is_size(which: str | float, params: float) -> bool:
+    try:
+        return abs(units.parse(which, "count") / params - 1) < 0.01
+    except RlawError:
+        return False

@@ -1,0 +1,268 @@
+"""When a fit should not be believed: cautions with stable codes, each with what was seen and what to do."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from rlaw import units
+from rlaw.fitting.curves import Curves, each_run
+from rlaw.fitting.items import ASSUMED_DIFFICULTY
+from rlaw.fitting.solver import Solution
+from rlaw.fitting.trend import Slopes, Trend, trend
+from rlaw.laws import Law
+
+#: with one of these the parameters of the law are not told by the data
+NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
+
+_ROUNDING = 1e-12  # square of a loss difference that is none
+_NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One reason for doubt.
+
+    Attributes:
+        code: stable, for programs.
+        text: for people: what was seen, and what to do.
+    """
+
+    code: str
+    text: str
+
+    def to_json(self) -> dict[str, str]:
+        """`code` and `text`."""
+        return {"code": self.code, "text": self.text}
+
+
+def judge(
+    law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, alone: Slopes, drawn: Solution | None
+) -> list[Caution]:
+    """Every reason for doubt about a fit.
+
+    Args:
+        law: the law that was fitted.
+        curves: what it was fitted to.
+        fitted: (R, M) fitted loss.
+        estimate: the fit, one draw.
+        alone: the straight line through each curve, with the error of its slope.
+        drawn: bootstrap draws; None without.
+    """
+    told = [
+        *_sizes(law, curves),
+        *_slopes(law, alone),
+        *_off_law(law, curves, fitted, alone),
+        *_bounds(law, curves, estimate),
+        *(_unbounded(law, drawn) if drawn is not None else []),
+        *(_correlated(law, drawn) if drawn is not None else []),
+        *_ladder(law, curves, estimate),
+        *_residuals(curves, fitted),
+        *_baseline(law, curves, fitted),
+        *_axis(curves),
+        *_best_so_far(curves, alone),
+    ]
+    return told
+
+
+def _sizes(law: Law, curves: Curves) -> list[Caution]:
+    n = len(np.unique(curves.params))
+    if not law.shared or n >= 5:
+        return []
+    text = f"only {n} sizes: {' and '.join(p.name for p in law.shared)} rest on few slopes; add sizes to the ladder"
+    if n < 4 and _ties_efficiency_to_size(law):
+        text += f" (slopes of {n} sizes rise in order by luck once in {math.factorial(n)} times)"
+    return [Caution("few-sizes", text)]
+
+
+def _slopes(law: Law, alone: Slopes) -> list[Caution]:
+    if not _ties_efficiency_to_size(law) or len(alone.k) < 3:
+        return []
+    told = trend(alone)
+    return [] if told.rises else [not_rising(told)]
+
+
+def not_rising(told: Trend) -> Caution:
+    """The caution that a ladder tells no law of the size."""
+    return Caution("slopes-not-rising", f"{told}: no size dependence can be told")
+
+
+def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Slopes) -> list[Caution]:
+    if not _ties_efficiency_to_size(law):
+        return []
+    left, least = (float(np.sum(((curves.loss - f) * curves.present) ** 2)) for f in (fitted, alone.loss))
+    if left <= 2 * least + _ROUNDING * curves.present.sum():
+        return []
+    text = f"the residuals are {left / max(least, 1e-300):.3g} times those of a line per size: k(N) is not of this form"
+    return [Caution("slopes-off-law", text)]
+
+
+def _ties_efficiency_to_size(law: Law) -> bool:
+    return type(law).efficiency is not Law.efficiency
+
+
+def _bounds(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
+    told = []
+    for p, bound in zip(law.parameters, estimate.bound, strict=True):
+        for side, word in ((-1, "lower"), (1, "upper")):
+            where = np.flatnonzero(bound[0] == side)
+            if not len(where):
+                continue
+            own = p in law.local
+            whose = f" of {', '.join(curves.models[i] for i in where)}" if own else ""
+            code = "rung-at-bound" if own else "at-bound"
+            text = f"{p.name}{whose} is at the {word} bound of its search: the data do not tell it"
+            told.append(Caution(code, text))
+    return told
+
+
+def _unbounded(law: Law, drawn: Solution) -> list[Caution]:
+    told = []
+    for p, bound in zip(law.shared, drawn.bound, strict=False):
+        for side, word in ((-1, "below"), (1, "above")):
+            share = float(np.mean(bound == side))
+            if share > 0.05:
+                text = f"{p.name} is unbounded {word}: {share:.0%} of the bootstrap draws put it at its bound"
+                told.append(Caution("unbounded", text))
+    return told
+
+
+def _correlated(law: Law, drawn: Solution) -> list[Caution]:
+    if len(law.shared) < 2 or len(drawn) < 20:
+        return []
+    values = [
+        np.log(np.maximum(t.ravel(), 1e-300)) if p.log else t.ravel()
+        for p, t in zip(law.shared, drawn.theta, strict=False)
+    ]
+    told = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(law.shared), 2):
+        if np.std(values[i]) == 0 or np.std(values[j]) == 0:
+            continue
+        r = float(np.corrcoef(values[i], values[j])[0, 1])
+        if abs(r) > 0.9:
+            text = (
+                f"{a.name} and {b.name} move together (correlation {r:.2f}): read k at a size, not either of them alone"
+            )
+            told.append(Caution("correlated-parameters", text))
+    return told
+
+
+def _ladder(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
+    names = [p.name for p in law.shared]
+    if "N_0" not in names or not _ties_efficiency_to_size(law):
+        return []
+    n0 = float(estimate.theta[names.index("N_0")].ravel()[0])
+    low, high = curves.params.min(), curves.params.max()
+    if low <= n0 <= high:
+        return []
+    ladder = f"{units.count(low)} to {units.count(high)}"
+    text = f"N_0 = {units.count(n0)} lies outside the ladder ({ladder}): the bend was not seen"
+    return [Caution("n0-outside-ladder", text)]
+
+
+def _residuals(curves: Curves, fitted: np.ndarray) -> list[Caution]:
+    trending = []
+    for r, model in enumerate(curves.models):
+        here = curves.present[r]
+        order = np.argsort(curves.at.x[0, r, here], kind="stable")
+        residual = (curves.loss[r, here] - fitted[r, here])[order]
+        spread = float(np.sum(residual**2))
+        if len(residual) >= 10 and spread > 0 and float(np.sum(residual[1:] * residual[:-1])) / spread > 0.5:
+            trending.append(model)
+    if not trending:
+        return []
+    text = f"residuals drift along the curve for {', '.join(trending)}: the law's shape is not theirs"
+    return [Caution("residual-trend", text)]
+
+
+def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> list[Caution]:
+    here = curves.present
+    mean = np.sum(curves.loss * here, axis=1, keepdims=True) / np.maximum(here.sum(axis=1, keepdims=True), 1)
+    left = float(np.sum(((curves.loss - fitted) * here) ** 2))
+    spread = float(np.sum(((curves.loss - mean) * here) ** 2))
+    if law.name in ("constant", "last-value") or left < 0.9 * spread:
+        return []
+    if spread <= _ROUNDING * here.sum():
+        return [Caution("worse-than-baseline", "the loss of every size is constant: there is nothing to explain")]
+    text = f"{law.name} leaves {left / spread:.0%} of what a constant per size leaves: it explains next to nothing"
+    return [Caution("worse-than-baseline", text)]
+
+
+def _axis(curves: Curves) -> list[Caution]:
+    falling = 0
+    for r, i in each_run(curves):
+        x = curves.at.x[0, r, curves.run[r] == i]
+        falling += int(np.sum(np.diff(x) < 0))
+    if not falling:
+        return []
+    text = f"the axis falls from one step to the next at {falling} points: check how compute was counted"
+    return [Caution("non-monotone-compute", text)]
+
+
+def _best_so_far(curves: Curves, alone: Slopes) -> list[Caution]:
+    """A loss that stands still but never rises, although it is noisy: a running best, not the value at the step.
+
+    The noise is that of fourth differences of the residuals from a line per size: neither a law nor a slow departure
+    from it shows in them. Honest noise lets a loss fall from one step to the next with the chance that the curve's own
+    fall thereabouts outdoes it; neighbouring differences are negatively correlated, so the product is on the safe side.
+    """
+    falls, rough, stood = [], [], 0
+    for r, i in each_run(curves):
+        here = np.flatnonzero(curves.run[r] == i)
+        loss, line = curves.loss[r, here], alone.loss[r, here]
+        change = np.diff(loss)
+        if np.any(change > 0):
+            return []
+        stood += int(np.sum(change == 0))
+        falls.append(_running_mean(-change))
+        rough.append(np.diff(loss - line, n=4))
+    fall = np.concatenate(falls)
+    spread = math.sqrt(float(np.mean(np.concatenate(rough) ** 2)) / 70) if any(map(len, rough)) else 0.0
+    if not stood or spread <= _ROUNDING:
+        return []
+    chance = math.exp(sum(math.log(max(NormalDist().cdf(f), 1e-300)) for f in fall / (spread * math.sqrt(2))))
+    if chance >= _NEVER_CHANCE:
+        return []
+    text = (
+        f"the loss never rises along any curve and stands still at {stood} points, which noise of its size would do "
+        f"with a chance of {chance:.0e}: it looks like a best so far; give the loss measured at each step"
+    )
+    return [Caution("best-on-test", text)]
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of each value and its neighbours, up to three on either side."""
+    near = np.ones(min(7, len(values)))
+    return (
+        np.convolve(values, near, "same") / np.convolve(np.ones(len(values)), near, "same") if len(values) else values
+    )
+
+
+def of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Caution]:
+    """Cautions about what the intervals rest on, for `copied` runs left out and the kinds of noise drawn."""
+    told = []
+    if copied:
+        text = f"runs that repeat another to the last digit: {copied}; they are no new evidence and are left out"
+        told.append(Caution("copied-runs", text))
+    if "runs" not in noise:
+        alone = int(np.sum(curves.runs == 1))
+        text = (
+            f"{alone} of {len(curves.models)} sizes have one run: how another seed would differ is judged by how the "
+            "runs drift about the law; run more seeds"
+        )
+        told.append(Caution("replicates-missing", text))
+    if "items assumed" in noise:
+        text = (
+            "per-item answers are not in the data: the error that all evaluations share is that of problems whose "
+            f"difficulty spreads by {ASSUMED_DIFFICULTY:g} logits, an assumption"
+        )
+        told.append(Caution("items-assumed", text))
+    elif "items" not in noise:
+        text = (
+            "neither per-item answers nor the number of problems are in the data: intervals leave out the error that "
+            "all evaluations share; tell the number with --items"
+        )
+        told.append(Caution("items-missing", text))
+    return told

@@ -1,0 +1,155 @@
+"""Fit a law to a frame: parameters, intervals, and the reasons for doubt.
+
+fit = rlaw.fit("saturating", rlaw.load("qwen2.5-math-base"), axis="compute")
+print(fit)
+fit.k(70e9)                              # efficiency of a size, with its interval
+fit.predict("Qwen2.5-7B", [1e18, 1e19])  # fitted loss
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from rlaw import laws
+from rlaw.errors import UsageError
+from rlaw.fitting.bootstrap import Draws, bootstrap
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.diagnostics import judge, of_draws
+from rlaw.fitting.objective import Noise, Space, evaluate, r_squared, rms, weights
+from rlaw.fitting.result import Fit
+from rlaw.fitting.screening import Screened, screen
+from rlaw.fitting.selection import Window, curves_of, window_text
+from rlaw.fitting.solver import Solution, solve
+from rlaw.fitting.trend import slopes
+from rlaw.fitting.values import HeldOut, Rung, held_out, rungs_of, shared_values
+from rlaw.laws import Law
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
+
+__all__ = ["Fit", "HeldOut", "Rung", "fit"]
+
+
+def fit(
+    law: str | Law,
+    data: "Frame | Any",
+    *,
+    axis: Literal["compute", "data", "step"] = "compute",
+    window: Window = "1:",
+    space: Space = "loss",
+    noise: Noise = "equal",
+    items: int | None = None,
+    intervals: Literal["bootstrap", "none"] = "bootstrap",
+    draws: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+    hold_out: str | float | None = None,
+) -> Fit:
+    """Fit a law by weighted least squares.
+
+    Args:
+        law: a name of `rlaw.laws.names()`, or a law of your own.
+        data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
+            group size.
+        axis: what the loss is a function of.
+        window: steps of the fit, "FIRST:LAST", inclusive, either end may be empty; step 0 is always left out.
+        space: squared errors of the loss, or of its base-10 logarithm.
+        noise: "equal" gives every size the same total weight, as the paper does; "binomial" weighs by inverse variance.
+        items: problems of an evaluation, where the frame does not tell.
+        intervals: "bootstrap", or "none" for the fit alone.
+        draws: bootstrap draws.
+        level: of the intervals.
+        seed: of the bootstrap.
+        hold_out: a size to leave out of the fit and to judge it by: "largest", a model's name or a size such as "72B".
+
+    Raises:
+        NotIdentifiable: the frame cannot tell the law's parameters: too few sizes or points, or a constant loss.
+        NotFound: no such law, or no such size to hold out.
+        UsageError: an option that makes no sense, or a frame of several variants.
+    """
+    from rlaw.measurements.load import load
+
+    law, frame = laws.get(law), load(data)
+    _check(space, noise, intervals, draws, level)
+    settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
+    screened = screen(
+        law,
+        *curves_of(frame, axis=axis, window=window, items=items, need_params=bool(law.shared)),
+        hold_out,
+        frame.source,
+    )
+    w, estimate = _estimate(law, screened.curves, space, noise, frame.source)
+    drawn = None
+    if intervals == "bootstrap":
+        drawn = bootstrap(law, screened.curves, w, space, estimate, draws=draws, level=level, seed=seed)
+    settings["intervals"] = _method(drawn, seed)
+    return _told(law, axis, frame, screened, w, estimate, drawn, settings)
+
+
+def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> None:
+    for name, value, known in (
+        ("space", space, ("loss", "log")),
+        ("noise", noise, ("equal", "binomial")),
+        ("intervals", intervals, ("bootstrap", "none")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}")
+    if draws < 20 or not 0 < level < 1:
+        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+
+
+def _estimate(law: Law, curves: Curves, space: Space, noise: Noise, source: str) -> tuple[np.ndarray, Solution]:
+    """Weights and the fit; binomial weights need a fit with equal ones first."""
+    w = weights(curves, space, "equal")
+    estimate = solve(law, curves.at, curves.loss, w, space)
+    if noise == "equal":
+        return w, estimate
+    if not np.isfinite(curves.items[curves.present]).all():
+        raise UsageError(f"{source} does not tell how many problems were asked\n  next: --items 500, the true number")
+    w = weights(curves, space, noise, evaluate(law, estimate.theta, estimate.coefficients, curves)[0])
+    return w, solve(law, curves.at, curves.loss, w, space)
+
+
+def _method(drawn: Draws | None, seed: int) -> dict[str, Any]:
+    if drawn is None:
+        return {"method": "none"}
+    how = {"method": "bootstrap", "draws": len(drawn), "seed": seed, "noise": list(drawn.noise)}
+    return how | ({"freedom": drawn.freedom} if drawn.drift is None else asdict(drawn.drift))
+
+
+def _told(
+    law: Law,
+    axis: str,
+    frame: "Frame",
+    screened: Screened,
+    w: np.ndarray,
+    estimate: Solution,
+    drawn: Draws | None,
+    settings: dict[str, Any],
+) -> Fit:
+    """Everything a fit tells, from its solution and draws."""
+    curves, held, space, level = screened.curves, screened.held, settings["space"], settings["level"]
+    fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
+    told = judge(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
+    cautions = [*screened.cautions, *told]
+    if drawn is not None:
+        cautions += of_draws(curves, screened.copied, drawn.noise)
+    return Fit(
+        law=law,
+        axis=axis,
+        parameters=shared_values(law, estimate, drawn, level),
+        rungs=rungs_of(law, curves, fitted, estimate, drawn, level),
+        r2_pooled=r_squared(curves.loss, fitted, curves.present),
+        rmse=rms(curves.loss - fitted, curves.present),
+        warnings=tuple(cautions),
+        settings=settings,
+        dropped=screened.dropped,
+        source=frame.source,
+        frame=frame,
+        curves=curves,
+        weights=w,
+        estimate=estimate,
+        drawn=drawn,
+        held_out=None if held is None else held_out(law, held, estimate, drawn, space, level),
+    )

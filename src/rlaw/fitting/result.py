@@ -1,0 +1,216 @@
+"""A law fitted to a frame: what it tells of sizes and of losses, with intervals."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlaw import units
+from rlaw.errors import NotFound, NotIdentifiable, UsageError
+from rlaw.fitting.bootstrap import Draws
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.diagnostics import NOT_IDENTIFIED, Caution
+from rlaw.fitting.interval import Interval, finite, percentile
+from rlaw.fitting.objective import evaluate
+from rlaw.fitting.solver import Solution
+from rlaw.fitting.values import HeldOut, Rung
+from rlaw.laws import Law, Points
+from rlaw.text import table
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A law fitted to a frame.
+
+    Attributes:
+        law: the law.
+        axis: "compute", "data" or "step".
+        parameters: the shared parameters by name.
+        rungs: what it tells of each size, smallest first.
+        r2_pooled: over all points, sizes together: mostly the difference between sizes.
+        rmse: root mean square error of the loss over all points.
+        identified: False when the data do not tell the law's parameters.
+        warnings: every reason for doubt.
+        settings: window, space, noise, items, intervals, draws, level and seed, as used.
+        dropped: rows left out, by reason.
+        source: what the frame was read from.
+        frame: the measurements, as given.
+        curves: the measured curves that were fitted.
+        estimate: the fit itself (one draw), for `rlaw.fitting.solver`.
+        drawn: its bootstrap draws, or None.
+        held_out: how the law does on the size left out, or None.
+    """
+
+    law: Law
+    axis: str
+    parameters: dict[str, Interval]
+    rungs: tuple[Rung, ...]
+    r2_pooled: float
+    rmse: float
+    warnings: tuple[Caution, ...]
+    settings: dict[str, Any]
+    dropped: dict[str, int]
+    source: str
+    frame: "Frame" = field(repr=False)
+    curves: Curves = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+    estimate: Solution = field(repr=False)
+    drawn: Draws | None = field(repr=False, default=None)
+    held_out: HeldOut | None = None
+
+    @property
+    def identified(self) -> bool:
+        """False when the data do not tell the law's parameters."""
+        return not any(w.code in NOT_IDENTIFIED for w in self.warnings)
+
+    @property
+    def digest(self) -> str:
+        """Of the frame's rows."""
+        return self.frame.digest
+
+    @property
+    def points(self) -> int:
+        """Points that were fitted."""
+        return int(self.curves.present.sum())
+
+    @property
+    def level(self) -> float:
+        """Level of the intervals."""
+        return self.settings["level"]
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """(R, M) fitted loss at the measured points of `curves`."""
+        return evaluate(self.law, self.estimate.theta, self.estimate.coefficients, self.curves)[0]
+
+    def rung(self, model: str) -> Rung:
+        """What the fit tells of one size, by its name.
+
+        Raises:
+            NotFound: the fit has no such size.
+        """
+        return self.rungs[self._index(model)]
+
+    def k(self, params: float, base_loss: float = float("nan")) -> Interval:
+        """Efficiency of a size, seen or not, with its interval.
+
+        Raises:
+            NotIdentifiable: the law does not tie the efficiency to the size.
+            UsageError: the law needs the loss of the size's base.
+        """
+        drawn = None if self.drawn is None else self.k_draws(params, base_loss)
+        return percentile(float(self._k(self.estimate, params, base_loss)[0]), drawn, self.level)
+
+    def k_draws(self, params: float, base_loss: float = float("nan")) -> np.ndarray:
+        """(draws,) bootstrap draws of the efficiency of a size."""
+        return self._k(self._draws(), params, base_loss)
+
+    def predict(self, model: str, x: Any) -> np.ndarray:
+        """(points,) fitted loss of one size at axis values x > 0."""
+        return self._loss(self.estimate, model, x)[0]
+
+    def predict_draws(self, model: str, x: Any) -> np.ndarray:
+        """(draws, points) bootstrap draws of the fitted loss of one size."""
+        return self._loss(self._draws(), model, x)
+
+    def band(self, model: str, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Low and high ends, (points,) each, of the fitted loss of one size."""
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(self.predict_draws(model, x), [tail, 1 - tail], axis=0)
+        return low, high
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw fit --json`, schema 1."""
+        document = {
+            "schema": 1,
+            "law": self.law.name,
+            "axis": self.axis,
+            "log_base": 10,
+            "source": self.source,
+            "digest": self.digest,
+            **self.settings,
+            "points": self.points,
+            "dropped": self.dropped,
+            "parameters": {name: value.to_json() for name, value in self.parameters.items()},
+            "rungs": [rung.to_json() for rung in self.rungs],
+            "r2_pooled": finite(self.r2_pooled),
+            "rmse": finite(self.rmse),
+            "identified": self.identified,
+            "warnings": [w.to_json() for w in self.warnings],
+        }
+        if self.held_out is not None:
+            document["held_out"] = self.held_out.to_json()
+        return document
+
+    def __str__(self) -> str:
+        excluded = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())
+        lines = [
+            f"{self.law.name} over {self.axis}: {self.law.formula}",
+            f"{self.points} points of {len(self.rungs)} sizes from {self.source}{excluded}",
+            "",
+        ]
+        for p in self.law.shared:
+            value = self.parameters[p.name].text(units.count if p.unit == "params" else None)
+            lines.append(f"  {p.name:<8}{value:<34}{p.text}")
+        lines += [
+            "",
+            self._table(),
+            "",
+            f"R² {self.r2_pooled:.4f} over all points (sizes together), RMSE {self.rmse:.4f}",
+        ]
+        if self.held_out is not None:
+            h = self.held_out
+            slope = f", k {h.values['k']}" if "k" in h.values else ""
+            lines.append(f"held out {h.model}: RMSE {h.rmse:.4f}{slope} (level {h.level})")
+        if not self.identified:
+            lines.append(f"NOT IDENTIFIED: the data do not tell the parameters of {self.law.name}")
+        return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
+
+    def _table(self) -> str:
+        """A line for each size: its values with their intervals, and how well the law follows its curve."""
+        names = list(self.rungs[0].values)
+        rows = [
+            [
+                rung.model,
+                units.count(rung.params) if np.isfinite(rung.params) else "?",
+                str(rung.points),
+                *(str(rung.values[name]) for name in names),
+                f"{rung.r2:.3f}",
+                f"{rung.rmse:.4f}",
+            ]
+            for rung in self.rungs
+        ]
+        return table(["size", "params", "points", *names, "R²", "RMSE"], rows)
+
+    def _index(self, model: str) -> int:
+        try:
+            return self.curves.models.index(model)
+        except ValueError:
+            known = ", ".join(self.curves.models)
+            raise NotFound(f"{model!r} is not a size of this fit\n  next: choose one of {known}") from None
+
+    def _draws(self) -> Solution:
+        if self.drawn is None:
+            raise UsageError("this fit has no bootstrap draws\n  next: fit with intervals='bootstrap'")
+        return self.drawn.solution
+
+    def _k(self, solution: Solution, params: float, base_loss: float) -> np.ndarray:
+        k = self.law.efficiency(solution.theta, np.full((1, 1, 1), params), np.full((1, 1, 1), base_loss))
+        if k is None:
+            raise NotIdentifiable(
+                f"{self.law.name} gives every size an efficiency of its own\n  next: a law of the ladder: saturating"
+            )
+        if np.isnan(k).any():
+            raise UsageError(f"{self.law.name} needs the loss of the size's base\n  next: k({params:g}, base_loss=0.9)")
+        return np.broadcast_to(k, (len(solution), 1))[:, 0]
+
+    def _loss(self, solution: Solution, model: str, x: Any) -> np.ndarray:
+        r = self._index(model)
+        own = self.curves.at.rung(r)
+        at = Points.of(np.asarray(x, float)[None, None], own.x_ref, own.params, own.base_loss)
+        theta = tuple(t if t.shape[1] == 1 else t[:, r : r + 1] for t in solution.theta)
+        loss = self.law.loss(theta, solution.coefficients[:, r : r + 1], at)
+        return np.broadcast_to(loss, (len(solution), 1, at.x.shape[-1]))[:, 0]

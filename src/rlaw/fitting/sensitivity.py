@@ -1,0 +1,189 @@
+"""What a fit stands on: how far its parameters move without each size, and with another window of steps.
+
+    fit = rlaw.fit("saturating", frame, axis="compute")
+    print(sensitivity(fit, frame))
+
+Source: Belsley, Kuh and Welsch 1980 (deletion diagnostics), here a whole size at a time.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rlaw import units
+from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.fit import Fit, fit
+from rlaw.fitting.interval import Interval
+from rlaw.laws import Law
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
+
+STARTS = (1, 2, 5, 10, 20, 40)  # first steps that are tried
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One number of the fit as a refit tells it.
+
+    Attributes:
+        value: of the refit.
+        half_widths: how far it moved, signed, in units of the fit's interval on that side: 1 is the interval's end; nan
+            where the fit has no such end.
+    """
+
+    value: float
+    half_widths: float = math.nan
+
+    def to_json(self) -> dict[str, float | None]:
+        """`value` and `half_widths`, null where there is none."""
+        return {"value": self.value, "half_widths": self.half_widths if math.isfinite(self.half_widths) else None}
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """The law fitted to other rows.
+
+    Attributes:
+        change: the size left out, or the window FIRST:LAST.
+        values: the numbers of the fit by name; empty where the rows cannot tell the law.
+        identified: whether these rows tell the law's parameters.
+        refused: why there are no values; empty where there are.
+    """
+
+    change: str
+    values: dict[str, Moved]
+    identified: bool
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """How far the numbers of a fit move.
+
+    Attributes:
+        law, axis, window: of the fit.
+        largest: the size that "k" is told for.
+        values: the fit's own numbers: shared parameters by name, and "k" of the largest size.
+        counts: the names among them that are numbers of parameters, such as N_0.
+        sizes: without each size in turn, smallest first; `change` names it.
+        windows: with other first and last steps; `change` is the window.
+    """
+
+    law: str
+    axis: str
+    window: str
+    largest: str
+    values: dict[str, Interval]
+    counts: frozenset[str]
+    sizes: tuple[Refit, ...]
+    windows: tuple[Refit, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The key "sensitivity" of `rlaw fit --sensitivity --json`."""
+        return {
+            "k_at": self.largest,
+            "values": {name: value.to_json() for name, value in self.values.items()},
+            "sizes": [{"without": r.change, **_told(r)} for r in self.sizes],
+            "windows": [{"window": r.change, **_told(r)} for r in self.windows],
+        }
+
+    def cell(self, name: str, refit: Refit) -> str:
+        """A number of a refit and how far it moved, as people read it."""
+        if name not in refit.values:
+            return ""
+        moved = refit.values[name]
+        value = units.count(moved.value) if name in self.counts else f"{moved.value:.4g}"
+        return f"{value} ({moved.half_widths:+.2f})" if math.isfinite(moved.half_widths) else value
+
+    def __str__(self) -> str:
+        head = f"{self.law} over {self.axis}, window {self.window}; k is that of {self.largest}"
+        unit = "in brackets: how far it moved, 1 is the end of the fit's interval"
+        tables = (*_table(self, "without", self.sizes), *_table(self, "window", self.windows))
+        beware = "a window that spans less of the axis moves more by noise alone"
+        return "\n".join((head, unit, *tables, "", beware))
+
+
+def _told(refit: Refit) -> dict[str, Any]:
+    values = {name: moved.to_json() for name, moved in refit.values.items()}
+    return {"values": values, "identified": refit.identified, "refused": refit.refused or None}
+
+
+def _table(told: Sensitivity, what: str, refits: tuple[Refit, ...]) -> list[str]:
+    width = max([len(r.change) for r in refits] + [len(what)]) + 2
+    lines = ["", f"{what:<{width}}" + "".join(f"{name:>18}" for name in told.values)]
+    for refit in refits:
+        cells = "".join(f"{told.cell(name, refit):>18}" for name in told.values)
+        cells += "" if refit.identified else "  not identified"
+        reason = refit.refused.partition("\n")[0]
+        lines.append(f"{refit.change:<{width}}{reason or cells}")
+    return lines
+
+
+def sensitivity(whole: Fit, frame: "Frame") -> Sensitivity:
+    """Fit again without each size in turn, and with other windows of steps; sizes held out of the fit stay out.
+
+    Args:
+        whole: a fit of a law with shared parameters.
+        frame: the measurements it was fitted to.
+
+    Raises:
+        UsageError: the law shares no parameter between sizes, or the frame is not the fit's.
+    """
+    if not whole.law.shared:
+        raise UsageError(
+            f"{whole.law.name} shares no parameter between sizes, so no size weighs on another\n"
+            "  next: a law of the ladder: saturating"
+        )
+    if frame.digest != whole.digest:
+        raise UsageError(f"these are not the rows of the fit, which was made from {whole.source}")
+    values = dict(whole.parameters)
+    k = _k(whole, whole)
+    if k is not None:
+        values["k"] = k
+    own = whole.settings["window"]
+    frame = frame.where(model=tuple(rung.model for rung in whole.rungs))
+    sizes = tuple(_refit(whole, values, frame, rung.model, own, rung.model) for rung in whole.rungs)
+    windows = tuple(_refit(whole, values, frame, window, window) for window in _windows(whole, frame))
+    counts = frozenset(p.name for p in whole.law.shared if p.unit == "params")
+    return Sensitivity(whole.law.name, whole.axis, own, whole.rungs[-1].model, values, counts, sizes, windows)
+
+
+def _k(whole: Fit, refit: Fit) -> Interval | None:
+    """The efficiency of the largest size of the whole fit by a refit; None when the law ties none to size."""
+    if type(whole.law).efficiency is Law.efficiency:
+        return None
+    return refit.k(whole.rungs[-1].params, float(whole.curves.at.base_loss[0, -1, 0]))
+
+
+def _windows(whole: Fit, frame: "Frame") -> list[str]:
+    """Other first steps up to the fit's last, and the fit's first step up to thirds of the steps."""
+    steps = frame.rows["step"].to_numpy()
+    reached = whole.curves.step[whole.curves.present]
+    first, last = int(reached.min()), int(reached.max())
+    begin, end = whole.settings["window"].partition(":")[::2]
+    starts = [s for s in STARTS if max(int(steps.min()), 1) <= s < last and s != first]
+    thirds = [first + round(part * (last - first) / 3) for part in (1, 2)]
+    return [f"{s}:{end}" for s in starts] + [f"{begin}:{t}" for t in thirds if first < t < last]
+
+
+def _refit(
+    whole: Fit, values: dict[str, Interval], frame: "Frame", change: str, window: str, without: str | None = None
+) -> Refit:
+    how: dict[str, Any] = {name: whole.settings[name] for name in ("space", "noise", "items", "level")}
+    how["axis"] = whole.axis
+    try:
+        again = fit(whole.law, frame, window=window, intervals="none", hold_out=without, **how)
+    except NotIdentifiable as error:
+        return Refit(change, {}, identified=False, refused=str(error))
+    found = {name: value.value for name, value in again.parameters.items()}
+    k = _k(whole, again)
+    if k is not None:
+        found["k"] = k.value
+    return Refit(change, {n: _moved(v, values[n]) for n, v in found.items()}, again.identified)
+
+
+def _moved(value: float, of: Interval) -> Moved:
+    """How far a value is from the fit's, in units of the interval's half on that side: N_0's halves differ much."""
+    half = of.high - of.value if value >= of.value else of.value - of.low
+    return Moved(value, (value - of.value) / half if math.isfinite(half) and half > 0 else math.nan)

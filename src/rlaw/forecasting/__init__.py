@@ -1,0 +1,1 @@
+"""Losses that nobody has measured yet."""

@@ -1,0 +1,215 @@
+"""Backtests: how well each law predicts points it has not seen, beside the baselines it must beat.
+
+    rlaw.compare(frame, cut=25, axis="data")              # the first 25 points of every curve -> the rest
+    rlaw.compare(frame, hold_out="largest", axis="data")  # the other sizes -> the largest, its first points seen
+    rlaw.compare(frame, rolling=True, axis="data")        # ever longer beginnings of every curve -> what comes next
+
+Laws see the training points only, intervals included. Axes: S draws, R rungs, M points of a rung.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlaw import laws as family
+from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.bootstrap import binomial_unit, bootstrap
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.objective import Space, weights
+from rlaw.fitting.screening import sound
+from rlaw.fitting.selection import Window, curves_of
+from rlaw.fitting.solver import solve
+from rlaw.forecasting.calibration import at_once
+from rlaw.forecasting.predictors import AUTO, law_or_auto
+from rlaw.forecasting.scores import LawScore, RungScore, errors, log_score
+from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
+from rlaw.laws import BASELINES, Law
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
+
+_FAINT = 1e-6  # weight of a held-out size: its first points set its own level and nothing else
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Laws ranked by their error on held-out points.
+
+    Attributes:
+        protocol: what was seen and what was asked, in words.
+        axis: "compute", "data" or "step".
+        level: of the intervals that `coverage` counts.
+        laws: the scores, best first.
+        skipped: laws that the data cannot tell, with the reason.
+        best: the law with the smallest mean absolute error, baselines included.
+        verdict: whether a law holds here, in words.
+    """
+
+    protocol: str
+    axis: str
+    level: float
+    laws: tuple[LawScore, ...]
+    skipped: dict[str, str]
+    best: str
+    verdict: str
+    source: str
+    digest: str
+
+    def score(self, law: str) -> LawScore:
+        """The score of one law, by name."""
+        return next(s for s in self.laws if s.law == law)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw compare --json`, schema 1."""
+        head = {"schema": 1, "protocol": self.protocol, "axis": self.axis, "source": self.source, "digest": self.digest}
+        scores = {"level": self.level, "laws": [s.to_json() for s in self.laws], "skipped": self.skipped}
+        return head | scores | {"best": self.best, "verdict": self.verdict}
+
+    def __str__(self) -> str:
+        lines = [self.protocol, "", f"{'law':<16}{'MAE':>8}{'RMSE':>8}{'bias':>9}{'coverage':>10}{'log score':>11}"]
+        lines += [
+            f"{s.law:<16}{s.mae:>8.4f}{s.rmse:>8.4f}{s.bias:>+9.4f}{s.coverage:>10.0%}{s.log_score:>11.2f}"
+            for s in self.laws
+        ]
+        lines += [f"{law} left out: {reason.splitlines()[0]}" for law, reason in self.skipped.items()]
+        return "\n".join([*lines, "", self.verdict])
+
+
+def compare(
+    data: "Frame | Any",
+    laws: tuple[str | Law, ...] | list[str] | None = None,
+    *,
+    axis: str = "data",
+    cut: int | None = None,
+    hold_out: str | float | None = None,
+    rolling: bool = False,
+    anchor: int = 10,
+    window: Window = "1:",
+    space: Space = "loss",
+    draws: int = 200,
+    level: float = 0.9,
+    seed: int = 0,
+) -> Comparison:
+    """Judge laws by points they have not seen.
+
+    Args:
+        data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
+            group size.
+        laws: names or laws, "auto" for the pooled ladder of `rlaw.forecast`; all when None. The baselines are always
+            judged too.
+        axis: "compute", "data" or "step".
+        cut: the first `cut` steps of every curve are seen, the rest is asked (the paper's intra-model protocol).
+        hold_out: instead of `cut`, a size, "largest" or "each": all other sizes are seen and its first `anchor` steps,
+            which set its level (and slope, for a law per size), the rest of it is asked.
+        rolling: instead of both, four origins evenly spaced in log step, from a fifth to four fifths of the steps; each
+            curve is seen up to each in turn and asked up to the next, after the last to its end.
+        anchor: steps of a held-out size that are seen.
+        window, space: as in `rlaw.fit`; every size has the same weight.
+        draws: bootstrap draws of each fit.
+        level: of the intervals.
+        seed: of the random numbers.
+
+    Raises:
+        UsageError: not exactly one of `cut`, `hold_out` and `rolling`.
+        NotIdentifiable: no curve has points past the cut, curves too short to roll along, or no law can be fitted.
+    """
+    from rlaw.measurements.load import load
+
+    frame = load(data)
+    if (cut is not None) + (hold_out is not None) + rolling != 1:
+        raise UsageError(
+            "compare takes either cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each "
+            "origin -> the next)"
+        )
+    curves = sound(*curves_of(frame, axis=axis, window=window)).curves
+    if not curves.models:
+        raise NotIdentifiable(
+            f"no run can be judged: all of them broke down\n  where: {frame.source}\n"
+            "  next: look at the curves; a loss that ends above where it began follows no law"
+        )
+    if rolling:
+        splits, protocol = by_origins(curves)
+    else:
+        splits, protocol = by_cut(curves, cut) if cut is not None else by_size(curves, hold_out, anchor)
+    wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
+    wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]
+    scores, skipped = [], {}
+    for law in wanted:
+        try:
+            scores.append(_score(law, splits, space, draws=draws, level=level, seed=seed))
+        except NotIdentifiable as error:
+            skipped[law.name if law else AUTO] = str(error)
+    scores.sort(key=lambda s: (s.mae, s.law))
+    best, verdict = _verdict(scores)
+    return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest)
+
+
+def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
+    """How a law, or "auto" when None, foretells what the splits ask."""
+    whole = splits[0].whole  # splits ask different points of the same curves
+    asked, predicted, drawn = (
+        np.zeros_like(whole.present),
+        np.zeros(whole.loss.shape),
+        np.zeros((draws, *whole.loss.shape)),
+    )
+    for split in splits:
+        if law is None:
+            middle, many = at_once(split.seen, split.whole, split.asked, draws=draws, level=level, seed=seed)
+        else:
+            middle, many = _predict(law, split, space, draws=draws, level=level, seed=seed)
+        asked[split.asked], predicted[split.asked] = True, middle[split.asked]
+        drawn[:, split.asked] = many[:, split.asked]
+    rungs, log_scores, tail = [], [], (1 - level) / 2
+    for r in np.flatnonzero(asked.any(axis=1)).tolist():
+        here = asked[r]
+        measured, many = whole.loss[r, here], drawn[:, r, here]
+        low, high = np.quantile(many, [tail, 1 - tail], axis=0)
+        told = errors(measured, predicted[r, here], low, high)
+        rungs.append(RungScore(whole.models[r], float(whole.params[r]), **told))
+        log_scores.append(log_score(measured, many))
+    return LawScore.over(law.name if law else AUTO, rungs, log_scores)
+
+
+def _predict(
+    law: Law, split: Split, space: Space, *, draws: int, level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(R, M) predicted loss and (S, R, M) draws of the loss to be measured, noise included."""
+    seen = split.seen
+    if len(np.unique(seen.params)) - (split.held is not None and bool(law.shared)) < law.needs_rungs:
+        raise NotIdentifiable(f"{law.name} needs {law.needs_rungs} sizes")
+    if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
+        raise NotIdentifiable(f"{law.name} needs the loss of the base at step 0")
+    w = weights(seen, space, "equal")
+    if split.held is not None:
+        w[split.held] *= _FAINT
+    estimate = solve(law, seen.at, seen.loss, w, space)
+    fitted = law.loss(estimate.theta, estimate.coefficients, seen.at)[0]
+    drawn = bootstrap(law, seen, w, space, estimate, draws=draws, level=level, seed=seed).solution
+    at, shape = split.whole.at, split.asked.shape
+    predicted = np.broadcast_to(law.loss(estimate.theta, estimate.coefficients, at), (1, *shape))[0]
+    many = np.broadcast_to(law.loss(drawn.theta, drawn.coefficients, at), (draws, *shape))
+    fresh = np.random.default_rng(seed).standard_normal(many.shape)
+    return predicted, many + fresh * _spread(law, seen, fitted)[:, None] * binomial_unit(many)
+
+
+def _spread(law: Law, seen: Curves, fitted: np.ndarray) -> np.ndarray:
+    """(R,) root mean square residual of each rung in binomial units, for the degrees of freedom left."""
+    residual = np.where(seen.present, (seen.loss - fitted) / binomial_unit(fitted), 0.0)
+    used = len(law.local) + len(law.coefficients)
+    return np.sqrt(np.sum(residual**2, axis=1) / np.maximum(seen.counts - used, 1))
+
+
+def _verdict(scores: list[LawScore]) -> tuple[str, str]:
+    """The best law, and whether it beats the best baseline on average and on most sizes."""
+    baseline = next(s for s in scores if s.law in BASELINES)
+    rival = next((s for s in scores if s.law not in BASELINES), None)
+    if rival is None:
+        return baseline.law, "only baselines were judged"
+    ratio = rival.mae / baseline.mae if baseline.mae > 0 else math.inf
+    wins = sum(a.mae < b.mae for a, b in zip(rival.rungs, baseline.rungs, strict=True))
+    told = f"{rival.law} is off by {rival.mae:.4f} on average, {baseline.law} by {baseline.mae:.4f}"
+    if ratio < 1 and 2 * wins > len(rival.rungs):
+        return rival.law, f"{told}; {rival.law} wins on {wins} of {len(rival.rungs)} sizes"
+    return scores[0].law, f"no law holds here: {told}, and {rival.law} wins on {wins} of {len(rival.rungs)} sizes only"

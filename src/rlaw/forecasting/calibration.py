@@ -1,0 +1,206 @@
+"""The forecasts of "auto" with intervals that answer for their errors: a backtest within what is seen, before each one.
+
+What may be seen is itself cut, and forecast from its beginning:
+
+* where the other sizes go on well past the target, each of them in turn is cut to as few points as the target has;
+* else all curves are cut, as far before their end as the forecast goes beyond it, or at the middle of their log axis.
+
+Intervals are widened by how much the errors are larger than the intervals say. Curves that are cut together wander
+together, so that their errors are hardly more than one: then only what chance does not explain widens. If a sigmoid for
+each size forecasts them better on average and on most sizes, they bend in a way that lines miss, and half of the draws
+come from it.
+
+Source: Gneiting, Balabdaoui and Raftery 2007 (calibration); Lei et al. 2018 (split-conformal scaling), here of sizes,
+whose errors along a curve hang together and count as one.
+
+Axes: R sizes, M asked points, S draws.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rlaw import laws
+from rlaw.errors import NotIdentifiable
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.objective import weights
+from rlaw.fitting.solver import solve
+from rlaw.forecasting.predictors import Drawn, Ladder, automatic, by_law, even, ladder, others_longer
+
+_BENT = "sigmoid"
+_LEAST_ASKED = 2
+_DRAWS = 200
+_CHANCE_NORMAL = 1.6449  # 95 % point of the normal
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """How "auto" did on what is seen.
+
+    Attributes:
+        sizes: how many were forecast.
+        factor: their errors over what the intervals say; 1 at least.
+        bent: whether a sigmoid for each size did better than the pooled ladder.
+    """
+
+    sizes: int = 0
+    factor: float = 1.0
+    bent: bool = False
+
+    def cautions(self) -> list[Caution]:
+        """What was changed in the forecast because of it."""
+        told = []
+        if self.factor > 1:
+            text = (
+                f"cut short and forecast, the {self.sizes} sizes seen miss by more than their intervals say: these are "
+                f"widened {self.factor:.2g} times"
+            )
+            told.append(Caution("widened", text))
+        if self.bent:
+            text = (
+                "cut short, the curves seen are forecast better by sigmoids than by lines: half of the draws are theirs"
+            )
+            told.append(Caution("bent-curves", text))
+        return told
+
+
+def calibrated(
+    seen: Curves, r: int, sizes: Ladder, x: np.ndarray, test: Backtest, *, draws: int, level: float, seed: int
+) -> Drawn:
+    """Draws of size r by "auto", widened and mixed as the backtest says."""
+    drawn = _widened(automatic(seen, r, sizes, x, draws=draws, level=level, seed=seed), test.factor)
+    own = seen.rungs(np.array([r])).compact()
+    if not test.bent or not _tells(own):
+        return drawn
+    half = automatic(seen, r, sizes, x, draws=draws - draws // 2, level=level, seed=seed)
+    bent = by_law(laws.get(_BENT), own, 0, x, draws=draws // 2, level=level, seed=seed)
+    return even(_widened(half, test.factor), replace(bent, k=half.k[: draws // 2] if half.k is not None else None))
+
+
+def backtest(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
+    """Judge "auto" by what is seen, for a forecast of size r at (M,) axis values."""
+    if others_longer(seen, r):
+        return _by_size(seen, r, sizes, level, seed)
+    own = seen.at.x[0, r, seen.present[r]]
+    return by_cut(seen, float(np.log(max(x.max() / own.max(), 1.0))), seed=seed) if len(own) else Backtest()
+
+
+def by_cut(seen: Curves, horizon: float, *, seed: int) -> Backtest:
+    """Cut all curves `horizon` before their ends in ln X, or in the middle, and forecast the rest of them."""
+    cut = seen.where(_beginnings(seen, horizon))
+    asked = seen.present & ~cut.present
+    try:
+        sizes = ladder(cut)
+    except NotIdentifiable:
+        return Backtest()
+    misses, off = [], {}
+    for r in np.flatnonzero((asked.sum(axis=1) >= _LEAST_ASKED) & (cut.counts >= _LEAST_ASKED)).tolist():
+        drawn = sizes.draw(r, seen.at.x[0, r, asked[r]], _DRAWS, seed)
+        misses.append(_miss(drawn, seen.loss[r, asked[r]]))
+        off[r] = float(np.mean(np.abs(drawn.middle - seen.loss[r, asked[r]])))
+    return Backtest(len(misses), _beyond_chance(misses), _bends(cut, seen, asked, off))
+
+
+def _by_size(seen: Curves, target: int, sizes: Ladder, level: float, seed: int) -> Backtest:
+    """Cut every other long curve in turn to as many points as are seen of the target."""
+    count, misses = int(seen.counts[target]), []
+    for r in range(len(seen.models)):
+        early = seen.present.copy()
+        early[r] = seen.present[r] & (np.cumsum(seen.present[r]) <= count)
+        asked = seen.present[r] & ~early[r]
+        if r == target or asked.sum() < max(count, _LEAST_ASKED):
+            continue
+        cut = seen.where(early)
+        hidden = sizes.hide(cut, r)
+        drawn = automatic(cut, r, hidden, seen.at.x[0, r, asked], draws=_DRAWS // 2, level=level, seed=seed)
+        misses.append(_miss(drawn, seen.loss[r, asked]))
+    return Backtest(len(misses), _scale(misses))
+
+
+def _beginnings(seen: Curves, horizon: float) -> np.ndarray:
+    """(R, M) the points of each curve up to the cut."""
+    log_x = np.where(seen.present, np.log(seen.at.x[0]), np.nan)
+    begun = seen.counts > 0
+    first, last = np.zeros(len(begun)), np.zeros(len(begun))
+    first[begun], last[begun] = np.nanmin(log_x[begun], axis=1), np.nanmax(log_x[begun], axis=1)
+    cut = last - np.minimum(horizon, (last - first) / 2)
+    return seen.present & (np.nan_to_num(log_x, nan=np.inf) <= cut[:, None] + 1e-9)
+
+
+def _miss(drawn: Drawn, measured: np.ndarray) -> float:
+    """Root mean square error over one size, in standard deviations of its draws."""
+    spread = np.maximum(drawn.measured.std(axis=0), 1e-6)
+    return float(np.sqrt(np.mean(((drawn.middle - measured) / spread) ** 2)))
+
+
+def _scale(misses: list[float]) -> float:
+    """Root mean square over sizes; 1 at least."""
+    return max(float(np.sqrt(np.mean(np.square(misses)))), 1.0) if len(misses) > 1 else 1.0
+
+
+def _beyond_chance(misses: list[float]) -> float:
+    """Lower 95 % limit of the scale of errors that each are one normal number; 1 at least.
+
+    Source: Wilson and Hilferty 1931 (the point of chi square).
+    """
+    n = max(len(misses), 1)
+    most = (1 - 2 / (9 * n) + _CHANCE_NORMAL * np.sqrt(2 / (9 * n))) ** 3
+    return max(_scale(misses) / float(np.sqrt(most)), 1.0)
+
+
+def _bends(cut: Curves, seen: Curves, asked: np.ndarray, off: dict[int, float]) -> bool:
+    """Whether sigmoids forecast the rest better than the pooled ladder, on average and on most sizes."""
+    law = laws.get(_BENT)
+    told = [r for r in off if _tells(cut.rungs(np.array([r])))]
+    if not told or len(told) < len(off):
+        return False
+    own = cut.rungs(np.array(told))
+    found = solve(law, own.at, own.loss, weights(own, "loss", "equal"), "loss")
+    loss = law.loss(found.theta, found.coefficients, seen.rungs(np.array(told)).at)[0]
+    theirs = [float(np.mean(np.abs(loss[i] - seen.loss[r])[asked[r]])) for i, r in enumerate(told)]
+    ours = [off[r] for r in told]
+    wins = sum(a < b for a, b in zip(theirs, ours, strict=True))
+    return bool(np.mean(theirs) < np.mean(ours)) and wins > len(told) / 2
+
+
+def _tells(own: Curves) -> bool:
+    """Whether one curve has points to spare for a sigmoid."""
+    law = laws.get(_BENT)
+    needed = len(law.local) + len(law.coefficients) + 1
+    return len(np.unique(own.at.x[0][own.present])) >= needed
+
+
+def _widened(drawn: Drawn, factor: float) -> Drawn:
+    """The draws moved away from the forecast by a factor, in the logarithm of the loss."""
+    if factor == 1:
+        return drawn
+    middle = np.log(np.maximum(drawn.middle, 1e-6))
+    true, measured = (
+        np.exp(middle + factor * (np.log(np.maximum(draws, 1e-6)) - middle)) for draws in (drawn.true, drawn.measured)
+    )
+    return replace(drawn, true=true, measured=np.minimum(measured, np.maximum(drawn.measured, 1.0)))
+
+
+def at_once(
+    seen: Curves, whole: Curves, asked: np.ndarray, *, draws: int, level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.
+
+    Args:
+        seen: what may be seen.
+        whole: where the asked points are.
+        asked: (R, M) which points are asked.
+        draws, level, seed: of the draws.
+    """
+    held = np.flatnonzero(asked.any(axis=1))
+    sizes = ladder(seen, int(held[0]) if len(held) == 1 else None)
+    test = None
+    middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
+    for r in held.tolist():
+        x = whole.at.x[0, r, asked[r]]
+        if test is None:  # curves that are cut together share one
+            test = backtest(seen, r, sizes, x, level=level, seed=seed)
+        drawn = calibrated(seen, r, sizes, x, test, draws=draws, level=level, seed=seed)
+        middle[r, asked[r]], many[:, r, asked[r]] = drawn.middle, drawn.measured
+    return middle, many

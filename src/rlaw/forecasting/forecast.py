@@ -1,0 +1,241 @@
+"""Forecast the loss of a size, from the other sizes and as much of its own curve as the anchor lets in.
+
+    rlaw.forecast(frame, target="72B", anchor="first:10", axis="data")
+    rlaw.forecast(fit, target="72B", anchor="step0")        # the data, axis, window and level of a fit
+    rlaw.forecast(frame, target="30B", anchor="none", axis="compute", at=[1e20])
+
+A forecast is *blind* (nothing of the target is seen), *anchored* (its base at step 0, or its first evaluation) or
+*calibrated* (its first K evaluations). The rest of the target's rows judges the forecast, and does nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from rlaw import units
+from rlaw.errors import NotIdentifiable
+from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.interval import Interval, median
+from rlaw.fitting.selection import Window, curves_of
+from rlaw.forecasting.calibration import backtest, calibrated
+from rlaw.forecasting.predictors import AUTO, Drawn, by_law, ladder, law_or_auto, no_law
+from rlaw.forecasting.result import Outlook, drawn_from, question
+from rlaw.forecasting.scores import errors
+from rlaw.forecasting.target import Kind, Target, target_of
+from rlaw.laws import Law
+from rlaw.text import table
+
+if TYPE_CHECKING:
+    from rlaw.fitting.fit import Fit
+    from rlaw.measurements.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The forecast at one place: median and interval of the loss that a run would measure there."""
+
+    x: float
+    loss: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the forecast did on the target's rows past the anchor.
+
+    Attributes:
+        points: rows.
+        mae: mean absolute error of the loss.
+        rmse: root mean square error of the loss.
+        bias: mean of predicted minus measured.
+        coverage: share of rows inside the interval.
+    """
+
+    points: int
+    mae: float
+    rmse: float
+    bias: float
+    coverage: float
+
+    def to_json(self) -> dict[str, float]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast(Outlook):
+    """The loss that a size will have.
+
+    Attributes:
+        kind: "blind", "anchored" or "calibrated": what of the target was seen.
+        law: what predicts: "auto", a law's name, or, where the ladder tells no law, "last-value" or "own-curve".
+        axis: "compute", "data" or "step".
+        target: name of the size, or the size as text.
+        params: its size.
+        anchor: what was seen of it, in words.
+        k: slope of -log L against log X; None when the law has none.
+        points: the forecast, by rising x.
+        held_out: how it did on the rows of the target that were not seen; None without any.
+        size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
+        axis_factor: how many times farther than what was seen of the target, or of the ladder when it is blind.
+        seen: (x, loss) of the target that made the forecast.
+        unseen: (x, loss) of the target that judge it.
+    """
+
+    kind: Kind
+    law: str
+    axis: str
+    target: str
+    params: float
+    anchor: str
+    k: Interval | None
+    points: tuple[Point, ...]
+    held_out: Verdict | None
+    size_factor: float
+    axis_factor: float
+    seen: tuple[tuple[float, float], ...]
+    unseen: tuple[tuple[float, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw forecast --json`, schema 1."""
+        return {
+            "schema": 1,
+            "kind": self.kind,
+            "law": self.law,
+            "axis": self.axis,
+            "target": {"model": self.target, "params": self.params},
+            "anchor": self.anchor,
+            "k": None if self.k is None else self.k.to_json(),
+            "points": [p.to_json() for p in self.points],
+            "held_out": None if self.held_out is None else self.held_out.to_json(),
+            "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
+            **self.standing(),
+        }
+
+    def __str__(self) -> str:
+        reach = f"{self.size_factor:.3g} times in size, {self.axis_factor:.3g} times along the axis"
+        step = max(1, (len(self.points) - 1) // 11)
+        shown = [*self.points[::step], *([self.points[-1]] if (len(self.points) - 1) % step else [])]
+        rows = [[f"{p.x:.4g}", p.loss, f"{p.low:.4f} to {p.high:.4f}"] for p in shown]
+        lines = [
+            f"{self.kind} forecast of {self.target} ({units.count(self.params)}) over {self.axis} by {self.law}: "
+            f"seen is {self.anchor}",
+            *([] if self.k is None else [f"  k {self.k}"]),
+            f"  reach: {reach}",
+            "",
+            table([f">{self.axis}", ">loss", f"{self.settings['level']:.0%} interval"], rows),
+        ]
+        if self.held_out is not None:
+            h = self.held_out
+            errors = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
+            lines += ["", f"on the {h.points} rows that were not seen: {errors}"]
+        return "\n".join([*lines, *self.doubts()])
+
+
+def forecast(
+    data: "Frame | Fit | Any",
+    target: str | float,
+    *,
+    anchor: str = "none",
+    axis: Literal["compute", "data", "step"] | None = None,
+    law: str | Law = AUTO,
+    at: Sequence[float] = (),
+    window: Window = None,
+    draws: int = 1000,
+    level: float | None = None,
+    seed: int = 0,
+) -> Forecast:
+    """Forecast the loss of one size.
+
+    Args:
+        data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
+            group size; or a fit, whose frame, axis, window and level are taken where they are not given.
+        target: "largest", a model's name, or a size such as "72B", in the data or not.
+        anchor: "none", "step0" or "first:K": what of the target may be seen.
+        axis: what the loss is a function of; the fit's, or "data".
+        law: "auto" pools the ladder, averaging over the laws of the size; or a law's name.
+        at: axis values to forecast, > 0; the target's unseen rows (or a grid over the ladder's axis) when empty.
+        window: steps seen and asked, as in `rlaw.fit`.
+        draws: how many futures to draw.
+        level: of the intervals.
+        seed: of the random numbers.
+
+    Raises:
+        NotFound: the target is neither a model's name nor a size.
+        NotIdentifiable: a blind forecast without a law of the size, or a law that cannot speak of the target.
+        UsageError: an anchor or place that makes no sense.
+    """
+    frame, along, window, level = question(data, axis, window, level)
+    origin = drawn_from(frame, window=window, draws=draws, level=level, seed=seed)
+    chosen = law_or_auto(law)
+    asked = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
+    places = asked.places(at)
+    drawn, told, cautions = _draw(chosen, asked, places, draws=draws, level=level, seed=seed)
+    low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
+    size_factor, axis_factor = asked.reach(places[wanted])
+    return Forecast(
+        kind=asked.kind,
+        law=told,
+        axis=along,
+        target=asked.model,
+        params=float(asked.whole.params[asked.r]),
+        anchor=asked.anchor,
+        k=None if drawn.k is None else median(drawn.k, level),
+        points=tuple(Point(*p) for p in np.stack([places, drawn.middle, low, high], axis=1)[wanted].tolist()),
+        held_out=_judge(asked, places, drawn.middle, low, high),
+        size_factor=size_factor,
+        axis_factor=axis_factor,
+        seen=_pairs(asked, asked.shown),
+        unseen=_pairs(asked, asked.hidden),
+        warnings=(*asked.cautions, *cautions, *asked.far(size_factor, axis_factor)),
+        **origin,
+    )
+
+
+def _draw(
+    law: Law | None, asked: Target, x: np.ndarray, *, draws: int, level: float, seed: int
+) -> tuple[Drawn, str, list[Caution]]:
+    """Draws at the places, the law that made them, and reasons for doubt."""
+    if law is not None:
+        drawn = by_law(law, asked.seen, asked.r, x, draws=draws, level=level, seed=seed)
+        caution = no_law(asked.seen, asked.r) if law.shared else None
+        if caution is not None and asked.kind != "calibrated":
+            raise NotIdentifiable(f"no law of the size to forecast by: {caution.text}")
+        return drawn, law.name, [caution] if caution else []
+    base = np.log(asked.whole.at.base_loss[0, :, 0]) if asked.from_base else None
+    sizes = ladder(asked.seen, asked.r, base)
+    if sizes.caution is None:
+        test = backtest(asked.seen, asked.r, sizes, x, level=level, seed=seed)
+        drawn = calibrated(asked.seen, asked.r, sizes, x, test, draws=draws, level=level, seed=seed)
+        return drawn, AUTO, test.cautions()
+    if asked.kind == "blind":
+        raise NotIdentifiable(
+            f"no blind forecast of {asked.model}: {sizes.caution.text}\n"
+            "  next: --anchor first:K, once it has a few evaluations"
+        )
+    text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
+    told = "last-value" if asked.kind == "anchored" else "own-curve"
+    return sizes.draw(asked.r, x, draws, seed), told, [sizes.caution, Caution("baseline", text)]
+
+
+def _judge(asked: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Verdict | None:
+    """How the forecast did on the rows that were not seen."""
+    if not asked.hidden.any():
+        return None
+    x, measured = asked.rows(asked.hidden)
+    at_rows = (np.interp(np.log(x), np.log(places), v) for v in (middle, low, high))
+    return Verdict(**errors(measured, *at_rows))
+
+
+def _pairs(asked: Target, here: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """(x, loss) of rows of the target."""
+    x, loss = asked.rows(here)
+    return tuple(zip(x.tolist(), loss.tolist(), strict=True))

@@ -1,0 +1,98 @@
+"""The grid that a ladder is averaged over: each setting with its weight and its posterior."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from rlaw.forecasting.pooling.likelihood import likelihood_of, posterior
+from rlaw.forecasting.pooling.prior import Prior, laws_of, together, with_levels
+from rlaw.forecasting.pooling.size import Size, scales_of
+from rlaw.forecasting.pooling.whitened import Whitened
+
+_WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
+_NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for each size
+_BEND = (0.02, 0.07, 0.2)  # of the level in log N
+_OWN = (0.01, 0.04, 0.12)  # scatter of a size's level about the curve
+_FREE = 10.0  # scatter of levels that owe nothing to a law
+_MOST_SETTINGS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the grid with its weight and the (2R + J,) normal posterior of levels, slopes and shared walk."""
+
+    drift: int
+    noise: float
+    wander: float
+    prior: Prior  # one row
+    weight: float
+    mean: np.ndarray
+    root: np.ndarray
+
+    @property
+    def shape(self) -> np.ndarray:
+        """(R,) k over the sizes, 1 at the largest seen."""
+        return self.prior.shape[0]
+
+    @property
+    def shared(self) -> float:
+        """Variance of the shared walk over one e-fold."""
+        return float(self.prior.shared[0])
+
+
+def averaged(
+    sizes: list[Size], whitened: tuple[tuple[Whitened, ...], ...], edges: np.ndarray, *, law: bool
+) -> tuple[Setting, ...]:
+    """The settings that carry the weight: first with the usual levels, then, where levels must be told, with others.
+
+    Args:
+        sizes: what is seen of each.
+        whitened: the same turned, for each kind of drift.
+        edges: ends of the stretches of the shared walk.
+        law: False when slopes are told by their own size alone.
+    """
+    n = np.log([s.params for s in sizes])
+    k_scale, noise_scale = scales_of(sizes)
+    grid = [(d, s * noise_scale, w * k_scale) for d, s, w in product(range(len(whitened)), _NOISE, _WANDER)]
+    usual = (_BEND[1], _OWN[1]) if law else (0.0, _FREE)
+    prior = laws_of(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, usual, law=law)
+    evidence = np.stack([likelihood_of(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
+    lacking = law and any(len(s.loss) < 2 for s in sizes)
+    may = list(product(_BEND, _OWN)) if lacking else [usual]
+    heavy = _heaviest(evidence, _MOST_SETTINGS)
+    kept = [(*grid[i], level) for i, h in heavy for level in with_levels(n, prior, h, may)]
+    return weighed(settings_of(whitened, kept, edges))
+
+
+def settings_of(
+    whitened: tuple[tuple[Whitened, ...], ...], asked: list[tuple[int, float, float, Prior]], edges: np.ndarray
+) -> list[Setting]:
+    """Settings of drift, noise, wander and one row of a prior, their weights log likelihoods; alike ones at once."""
+    alike: dict[tuple[int, float, float], list[int]] = {}
+    for i, (drift, noise, wander, _) in enumerate(asked):
+        alike.setdefault((drift, noise, wander), []).append(i)
+    told: dict[int, Setting] = {}
+    for (drift, noise, wander), places in alike.items():
+        priors = [asked[i][3] for i in places]
+        found = posterior(whitened[drift], noise, wander, together(priors), edges)
+        for i, prior, likelihood, mean, root in zip(places, priors, *found, strict=True):
+            told[i] = Setting(drift, noise, wander, prior, float(likelihood), mean, root)
+    return [told[i] for i in range(len(asked))]
+
+
+def weighed(settings: list[Setting]) -> tuple[Setting, ...]:
+    """The settings that carry the weight, their log likelihoods turned into shares."""
+    likelihood = np.array([s.weight for s in settings])
+    kept = [settings[i] for i, _ in _heaviest(likelihood[:, None], _MOST_SETTINGS)]
+    total = np.logaddexp.reduce([s.weight for s in kept])
+    return tuple(replace(s, weight=float(np.exp(s.weight - total))) for s in kept)
+
+
+def _heaviest(evidence: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """The entries that carry 99 % of the weight, at most so many, heaviest first."""
+    weight = np.exp(evidence - evidence.max()).ravel()
+    order = np.argsort(-weight, kind="stable")
+    total = np.cumsum(weight[order]) / weight.sum()
+    kept = order[: min(int(np.searchsorted(total, 0.99)) + 1, most)]
+    return [(int(i), int(h)) for i, h in zip(*np.unravel_index(kept, evidence.shape), strict=True)]

@@ -1,0 +1,227 @@
+"""Draws of a size's loss: by the pooled ladder ("auto"), or by one law fitted to the ladder.
+
+A forecaster sees the points it is given and no others. Axes: R sizes, M asked points, S draws.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rlaw import laws
+from rlaw.errors import NotIdentifiable
+from rlaw.fitting.bootstrap import binomial_unit, bootstrap
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.diagnostics import Caution, not_rising
+from rlaw.fitting.objective import weights
+from rlaw.fitting.solver import Solution, solve
+from rlaw.fitting.trend import slopes, trend
+from rlaw.forecasting.pooling import Pooled, pool, sizes_of
+from rlaw.laws import Law, Points
+
+AUTO = "auto"
+LAW = "saturating"
+_LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
+_FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
+_LEAST_SIZES = 3
+_LEAST_POINTS = 3  # of a curve that tells a slope
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Draws of one size at asked points.
+
+    Attributes:
+        middle: (M,) the forecast.
+        true: (S, M) loss without the noise of an evaluation.
+        measured: (S, M) loss as a run would measure it.
+        k: (S,) slope of -log L against log X; None when the law has none.
+    """
+
+    middle: np.ndarray
+    true: np.ndarray
+    measured: np.ndarray
+    k: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """A pooled ladder and whether its slopes follow the size.
+
+    Attributes:
+        pooled: the posterior.
+        caution: why no law of the size can be told; None when one can.
+    """
+
+    pooled: Pooled
+    caution: Caution | None
+
+    def hide(self, curves: Curves, r: int) -> "Ladder":
+        """The same ladder where only these points of size r are seen."""
+        seen = replace(sizes_of(curves.rungs(np.array([r])))[0], level=self.pooled.sizes[r].level)
+        return Ladder(self.pooled.hide(r, seen), self.caution)
+
+    def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Drawn:
+        """Draws of size r at (M,) axis values."""
+        log_x = np.log(x)
+        true, measured, k = self.pooled.draw(r, log_x, draws, seed)
+        return Drawn(self.pooled.expected(r, log_x), true, measured, k)
+
+
+def ladder(curves: Curves, target: int | None = None, levels: np.ndarray | None = None, *, law: bool = True) -> Ladder:
+    """Pool sizes; where the slopes of the sizes other than the target do not rise with size, without a law of the size.
+
+    Args:
+        curves: what may be seen.
+        target: the rung that is asked.
+        levels: (R,) what the log losses are measured from; 0 when None.
+        law: False when no law of the size is wanted.
+
+    Raises:
+        NotIdentifiable: no size has three points.
+    """
+    caution = no_law(curves, target) if law else None
+    sizes = sizes_of(curves)
+    if levels is not None:
+        sizes = [replace(s, level=float(v)) for s, v in zip(sizes, levels, strict=True)]
+    return Ladder(pool(sizes, law=law and caution is None), caution)
+
+
+def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
+    """Draws of size r by the pooled ladder, and as many by the saturating law where the law has more to tell.
+
+    The law has more to tell where other curves go on well past what is seen of the target: it holds that a size departs
+    from the law only by chance, the pooled ladder that the target's own slope is also its own. Both err, in opposite
+    directions often enough that their even mixture beats either: weights estimated from a handful of sizes do worse
+    than even ones (the forecast combination puzzle: Stock and Watson 2004; Smith and Wallis 2009).
+    """
+    if sizes.caution is not None or seen.counts[r] == 0 or not others_longer(seen, r):
+        return sizes.draw(r, x, draws, seed)
+    pooled = sizes.draw(r, x, draws - draws // 2, seed)
+    return even(pooled, by_law(laws.get(LAW), seen, r, x, draws=draws // 2, level=level, seed=seed))
+
+
+def others_longer(seen: Curves, r: int) -> bool:
+    """Whether the curves of the other sizes go on at least twice as far as what is seen of size r."""
+    others = np.delete(seen.counts, r)
+    return len(others) > 0 and bool(np.median(others) >= _LONGER * seen.counts[r])
+
+
+def even(one: Drawn, other: Drawn) -> Drawn:
+    """Both sets of draws together, the forecast in their middle."""
+    true, measured = np.concatenate([one.true, other.true]), np.concatenate([one.measured, other.measured])
+    k = None if one.k is None or other.k is None else np.concatenate([one.k, other.k])
+    return Drawn((one.middle + other.middle) / 2, true, measured, k)
+
+
+def no_law(curves: Curves, target: int | None = None) -> Caution | None:
+    """Why slopes cannot be told from the sizes other than the target: too few, or not rising; None when they can.
+
+    Raises:
+        NotIdentifiable: no size has three points.
+    """
+    others = [r for r, n in enumerate(curves.counts) if n and r != target]
+    if target is not None and not others:
+        return _alone(curves, target)
+    told = trend(slopes(curves.rungs(np.array(others, int)))) if others else None
+    if told is None or not len(told.k):
+        raise NotIdentifiable(
+            "no size has three evaluations at different places of the axis\n"
+            "  next: evaluate more often, or widen --window"
+        )
+    if len(np.unique(told.params)) < _LEAST_SIZES:
+        text = f"{len(told.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
+        return Caution("too-few-sizes", text)
+    return None if told.rises else not_rising(told)
+
+
+def _alone(curves: Curves, target: int) -> Caution:
+    """That there is no other size than the target, whose own points are all that is told."""
+    rest = [model for r, model in enumerate(curves.models) if r != target]
+    whom = f"nothing is seen of {', '.join(rest)}" if rest else f"there is one size, {curves.models[target]}"
+    if len(np.unique(curves.at.x[0, target, curves.present[target]])) < _LEAST_POINTS:
+        raise NotIdentifiable(
+            f"{whom}, so that no other one tells of it, and fewer than {_LEAST_POINTS} of its own points are seen\n"
+            f"  next: --anchor first:K, its first K evaluations, {_LEAST_POINTS} or more; or run other sizes"
+        )
+    return Caution("too-few-sizes", f"{whom}: no law of the size can be told; run at least three")
+
+
+def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
+    """Draws of size r of the ladder by one law, fitted to all sizes with its own points counting for itself alone.
+
+    Args:
+        law: any law.
+        seen: what may be seen of every size.
+        r: the target.
+        x: (M,) axis values, > 0.
+        draws, level, seed: of the bootstrap.
+
+    Raises:
+        NotIdentifiable: the law says nothing of a size of which so little is seen.
+    """
+    _refuse(law, seen, r)
+    known = np.flatnonzero(seen.counts > 0)
+    fitted_curves = seen.rungs(known).compact()
+    w = weights(fitted_curves, "loss", "equal")
+    if r in known and law.shared:
+        w[int(np.searchsorted(known, r))] *= _FAINT
+    estimate = solve(law, fitted_curves.at, fitted_curves.loss, w, "loss")
+    drawn = bootstrap(law, fitted_curves, w, "loss", estimate, draws=draws, level=level, seed=seed).solution
+    fitted = law.loss(estimate.theta, estimate.coefficients, fitted_curves.at)[0]
+    own = int(np.searchsorted(known, r)) if r in known else None
+    rung = seen.at.rung(r) if own is None else fitted_curves.at.rung(own)
+    at = Points.of(x[None, None], rung.x_ref, rung.params, rung.base_loss)
+    many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
+    spread = _spread(law, fitted_curves, fitted, own)
+    fresh = np.random.default_rng(seed).standard_normal(many.shape)
+    middle = np.broadcast_to(_loss(law, estimate, own, at), (1, 1, len(x)))[0, 0]
+    return Drawn(middle, many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, rung))
+
+
+def _refuse(law: Law, seen: Curves, r: int) -> None:
+    points = int(seen.counts[r])
+    others = len(np.unique(np.delete(seen.params, r)))
+    needed = len(law.local) + len(law.coefficients)
+    if law.shared and others < law.needs_rungs:
+        raise NotIdentifiable(f"{law.name} needs {law.needs_rungs} sizes beside the target, and there are {others}")
+    if points < needed:
+        raise NotIdentifiable(
+            f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {seen.models[r]} are "
+            f"seen\n  next: --anchor first:{max(needed, 3)}, or --law auto"
+        )
+    if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
+        raise NotIdentifiable(
+            f"{law.name} needs the loss of every base at step 0\n"
+            "  next: --anchor step0 on data that have it, or --law auto"
+        )
+
+
+def _loss(law: Law, solution: Solution, own: int | None, at: Points) -> np.ndarray:
+    """(S, 1, M) loss of the target."""
+    pick = slice(0, 0) if own is None else slice(own, own + 1)
+    theta = tuple(t if t.shape[1] == 1 and i < len(law.shared) else t[:, pick] for i, t in enumerate(solution.theta))
+    coefficients = solution.coefficients[:, pick] if own is not None else np.zeros((len(solution), 1, 0))
+    return law.loss(theta, coefficients, at)
+
+
+def _k(law: Law, solution: Solution, own: int | None, rung: Points) -> np.ndarray | None:
+    k = law.efficiency(solution.theta, rung.params, rung.base_loss)
+    if k is not None:
+        return np.broadcast_to(k, (len(solution), 1))[:, 0]
+    names = [p.name for p in law.local]
+    return solution.theta[len(law.shared) + names.index("k")][:, own or 0, 0] if "k" in names else None
+
+
+def _spread(law: Law, curves: Curves, fitted: np.ndarray, own: int | None) -> float:
+    """Scatter about the law in binomial units: the target's own where it tells, else that of all sizes."""
+    residual = np.where(curves.present, (curves.loss - fitted) / binomial_unit(fitted), 0.0)
+    used = len(law.local) + len(law.coefficients)
+    spare = np.maximum(curves.counts - used, 0)
+    if own is not None and spare[own] >= 5:
+        return float(np.sqrt(np.sum(residual[own] ** 2) / spare[own]))
+    return float(np.sqrt(np.sum(residual**2) / max(int(spare.sum()), 1)))
+
+
+def law_or_auto(name: str | Law) -> Law | None:
+    """The law of that name; None for "auto"."""
+    return None if name == AUTO else laws.get(name)

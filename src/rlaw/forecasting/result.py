@@ -1,0 +1,68 @@
+"""What forecasts and allocations have in common: how they were drawn, what they came from, reasons for doubt."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rlaw.errors import UsageError
+from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.selection import Window, window_text
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
+
+#: codes of cautions with which the ladder tells no law of the size
+NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """The end of every document about losses that were not measured.
+
+    Attributes:
+        warnings: every reason for doubt.
+        settings: window, draws, level and seed, as used.
+        source: what the frame was read from.
+        digest: of the frame's rows.
+    """
+
+    warnings: tuple[Caution, ...]
+    settings: dict[str, Any]
+    source: str
+    digest: str
+
+    @property
+    def identified(self) -> bool:
+        """False when the ladder tells no law of the size, so that every size stands on its own curve."""
+        return not any(w.code in NO_LAW for w in self.warnings)
+
+    def standing(self) -> dict[str, Any]:
+        """Whether a law is identified, the settings, the source and the warnings, for JSON."""
+        told = {"identified": self.identified, **self.settings, "source": self.source, "digest": self.digest}
+        return told | {"warnings": [w.to_json() for w in self.warnings]}
+
+    def doubts(self) -> list[str]:
+        """The lines that end the text."""
+        head = [] if self.identified else ["NOT IDENTIFIED: the ladder tells no law of the size"]
+        return head + [f"caution ({w.code}): {w.text}" for w in self.warnings]
+
+
+def question(data: Any, axis: Any, window: Window, level: float | None) -> tuple["Frame", Any, Window, float]:
+    """Frame, axis, window and level of a question put to a frame, to what `rlaw.load` reads, or to a fit."""
+    from rlaw.fitting.fit import Fit
+    from rlaw.measurements.load import load
+
+    if isinstance(data, Fit):
+        return data.frame, axis or data.axis, window or data.settings["window"], level or data.level
+    return load(data), axis or "data", window or "1:", 0.9 if level is None else level
+
+
+def drawn_from(frame: "Frame", *, window: Window, draws: int, level: float, seed: int) -> dict[str, Any]:
+    """`settings`, `source` and `digest` of an outlook.
+
+    Raises:
+        UsageError: too few draws, or a level outside (0, 1).
+    """
+    if draws < 20 or not 0 < level < 1:
+        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+    settings = {"window": window_text(window), "draws": draws, "level": level, "seed": seed}
+    return {"settings": settings, "source": frame.source, "digest": frame.digest}

@@ -1,0 +1,109 @@
+"""What of a ladder a backtest shows to the laws, and what it asks them.
+
+Axes: R rungs, M points of a rung.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlaw.errors import NotIdentifiable
+from rlaw.fitting.curves import Curves, find_rung
+
+_LEAST_ASKED = 3  # held-out points that make a score
+_ORIGINS = (
+    4  # of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
+)
+_FROM, _TO = 0.2, 0.8
+_LEAST_ROLLED = 10  # steps of a curve that the first origin leaves two of
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One backtest: what the laws see, and what they are asked."""
+
+    whole: Curves
+    seen: Curves
+    asked: np.ndarray  # (R, M)
+    held: int | None  # the rung that is held out, when one is
+
+
+def by_cut(curves: Curves, cut: int) -> tuple[list[Split], str]:
+    """The first `cut` steps of every curve, then the rest; and the protocol in words.
+
+    Raises:
+        NotIdentifiable: no curve has points past the cut.
+    """
+    early = first_steps(curves, cut)
+    asked = curves.present & ~early
+    if cut < 2 or not asked.any():
+        longest = _longest(curves)
+        raise NotIdentifiable(
+            f"nothing to predict after the first {cut} steps: the longest curve has {longest}\n"
+            f"  next: a cut from 2 to {longest - _LEAST_ASKED}"
+        )
+    return [Split(curves, curves.where(early), asked, None)], f"the first {cut} points of each curve -> the rest of it"
+
+
+def by_origins(curves: Curves) -> tuple[list[Split], str]:
+    """Ever longer beginnings of every curve, then what comes next; and the protocol in words.
+
+    Raises:
+        NotIdentifiable: curves too short to roll along.
+    """
+    longest = _longest(curves)
+    if longest < _LEAST_ROLLED:
+        raise NotIdentifiable(
+            f"the longest curve has {longest} steps, too few to roll along it\n"
+            f"  next: evaluate at least {_LEAST_ROLLED} steps, or judge with --hold-out each"
+        )
+    origins = [round(n) for n in np.geomspace(_FROM * longest, _TO * longest, _ORIGINS)]
+    splits = []
+    for origin, until in zip(origins, [*origins[1:], longest], strict=True):
+        early = first_steps(curves, origin)
+        splits.append(Split(curves, curves.where(early), first_steps(curves, until) & ~early, None))
+    told = ", ".join(str(n) for n in origins)
+    return (
+        splits,
+        f"rolling origin: the first {told} points of each curve in turn -> its points up to the next of these",
+    )
+
+
+def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[list[Split], str]:
+    """All other sizes and the first `anchor` steps of one, or of each in turn, then its rest; the protocol in words.
+
+    Raises:
+        NotIdentifiable: there is one size alone, or no size has points after its first.
+        NotFound: there is no such size.
+    """
+    if len(curves.models) == 1:
+        longest = _longest(curves)
+        raise NotIdentifiable(
+            f"there is one size, {curves.models[0]}, so that none can be held out and told by others\n"
+            f"  next: --cut K, its first K of {longest} evaluated steps -> the rest; or --rolling"
+        )
+    held = range(len(curves.models)) if hold_out == "each" else [find_rung(curves, hold_out or "largest")]
+    early, splits = first_steps(curves, anchor), []
+    for r in held:
+        others = np.arange(len(curves.models))[:, None] != r
+        asked = curves.present & ~early & ~others
+        if asked.sum() >= _LEAST_ASKED:
+            splits.append(Split(curves, curves.where(others | early), asked, r))
+    if not splits:
+        raise NotIdentifiable(f"no held-out size has points after its first {anchor}\n  next: a smaller anchor")
+    who = "each size in turn" if hold_out == "each" else curves.models[held[0]]
+    return splits, f"all other sizes and the first {anchor} points of it -> the rest of {who}"
+
+
+def first_steps(curves: Curves, count: int) -> np.ndarray:
+    """(R, M) the points of each rung's first `count` steps."""
+    early = np.zeros_like(curves.present)
+    for r in range(len(curves.models)):
+        steps = np.unique(curves.step[r, curves.present[r]])[:count]
+        early[r] = curves.present[r] & np.isin(curves.step[r], steps)
+    return early
+
+
+def _longest(curves: Curves) -> int:
+    """Steps of the longest curve."""
+    return max(len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True))

@@ -1,0 +1,192 @@
+"""The size that a forecast speaks of: what its anchor lets be seen of it, where it is asked, how far that is from data.
+
+Axes: R rungs, M points of a rung.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rlaw import units
+from rlaw.errors import NotFound, RlawError, UsageError
+from rlaw.fitting.curves import Curves, find_rung
+from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.screening import collapsed, copies
+from rlaw.forecasting.splits import first_steps
+from rlaw.laws import Points
+
+Kind = Literal["blind", "anchored", "calibrated"]
+_FAR = 2.0  # beyond the data by more than this factor is cautioned
+_GRID = 25
+_MOST_PLACES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a forecaster may see, and what it is asked.
+
+    Attributes:
+        kind: how much of the target is seen.
+        anchor: the same in words.
+        whole: everything measured, the target's rung included (without points when it is not in the data).
+        seen: what may be seen of it.
+        r: the target's rung.
+        from_base: whether levels are told from the loss of each base at step 0.
+        cautions: what was left out, and an anchor that had to be another one.
+    """
+
+    kind: Kind
+    anchor: str
+    whole: Curves
+    seen: Curves
+    r: int
+    from_base: bool
+    cautions: tuple[Caution, ...]
+
+    @property
+    def model(self) -> str:
+        """Its name, or the size as text."""
+        return self.whole.models[self.r]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """(M,) rows of the target that make the forecast."""
+        return self.seen.present[self.r]
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """(M,) rows of the target that judge the forecast."""
+        return self.whole.present[self.r] & ~self.shown
+
+    def rows(self, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Axis values and losses of rows of the target."""
+        return self.whole.at.x[0, self.r, here], self.whole.loss[self.r, here]
+
+    def places(self, at: Sequence[float]) -> np.ndarray:
+        """Axis values to draw at, rising: those asked for and the hidden rows; else a grid over the ladder's axis.
+
+        Raises:
+            UsageError: a place that is not a positive number.
+        """
+        given = np.asarray(at, float)
+        if not (np.isfinite(given) & (given > 0)).all():
+            raise UsageError(f"--at {', '.join(str(v) for v in at)}: places on the axis are positive numbers")
+        rows = np.unique(self.rows(self.hidden)[0])
+        if len(rows) > _MOST_PLACES:
+            rows = np.geomspace(rows[0], rows[-1], _MOST_PLACES)
+        if len(rows) or len(given):
+            return np.unique(np.concatenate([rows, given]))
+        start, end = self._ladder_axis()
+        return np.geomspace(start, end, _GRID)
+
+    def reach(self, x: np.ndarray) -> tuple[float, float]:
+        """How far beyond the data a forecast at these places goes: in size, and along the axis."""
+        N, others = self.whole.params[self.r], np.delete(self.whole.params, self.r)
+        size = max(N / others.max(), others.min() / N, 1.0) if len(others) else 1.0
+        own = self.rows(self.shown)[0]
+        end = own.max() if len(own) else self._ladder_axis()[1]
+        return float(size), float(max(x.max() / end, 1.0))
+
+    def far(self, size_factor: float, axis_factor: float) -> list[Caution]:
+        """What is to be said of such a reach."""
+        told = []
+        if size_factor > 1:
+            side = "larger than the largest" if self.r else "smaller than the smallest"
+            told.append(Caution("beyond-ladder", f"the target is {size_factor:.3g} times {side} other size"))
+        if axis_factor > _FAR:
+            what = "the ladder" if self.kind == "blind" or self.from_base else "what was seen of the target"
+            text = f"the forecast goes {axis_factor:.3g} times beyond {what} along the axis"
+            told.append(Caution("beyond-axis", text))
+        return told
+
+    def _ladder_axis(self) -> tuple[float, float]:
+        """First and last axis value of the other sizes, at the target's size: straight lines in log N."""
+        ends, n = [], []
+        for r in range(len(self.whole.models)):
+            if r != self.r and self.seen.counts[r]:
+                x = self.seen.at.x[0, r, self.seen.present[r]]
+                ends.append(np.log([x.min(), x.max()]))
+                n.append(np.log(self.seen.params[r]))
+        if not ends:
+            x = self.rows(self.shown)[0]
+            return float(x.min()), float(x.max())
+        ends = np.array(ends)
+        slope = np.polyfit(n, ends[:, 1], 1)[0] if np.ptp(n) > 0 else 0.0
+        first, last = np.exp(ends.mean(axis=0) + slope * (np.log(self.seen.params[self.r]) - np.mean(n)))
+        return float(first), float(last)
+
+
+def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
+    """Set apart what may be seen; runs of other sizes that broke down or repeat another are kept out.
+
+    Args:
+        curves: everything measured.
+        which: "largest", a model's name or a size, in the data or not.
+        anchor: "none", "step0" or "first:K".
+
+    Raises:
+        NotFound: neither a model's name nor a size.
+        UsageError: an anchor that makes no sense, or one on a size that is not in the data.
+    """
+    whole, r, there = _with_target(curves, which)
+    kind, count = _anchor(anchor)
+    if kind != "blind" and not there:
+        raise UsageError(
+            f"{whole.models[r]} is not in the data, so that there is nothing of it to anchor on\n  next: --anchor none"
+        )
+    cautions = []
+    from_base = kind == "anchored" and count == 0
+    if from_base and not np.isfinite(whole.at.base_loss).all():
+        from_base, count = False, 1
+        text = "not every size was evaluated at step 0: anchored on the first evaluation of the target instead"
+        cautions.append(Caution("no-step0", text))
+    other = np.arange(len(whole.models))[:, None] != r
+    bad = (collapsed(whole) | copies(whole)) & other
+    if bad.any():
+        text = f"{int(bad.sum())} points of runs that broke down or repeat another are left out"
+        cautions.append(Caution("left-out", text))
+    seen = whole.where((other & ~bad) | (first_steps(whole, count) & ~other))
+    words = {"blind": "nothing of it", "anchored": "its loss at step 0"}
+    told = words.get(kind, "") if not count else f"its first {'evaluation' if count == 1 else f'{count} evaluations'}"
+    return Target(kind, told, whole, seen, r, from_base, tuple(cautions))
+
+
+def _anchor(anchor: str) -> tuple[Kind, int]:
+    """Kind of the forecast and how many evaluations of the target are seen."""
+    if anchor == "none":
+        return "blind", 0
+    if anchor == "step0":
+        return "anchored", 0
+    first, _, count = anchor.partition(":")
+    if first == "first" and count.isdecimal() and int(count) > 0:
+        return ("calibrated" if int(count) > 1 else "anchored"), int(count)
+    raise UsageError(f"anchor {anchor!r} is not none, step0 or first:K (its first K evaluations)")
+
+
+def _with_target(curves: Curves, target: str | float) -> tuple[Curves, int, bool]:
+    """The curves, the target's rung, and whether it is in the data; a size that is not gets a rung without points."""
+    try:
+        return curves, find_rung(curves, target), True
+    except NotFound:
+        try:
+            params = units.parse(target, "count")
+        except RlawError:
+            raise NotFound(
+                f"{target!r} is neither a model of this ladder nor a size\n"
+                f"  next: one of {', '.join(curves.models)}, or a size such as 30B"
+            ) from None
+    at, r = curves.at, int(np.searchsorted(curves.params, params))
+
+    def grown(values: np.ndarray, value: float | bool, axis: int = 0) -> np.ndarray:
+        return np.insert(values, r, value, axis=axis)
+
+    values = ((at.x, 1.0), (at.x_ref, 1.0), (at.params, params), (at.base_loss, np.nan))
+    points = Points.of(*(grown(array, value, 1) for array, value in values))
+    models = (*curves.models[:r], str(target), *curves.models[r:])
+    added = Curves(
+        models, points, grown(curves.loss, 1.0), grown(curves.present, False), grown(curves.step, -1),
+        grown(curves.run, -1), grown(curves.items, np.nan), None,
+    )  # fmt: skip
+    return added, r, False

@@ -1,0 +1,1 @@
+"""Any log becomes one table."""

@@ -1,0 +1,45 @@
+"""The evaluations in a store of ours."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from rlaw.errors import DataError
+from rlaw.measurements.frame import Frame
+from rlaw.store import Store
+
+_OF_A_RUN = (
+    *("model", "params", "variant", "arm", "run", "seed", "tau", "group_size"),
+    *("prompts", "order", "subsets", "schedule"),
+)
+_MEASURED = (
+    *("benchmark", "domain", "step", "data_size", "test_loss", "items", "samples", "correct", "response_length"),
+)
+
+
+def of_store(path: Path, accounting: str | None) -> Frame:
+    """Every evaluation in a store; runs that diverged are left out and counted."""
+    store = Store.open(path)
+    accounting = accounting or store.study.fit.accounting
+    rows = _evaluations(store, accounting)
+    good = rows.filter(~pl.col("diverged")).drop("diverged")
+    n_diverged, n = len(rows) - len(good), len(rows)
+    del rows  # as large as the frame; those of 10,000 runs do not fit twice
+    if good.is_empty():
+        raise DataError(f"{store.path}: all {n} evaluations are of runs that diverged")
+    frame = Frame.of(good, str(store.path))
+    dropped = frame.dropped | ({"diverged": n_diverged} if n_diverged else {})
+    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window)
+
+
+def _evaluations(store: Store, accounting: str) -> pl.DataFrame:
+    """Every evaluation as the store tells it, with compute by one accounting model."""
+    columns = [*_OF_A_RUN, *_MEASURED, f"compute_flops_{accounting}", "diverged"]
+    try:
+        told = [table for label in store.labels() if not (table := store.evaluations(label, columns)).is_empty()]
+    except pl.exceptions.ColumnNotFoundError as error:
+        raise DataError(f"{store.path}: a run does not tell {error}\n  next: another --accounting") from error
+    if not told:
+        raise DataError(f"{store.path}: no evaluation is recorded yet\n  next: rlaw run STUDY --store {store.path}")
+    return pl.concat(told, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})

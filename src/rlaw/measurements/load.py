@@ -1,0 +1,45 @@
+"""Measurements, wherever they are: a store, a file, a bundled dataset, a polars or pandas frame."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rlaw.errors import NotFound, UsageError
+from rlaw.measurements import datasets
+from rlaw.measurements.frame import Frame
+from rlaw.measurements.importers import table
+
+
+def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str | None = None) -> Frame:
+    """The frame of a store, a CSV, Parquet or JSONL file, a bundled dataset's name, or a polars or pandas frame.
+
+    Args:
+        data: where the measurements are.
+        mapping: renames columns, ours -> theirs.
+        accounting: how a store's compute is counted (6N, 8N, 12N, exact); the study's own way when None.
+    """
+    if isinstance(data, Frame):
+        return data
+    if not isinstance(data, str | Path):
+        raw = data if isinstance(data, pl.DataFrame) else pl.from_pandas(data)
+        return Frame.of(table.rename(raw, mapping or {}, "the table"), "a table in memory")
+    if str(data) in datasets.names():
+        if not datasets.get(str(data)).curves:
+            raise UsageError(
+                f"{data} holds no learning curves\n  "
+                f"next: read its table with rlaw.measurements.datasets.read({str(data)!r})"
+            )
+        return Frame.of(table.rename(datasets.read(str(data)), mapping or {}, str(data)), str(data))
+    path = Path(data)
+    if path.is_dir():
+        if mapping:
+            raise UsageError(f"--map renames the columns of a table, and {data} is a store\n  next: leave --map out")
+        from rlaw.measurements.importers.store import of_store  # only a store needs the study's machinery
+
+        return of_store(path, accounting)
+    if not path.exists():
+        known = ", ".join(datasets.names())
+        raise NotFound(f"{data}: no such store or file, and no bundled dataset of that name\n  datasets: {known}")
+    return Frame.of(table.read(path, mapping), str(path))

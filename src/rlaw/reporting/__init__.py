@@ -1,0 +1,114 @@
+"""A study's report: one self-contained HTML file, its figures, and a summary in ten lines."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlaw.analysis.evidence import Evidence, gather
+from rlaw.analysis.findings import Finding, judge_all
+from rlaw.errors import NotFound, UsageError
+from rlaw.files import make_folder, write_atomically
+from rlaw.measurements import datasets
+from rlaw.reporting import summary
+from rlaw.reporting.figures import draw_all
+from rlaw.reporting.page import render
+
+__all__ = ["Report", "write"]
+_LINES = 10
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report.
+
+    Attributes:
+        path: of the page.
+        figures: paths of the saved figures, one for each form.
+        summary: the answer, in lines.
+        findings: every finding with its verdict.
+        evidence: what it all stands on.
+        left_out: figures that could not be drawn, and why.
+    """
+
+    path: Path
+    figures: tuple[Path, ...]
+    summary: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+    left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rlaw report --json`."""
+        seen = self.evidence
+        return {
+            "report": str(self.path),
+            "figures": [str(path) for path in self.figures],
+            "left_out": self.left_out,
+            "summary": list(self.summary),
+            "findings": [finding.to_json() for finding in self.findings],
+            "fits": {axis: fit.to_json() for axis, fit in seen.fits.items()},
+            "comparison": seen.comparison.to_json() if seen.comparison else None,
+            "refused": seen.refused,
+        }
+
+    def __str__(self) -> str:
+        return "\n".join((*self.summary, f"report: {self.path}"))
+
+
+def write(
+    source: str | Path,
+    output: str | Path | None = None,
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    forms: Collection[str] = (),
+) -> Report:
+    """Fit, judge and draw everything that a store (or a table) can speak of, into one HTML file.
+
+    Args:
+        source: a store's folder; or a CSV, Parquet or JSONL file or a dataset's name, which need an `output`.
+        output: the HTML file, STORE/report.html when None; the figures go to a folder `figures` beside it.
+        draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
+        seed: of the bootstrap.
+        forms: "pdf" and "png", what the figures are saved as beside the SVG that the page shows.
+
+    Raises:
+        NotFound, DataError: there is nothing to report.
+        UsageError: a table without an output.
+        StoreError: the output cannot be written.
+    """
+    path = _target(source, output)
+    seen = gather(source, draws=draws, seed=seed)
+    figures, left_out = draw_all(seen)
+    findings = judge_all(seen)
+    page = render(seen, figures, findings, left_out)
+    make_folder(path.parent)
+    write_atomically(path, page.encode())  # a reader never finds half of one
+    saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures", ("svg", *forms)))
+    return Report(path, saved, _summary(seen, findings), findings, seen, left_out)
+
+
+def _target(source: str | Path, output: str | Path | None) -> Path:
+    if output is not None:
+        return Path(output)
+    if not Path(source).is_dir():
+        if not Path(source).exists() and str(source) not in datasets.names():
+            raise NotFound(f"no store or file {source}, and no bundled dataset of that name")
+        raise UsageError(f"{source} is not a store, so the report has no place of its own\n  next: -o report.html")
+    return Path(source) / "report.html"
+
+
+def _summary(seen: Evidence, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """At most nine lines; the path of the report is the tenth."""
+    lines = [
+        summary.what(seen),
+        summary.the_law(seen),
+        summary.held_out(seen),
+        summary.best_sizes(seen),
+        summary.size_or_base(seen),
+    ]
+    lines += summary.verdicts(findings)
+    if seen.cost.runs:
+        lines.append(summary.spent(seen))
+    return tuple(lines[: _LINES - 1])

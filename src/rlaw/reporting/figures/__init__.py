@@ -1,0 +1,121 @@
+"""The figures of a study, one file for each or for a few of a kind. To add one: write its `draw`, name it below, give
+it a test row and a line in the docs."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rlaw.analysis.evidence import Evidence, gather
+from rlaw.errors import DataError, NotFound, RlawError
+from rlaw.measurements import datasets
+from rlaw.reporting.figures import (
+    allocation,
+    arms,
+    benchmarks,
+    decomposition,
+    efficiency,
+    efficiency_fits,
+    equal_compute,
+    final_loss,
+    forecasts,
+    frontier,
+    groups,
+    loss_curves,
+    predictions,
+    residuals,
+    response_length,
+    reuse,
+    reuse_schedule,
+    ridge,
+    step_curves,
+)
+from rlaw.reporting.figures.bare_tables import table_of
+from rlaw.reporting.figures.base import FORMS, Draw, DrawTable, Figure, style
+
+__all__ = ["FIGURES", "FORMS", "OF_TABLES", "Draw", "Figure", "draw", "draw_all", "style", "titles"]
+
+#: in the order of a report: name -> (its function, what it shows)
+_REGISTRY: dict[str, tuple[Draw, str]] = {
+    "loss-compute": (loss_curves.against_compute, "loss against compute with the law, every size"),
+    "loss-data": (loss_curves.against_data, "loss against data with the law, every size"),
+    "inter-model": (predictions.inter_model, "law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)"),
+    "intra-model": (predictions.intra_model, "law fitted to the first steps, on the rest (cf. Fig. 4)"),
+    "efficiency": (efficiency.draw, "k against size, and against the base's loss"),
+    "efficiency-fits": (efficiency_fits.draw, "k(N) by intra, inter and all, for every axis (cf. Fig. 3, 5)"),
+    "ridge": (ridge.draw, "what K_max and N_0 are worth alone"),
+    "forecasts": (forecasts.draw, "the largest size forecast blind, anchored and calibrated"),
+    "decomposition": (decomposition.draw, "the loss decomposition on what it had not seen (cf. Fig. 13)"),
+    "equal-compute": (equal_compute.draw, "loss of each size at equal compute"),
+    "frontier": (frontier.draw, "crossovers of neighbours, and the compute of a loss"),
+    "allocation": (allocation.draw, "which size for a budget, and how sure"),
+    "final-loss": (final_loss.draw, "loss before and after RL against size (cf. Fig. 6a)"),
+    "response-length": (response_length.draw, "response length along training (cf. Fig. 6b, 14)"),
+    "reuse": (reuse.draw, "loss for every reuse factor (cf. Fig. 7)"),
+    "reuse-schedule": (reuse_schedule.draw, "how problems repeat under reuse (cf. Fig. 9)"),
+    "groups": (groups.draw, "loss for every group size, by compute and by data (cf. Fig. 12)"),
+    "benchmarks-compute": (benchmarks.against_compute, "every benchmark against compute (cf. Fig. 8, 10)"),
+    "benchmarks-data": (benchmarks.against_data, "every benchmark against data (cf. Fig. 11)"),
+    "transfer": (benchmarks.before_after, "every benchmark before and after RL against size (cf. Fig. 8)"),
+    "steps": (step_curves.draw, "loss and training reward, step by step"),
+    "residuals": (residuals.draw, "what the law leaves over, size by size"),
+    "arms": (arms.draw, "other arms, and what the main law forecast"),
+}
+FIGURES: dict[str, Draw] = {name: function for name, (function, _) in _REGISTRY.items()}
+
+#: what a table without losses along training can still show
+OF_TABLES: dict[str, DrawTable] = {
+    "response-length": response_length.of_table,
+    "transfer": benchmarks.of_table,
+}
+
+
+def titles() -> dict[str, str]:
+    """What each figure shows, by name, in the order of a report."""
+    return {name: text for name, (_, text) in _REGISTRY.items()}
+
+
+def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Figure:
+    """One figure of a store, a table or a bundled dataset.
+
+    Args:
+        name: one of `titles()`.
+        source: what `rlaw.load` takes; or, for response-length and transfer, a table that tells these alone.
+        draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
+        seed: of the bootstrap.
+
+    Raises:
+        NotFound: no such figure, or no such source.
+        DataError: the source lacks what the figure would show.
+    """
+    if name not in FIGURES:
+        raise NotFound(f"no figure is called {name!r}\n  next: choose one of {', '.join(FIGURES)}")
+    table = table_of(source) if isinstance(source, str | Path) else None
+    if table is not None:
+        shown = table.shows
+        if shown not in OF_TABLES or name != shown:
+            raise DataError(f"{source} has no losses along training, so there is no figure {name}\n  next: {shown}")
+        with style():
+            return _with_origin(OF_TABLES[name](table.rows).settle(), source)
+    seen = gather(source, draws=draws, seed=seed)
+    with style():
+        return _with_origin(FIGURES[name](seen).settle(), seen.frame.source)
+
+
+def _with_origin(figure: Figure, source: str | Path) -> Figure:
+    """The figure with the origin and caveats of a bundled dataset in its caption."""
+    if str(source) not in datasets.names():
+        return figure
+    known = datasets.get(str(source))
+    return replace(figure, caption=f"{figure.caption} Data: {known.source}; {'; '.join(known.caveats)}.")
+
+
+def draw_all(seen: Evidence) -> tuple[tuple[Figure, ...], dict[str, str]]:
+    """Every figure the evidence can speak of, and why the others were left out."""
+    drawn, left_out = [], {}
+    for name, function in FIGURES.items():
+        try:
+            with style():
+                drawn.append(_with_origin(function(seen).settle(), seen.frame.source))
+        except RlawError as error:
+            left_out[name] = str(error)
+    return tuple(drawn), left_out

@@ -1,0 +1,173 @@
+"""What a figure is: a picture with its caption, drawn off screen, the same bytes every time it is saved."""
+
+import io
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import RlawError
+from rlaw.files import make_folder, write_atomically
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure as Canvas
+
+FORMS = ("svg", "pdf", "png")
+_PIXELS_PER_INCH = 160
+#: nothing that depends on the clock or the machine; text as paths, so that every viewer shows the same picture
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelcolor": "#33383d",
+    "axes.edgecolor": "#8a9299",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e9ec",
+    "grid.linewidth": 0.6,
+    "text.color": "#1d2125",
+    "xtick.color": "#5a636b",
+    "ytick.color": "#5a636b",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 3.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "rlaw",
+    "pdf.fonttype": 42,
+    "pdf.compression": 6,
+}
+_NO_METADATA: dict[str, dict[str, Any]] = {
+    "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+    "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
+    "png": {"Software": None},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A picture and what it shows.
+
+    Attributes:
+        name: of its files, and of its place in a report.
+        title: what it shows, in a few words.
+        caption: the law, window, weights, intervals and accounting it stands on.
+        beware: what a reader could wrongly take from it.
+        canvas: the drawn matplotlib figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    beware: str
+    canvas: "Canvas"
+
+    def picture(self, form: str) -> bytes:
+        """The picture as svg, pdf or png: the same bytes every time."""
+        return self._svg if form == "svg" else self._rendered(form)
+
+    @cached_property
+    def _svg(self) -> bytes:
+        return self._rendered("svg")
+
+    def _rendered(self, form: str) -> bytes:
+        buffer = io.BytesIO()
+        with style():
+            self.canvas.savefig(buffer, format=form, dpi=_PIXELS_PER_INCH, metadata=_NO_METADATA[form])
+        return buffer.getvalue()
+
+    def settle(self) -> "Figure":
+        """The same figure with its layout worked out once, for all formats."""
+        with style():
+            lay_out(self.canvas)
+            self.canvas.set_layout_engine(None)  # not "none", which makes every format draw twice
+        return self
+
+    def svg(self) -> str:
+        """The picture as an `<svg>` element to stand in a page: no header, no namespace, ids of its own."""
+        text = self.picture("svg").decode()
+        text = text[text.index("<svg") :]
+        text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
+        text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
+        return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", text)
+
+    def save(self, folder: Path, forms: Collection[str] = FORMS) -> tuple[Path, ...]:
+        """Write the picture into a folder, once per form, and anew in every other form that it already has there.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        make_folder(folder)
+        places = {form: folder / f"{self.name}.{form}" for form in FORMS}
+        wanted = {form: path for form, path in places.items() if form in forms or path.exists()}  # none grows stale
+        for form, path in wanted.items():
+            write_atomically(path, self.picture(form))
+        return tuple(wanted.values())
+
+
+class Draw(Protocol):
+    """A member of the family: one module, one `draw`."""
+
+    def __call__(self, seen: Evidence) -> Figure:
+        """Draw the figure.
+
+        Raises:
+            DataError: the evidence lacks what it would show; the message says what.
+        """
+        ...
+
+
+class DrawTable(Protocol):
+    """A figure that a table without losses along training can show."""
+
+    def __call__(self, rows: "pl.DataFrame") -> Figure:
+        """Draw the figure."""
+        ...
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of every figure; what the process had set before comes back afterwards.
+
+    Raises:
+        RlawError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise RlawError("figures need matplotlib\n  next: pip install 'rlaw[report]'") from error
+    settings: Any = {**matplotlib.rcParamsDefault, "backend": "agg", **_STYLE}
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def lay_out(canvas: "Canvas") -> None:
+    """Work out where the axes stand, as drawing would do first, without drawing."""
+    engine = canvas.get_layout_engine()
+    if engine is not None:
+        engine.execute(canvas)
+
+
+def new_canvas(width_inches: float, height_inches: float) -> "Canvas":
+    """An empty canvas that belongs to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(width_inches, height_inches), layout="constrained")
+    FigureCanvasAgg(canvas)
+    return canvas

@@ -1,0 +1,148 @@
+"""Every benchmark against compute or data, per size, and before and after RL: the paper's Figures 8, 10 and 11."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError
+from rlaw.measurements.frame import AXES, Axis
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import grid, key
+from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, log_axis, loss_axis, ordered, plain, size_axis
+from rlaw.text import short_names
+
+_COLUMNS = 3
+_CURVES = (
+    "A benchmark of few problems moves in coarse steps, and all its evaluations ask the same problems: a whole curve "
+    "can lie too high or too low."
+)
+_BEFORE_AFTER = (
+    "Each panel has a scale of its own. A benchmark of 30 problems has a standard error of up to 0.09: a change within "
+    "the bars is no transfer."
+)
+
+
+def against_compute(seen: Evidence) -> Figure:
+    """Loss on every benchmark against RL compute."""
+    return _along(seen, "compute", "Every benchmark against compute (cf. Fig. 8, 10)")
+
+
+def against_data(seen: Evidence) -> Figure:
+    """Loss on every benchmark against prompts consumed."""
+    return _along(seen, "data", "Every benchmark against data (cf. Fig. 11)")
+
+
+def before_after(seen: Evidence) -> Figure:
+    """Loss on every benchmark at the first and at the last evaluation, against model size."""
+    rows = _rows(seen)
+    answers = (pl.col("items") * pl.col("samples")).cast(float)
+    ends = rows.sort("step").group_by("params", "model", "benchmark", "run", "seed", maintain_order=True)
+    both = ends.agg(
+        loss_before=pl.col("test_loss").first(), loss_after=pl.col("test_loss").last(), answers=answers.last(),
+        first=pl.col("step").first(), last=pl.col("step").last(),
+    ).filter(pl.col("last") > pl.col("first"))  # fmt: skip
+    means = [pl.col("loss_before", "loss_after").mean(), pl.col("answers").sum(), pl.col("first").max()]
+    table = both.group_by("params", "model", "benchmark", maintain_order=True).agg(*means)
+    before = "step 0" if (table["first"] == 0).all() else "the first evaluation (step 0 was not measured)"
+    return of_table(table, f"Hollow: {before}; filled: the last evaluation, not the best one.")
+
+
+def of_table(rows: pl.DataFrame, how: str = "Hollow: before RL; filled: after RL, as the source tells it.") -> Figure:
+    """The same of a table that tells model, params, benchmark, loss_before and loss_after."""
+    names = rows["benchmark"].unique(maintain_order=True).to_list()
+    if len(names) < 2:
+        raise DataError("one benchmark was measured")
+    models = rows.sort("params", "model")["model"].unique(maintain_order=True).to_list()
+    looks = dict(zip(models, ordered(short_names(models)), strict=True))
+    canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.4)
+    panels = grid(canvas, len(names), _COLUMNS)
+    for axes, name in zip(panels, names, strict=True):
+        _change(axes, rows.filter(pl.col("benchmark") == name).sort("params"), looks)
+        axes.set_title(plain(name), fontsize=8.5, parse_math=False)
+    _tidy(panels, "test loss L", "model size N (parameters)", canvas)
+    bars = " Bars: one standard error of the finite number of answers." if "answers" in rows.columns else ""
+    return Figure("transfer", "Every benchmark before and after RL (cf. Fig. 8)", f"{how}{bars}", _BEFORE_AFTER, canvas)
+
+
+def _rows(seen: Evidence) -> pl.DataFrame:
+    """The main arm on every benchmark, the one that the laws are fitted to first.
+
+    Raises:
+        DataError: one benchmark was measured.
+    """
+    same = seen.main.rows.select("variant", "tau", "group_size").unique()
+    rows = seen.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
+    if rows["benchmark"].n_unique() < 2:
+        raise DataError("one benchmark was measured")
+    first = seen.main.rows["benchmark"][0]
+    return rows.sort(pl.col("benchmark") != first, "benchmark", "params", "model", "step", maintain_order=True)
+
+
+def _along(seen: Evidence, axis: Axis, title: str) -> Figure:
+    rows, column = _rows(seen), AXES[axis]
+    rows = rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    if rows.is_empty():
+        raise DataError(f"no evaluation tells {column}")
+    means = rows.group_by("benchmark", "params", "model", "step", maintain_order=True)
+    means = means.agg(pl.col(column, "test_loss").mean())
+    models = [rung.model for rung in seen.rungs]
+    looks = dict(zip(models, ordered(short_names(models)), strict=True))
+    names = means["benchmark"].unique(maintain_order=True).to_list()
+    canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.7)
+    panels = grid(canvas, len(names), _COLUMNS)
+    for axes, name in zip(panels, names, strict=True):
+        _curves(axes, means.filter(pl.col("benchmark") == name), column, looks)
+        axes.set_title(plain(name), fontsize=8.5, parse_math=False)
+    _tidy(panels, "test loss L", axis_title(seen, axis), canvas)
+    key(canvas, list(looks.values()), loc="outside upper center", ncols=min(7, len(looks)))
+    items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
+    told = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
+    caption = (
+        f"Means over runs. {f'Problems: {told}.' if told else 'The source does not tell how many problems each has.'}"
+    )
+    return Figure(f"benchmarks-{axis}", title, caption, _CURVES, canvas)
+
+
+def _curves(axes: Any, means: pl.DataFrame, column: str, looks: dict[str, Look]) -> None:
+    x, loss = means[column].to_numpy(), means["test_loss"].to_numpy()
+    loss_axis(axes, loss.min(), loss.max())
+    log_axis(axes, x.min() / 1.3, x.max() * 1.3, "")
+    for model, look in looks.items():
+        own = means.filter(pl.col("model") == model).sort("step")
+        axes.plot(
+            own[column], own["test_loss"], color=look.color, linewidth=1.0, marker=look.marker, markersize=3,
+            markeredgecolor="white", markeredgewidth=0.3, markevery=max(1, len(own) // 8),
+        )  # fmt: skip
+
+
+def _change(axes: Any, table: pl.DataFrame, looks: dict[str, Look]) -> None:
+    params = table["params"].to_numpy()
+    before, after = table["loss_before"].to_numpy(), table["loss_after"].to_numpy()
+    answers = table["answers"].to_numpy() if "answers" in table.columns else np.full(len(table), np.nan)
+    size_axis(axes, params.tolist())
+    axes.set_xlabel("")
+    axes.plot(params, before, color="#8a9299", linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    axes.plot(params, after, color="#33383d", linewidth=1.0, zorder=1)
+    for model, n, first, last, asked in zip(table["model"], params, before, after, answers, strict=True):
+        look = looks[model]
+        for loss, face, shift in ((first, "white", 1 / 1.06), (last, look.color, 1.06)):
+            if np.isfinite(asked):
+                error = np.sqrt(max(loss * (1 - loss), 0) / asked)
+                axes.plot([n * shift] * 2, [loss - error, loss + error], color=look.color, linewidth=0.9, zorder=2)
+            axes.plot(
+                n * shift, loss, marker=look.marker, color=look.color, markersize=4.4, markerfacecolor=face, zorder=3
+            )
+    every = np.concatenate([before, after])
+    margin = 0.12 * max(float(np.ptp(every)), 0.02)
+    axes.set_ylim(every.min() - margin, every.max() + margin)
+
+
+def _tidy(panels: list[Any], y: str, x: str, canvas: Any) -> None:
+    """One title for all axes; ticks small enough for small panels."""
+    for axes in panels:
+        axes.set_ylabel("")
+        axes.tick_params(labelsize=7)
+    canvas.supylabel(y, fontsize=8.5, color="#33383d")
+    canvas.supxlabel(x, fontsize=8.5, color="#33383d")

@@ -1,0 +1,41 @@
+"""Sentences that several captions share: what a fit stands on."""
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.fitting.fit import Fit
+
+_WEIGHTS = {"equal": "every size has the same total weight", "binomial": "points weigh by inverse binomial variance"}
+_SPACE = {"loss": "squared errors of the loss", "log": "squared errors of the log loss"}
+
+
+def how_fitted(fit: Fit) -> str:
+    """Law, window, weights and intervals of a fit."""
+    settings = fit.settings
+    how = f"{_SPACE[settings['space']]}, {_WEIGHTS[settings['noise']]}"
+    return f"Law: {fit.law.title}, {fit.law.formula}. Fitted to {window(settings['window'])}; {how}. {how_sure(fit)}"
+
+
+def how_sure(fit: Fit) -> str:
+    """What the intervals of a fit are, and what they leave out."""
+    drawn = fit.drawn
+    if drawn is None:
+        return "No intervals."
+    words = {"runs": f"whole runs ({drawn.freedom} degrees of freedom)", "drift": "the drift of runs about the law"}
+    sources = " and ".join(words.get(noise, noise) for noise in drawn.noise)
+    told = f"Intervals and bands: {fit.level:.0%}, {len(drawn)} bootstrap draws over {sources}."
+    return told if "runs" in drawn.noise else f"{told} How another seed would differ is judged by that drift."
+
+
+def window(text: str) -> str:
+    """The window in words."""
+    first, _, last = text.partition(":")
+    if first and last:
+        return f"steps {first} to {last}"
+    return f"steps from {first} on" if first else f"steps up to {last}" if last else "all steps from 1 on"
+
+
+def runs(seen: Evidence) -> str:
+    """What a point of a size is: one run, or the mean of several."""
+    counts = sorted({rung.runs for rung in seen.rungs})
+    if counts == [1]:
+        return "one run per size"
+    return f"means of {counts[0]} runs" if len(counts) == 1 else f"means of {counts[0]} to {counts[-1]} runs"

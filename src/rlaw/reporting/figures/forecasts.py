@@ -1,0 +1,98 @@
+"""The largest size forecast three ways: unseen, from its base, from its first steps. What was not seen is hollow."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError, NotIdentifiable, RlawError
+from rlaw.forecasting.forecast import Forecast, forecast
+from rlaw.measurements.frame import AXES
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, log_axis, looks, loss_axis
+
+_SEEN_SHARE = 0.25  # of the target's steps, that the calibrated forecast sees
+_LEAST_SEEN = 5
+_DRAWS = 300
+_BEWARE = (
+    "One size is one test: `rlaw compare --hold-out each` asks every size in turn. A blind forecast rests on the sizes "
+    "below it alone, and the law may bend where nobody looked."
+)
+
+
+def draw(seen: Evidence) -> Figure:
+    """Blind, anchored and calibrated forecasts of the largest size, with what it then measured."""
+    if len(seen.rungs) < 3:
+        raise DataError("a forecast of the largest size takes two smaller ones")
+    target, column = seen.rungs[-1].model, AXES[seen.axis]
+    rows = seen.mean_curves.filter((pl.col("model") == target) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    inside = seen.in_window(rows["step"].to_numpy())
+    count = max(_LEAST_SEEN, round(_SEEN_SHARE * int(inside.sum())))
+    anchors = {"blind": "none", "anchored": "step0", "calibrated": f"first:{count}"}
+    told = {kind: _forecast(seen, target, anchor) for kind, anchor in anchors.items()}
+    if not any(isinstance(one, Forecast) for one in told.values()):
+        raise NotIdentifiable(str(told["blind"]))
+    x, loss = rows[column].to_numpy(), rows["test_loss"].to_numpy()
+    lowest = min(point.low for one in told.values() if isinstance(one, Forecast) for point in one.points)
+    canvas = new_canvas(WIDTH_INCHES, 3.2)
+    panels = canvas.subplots(1, 3, sharey=True)
+    for panel, (kind, one) in zip(panels, told.items(), strict=True):
+        loss_axis(panel, max(lowest, loss.min() / 2), loss.max())
+        log_axis(panel, x.min() / 1.3, x.max() * 1.3, "")
+        panel.set_title(kind)
+        points = {"calibrated": count, "anchored": _points_anchored_on(one)}.get(kind, 0)
+        _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), looks(seen)[target])
+    canvas.supxlabel(axis_title(seen, seen.axis), fontsize=8.5, color="#33383d")
+    for panel in panels[1:]:
+        panel.set_ylabel("")
+    return Figure("forecasts", f"{target}, forecast and measured", _caption(told, target), _BEWARE, canvas)
+
+
+def _forecast(seen: Evidence, target: str, anchor: str) -> Forecast | RlawError:
+    try:
+        return forecast(
+            seen.main, target=target, anchor=anchor, axis=seen.axis, window=seen.choice.window,
+            level=seen.choice.level, **seen.drawn(_DRAWS),
+        )  # fmt: skip
+    except RlawError as error:
+        return error
+
+
+def _points_anchored_on(one: Forecast | RlawError) -> int:
+    """How many points of the curve the anchored forecast saw: its first, where step 0 was not evaluated."""
+    return int(isinstance(one, Forecast) and one.anchor == "its first evaluation")
+
+
+def _panel(
+    panel: Any, one: Forecast | RlawError, x: np.ndarray, loss: np.ndarray, hidden: np.ndarray, look: Look
+) -> None:
+    """Band and median of the forecast; the target's points, hollow where the forecast had not seen them."""
+    if isinstance(one, Forecast):
+        at = np.array([point.x for point in one.points])
+        low, high, middle = (
+            np.array([getattr(point, name) for point in one.points]) for name in ("low", "high", "loss")
+        )
+        panel.fill_between(at, low, high, color=look.color, alpha=0.15, linewidth=0, zorder=1)
+        panel.plot(at, middle, color=look.color, zorder=2)
+        text = f"RMSE {one.held_out.rmse:.3f}, {one.held_out.coverage:.0%} inside" if one.held_out else ""
+    else:
+        text = "refused: see the caption"
+    panel.text(0.03, 0.04, text, transform=panel.transAxes, fontsize=7.5)
+    how = {"marker": look.marker, "linestyle": "", "color": look.color, "markersize": 4, "zorder": 3}
+    panel.plot(x[~hidden], loss[~hidden], **how, markeredgecolor="white", markeredgewidth=0.5)
+    panel.plot(x[hidden], loss[hidden], **how, markerfacecolor="white", markeredgewidth=0.6)
+
+
+def _caption(told: dict[str, Forecast | RlawError], target: str) -> str:
+    parts = [f"Filled points of {target} were seen by the forecast, hollow ones judge it."]
+    for kind, one in told.items():
+        if isinstance(one, Forecast):
+            k = f", k {one.k.value:.3g} [{one.k.low:.3g}, {one.k.high:.3g}]" if one.k else ""
+            parts.append(f"{kind.capitalize()}: {one.anchor}{k}.")
+        else:
+            parts.append(f"{kind.capitalize()}: refused, {str(one).splitlines()[0]}.")
+    first = next(one for one in told.values() if isinstance(one, Forecast))
+    bands = f"Bands: {first.settings['level']:.0%}, of a measured loss"
+    parts.append(f"{bands}; the target is {first.size_factor:.3g} times larger than the sizes that tell the law.")
+    return " ".join(parts)

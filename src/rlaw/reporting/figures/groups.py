@@ -1,0 +1,62 @@
+"""Loss for every group size G, at equal compute and at equal prompts: the paper's Figure 12."""
+
+from typing import Any
+
+import numpy as np
+
+from rlaw.analysis.ablations import Setting, settings
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError
+from rlaw.measurements.frame import AXES
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import SMOOTHED, smooth
+from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, loss_axis, ordered
+
+_BEWARE = (
+    "At equal prompts a larger group has cost more compute; at equal compute it has seen fewer prompts. Often one run "
+    "for each G: its seed is part of every difference."
+)
+
+
+def draw(seen: Evidence) -> Figure:
+    """Loss against compute and against data for every G, a row per size."""
+    told = settings(seen, "group_size", "G")
+    axes_told = [a for a in ("compute", "data") if a in seen.axes]
+    if not axes_told:
+        raise DataError("no evaluation tells compute or data")
+    canvas = new_canvas(WIDTH_INCHES, 2.9 * len(told))
+    panels = canvas.subplots(len(told), len(axes_told), squeeze=False)
+    for line, (model, here) in zip(panels, told.items(), strict=True):
+        for axes, axis in zip(line, axes_told, strict=True):
+            _panel(axes, seen, here, axis)
+        if len(told) > 1:
+            line[0].set_title(model, parse_math=False)
+    runs = sorted({s.runs for here in told.values() for s in here})
+    mean = "single runs" if runs == [1] else f"means of {runs[0]} to {runs[-1]} runs"
+    smoothed = f" {SMOOTHED}" if max(len(s.curve) for here in told.values() for s in here) >= 40 else ""
+    caption = f"G rollouts for each prompt, the rest of the recipe the same; {mean}.{smoothed}"
+    return Figure("groups", "Loss by group size (cf. Fig. 12)", caption, _BEWARE, canvas)
+
+
+def _panel(axes: Any, seen: Evidence, here: list[Setting], axis: str) -> None:
+    column = AXES[axis]
+    curves = [s.curve.filter((s.curve[column] > 0) & (s.curve["test_loss"] > 0)) for s in here]
+    x = np.concatenate([c[column].to_numpy() for c in curves])
+    loss = np.concatenate([c["test_loss"].to_numpy() for c in curves])
+    loss_axis(axes, loss.min(), loss.max())
+    log_axis(axes, x.min() / 1.3, x.max() * 1.5, axis_title(seen, axis))
+    ends = []
+    for curve, look in zip(curves, ordered([s.name for s in here]), strict=True):
+        ends.append(_curve(axes, curve[column].to_numpy(), curve["test_loss"].to_numpy(), look))
+    end_labels(axes, ends)
+
+
+def _curve(axes: Any, x: np.ndarray, loss: np.ndarray, look: Look) -> tuple[float, float, Look]:
+    middle = smooth(loss)
+    if middle is not loss:
+        axes.plot(x, loss, color=look.color, linewidth=0.4, alpha=0.45, zorder=1)
+    axes.plot(
+        x, middle, color=look.color, linewidth=1.2, marker=look.marker, markersize=3.6, markeredgecolor="white",
+        markeredgewidth=0.3, markevery=max(1, len(x) // 12), zorder=2,
+    )  # fmt: skip
+    return float(x[-1]), float(middle[-1]), look

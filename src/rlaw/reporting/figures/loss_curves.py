@@ -1,0 +1,98 @@
+"""Test loss against compute or data, log-log, with the law fitted to it: the paper's Figures 1, 2 and 4."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError
+from rlaw.fitting.fit import Fit
+from rlaw.measurements.frame import AXES
+from rlaw.reporting.figures import captions
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import MOST_MARKERS, points
+from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, looks, loss_axis
+
+_POINTS_OF_A_LINE = 60
+
+_BEWARE = "Each size has a level of its own (E), so the lines forecast no size that was not run."
+
+
+def against_compute(seen: Evidence) -> Figure:
+    """Test loss against RL compute."""
+    return _draw(seen, "compute", "Test loss against compute")
+
+
+def against_data(seen: Evidence) -> Figure:
+    """Test loss against prompts consumed."""
+    return _draw(seen, "data", "Test loss against data")
+
+
+def _draw(seen: Evidence, axis: str, title: str) -> Figure:
+    column = AXES[axis]
+    rows = seen.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    if rows.is_empty():
+        raise DataError(f"no evaluation tells {column}")
+    fit = seen.fits.get(axis)
+    canvas = new_canvas(WIDTH_INCHES, 4.5)
+    axes = canvas.subplots()
+    x, loss = rows[column].to_numpy(), rows["test_loss"].to_numpy()
+    loss_axis(axes, loss.min(), loss.max())
+    log_axis(axes, x.min() / 1.3, x.max() * 1.3, axis_title(seen, axis))
+    ends = []
+    for model, look in looks(seen).items():
+        curve = rows.filter(pl.col("model") == model)
+        if len(curve):
+            _runs(axes, seen, model, column, look)
+            level = _law(axes, fit, model, curve[column].to_numpy(), look) if fit else None
+            _points(axes, seen, curve, column, look)
+            last = curve[column][-1], level or curve["test_loss"][-1]
+            ends.append((*last, look))
+    end_labels(axes, ends)
+    return Figure(f"loss-{axis}", title, _caption(seen, axis, fit), _BEWARE, canvas)
+
+
+def _runs(axes: Any, seen: Evidence, model: str, column: str, look: Look) -> None:
+    """A thin line per run, where a size has several."""
+    rows = seen.main.rows.filter((pl.col("model") == model) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    runs = rows.partition_by("run", "seed", maintain_order=True)
+    for run in runs if len(runs) > 1 else ():
+        axes.plot(run[column], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45, zorder=1)
+
+
+def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Look) -> float | None:
+    """The fitted line with its band: solid over the window, dashed over what else was measured. Its last level."""
+    if model not in fit.curves.models:
+        return None
+    r = fit.curves.models.index(model)
+    used = fit.curves.at.x[0, r, fit.curves.present[r]]
+    solid = np.geomspace(used.min(), used.max(), _POINTS_OF_A_LINE)
+    axes.plot(solid, fit.predict(model, solid), color=look.color, zorder=3)
+    if fit.drawn is not None:
+        axes.fill_between(solid, *fit.band(model, solid), color=look.color, alpha=0.13, linewidth=0, zorder=2)
+    for end, other in ((used.min(), measured.min()), (used.max(), measured.max())):
+        if other < end * 0.999 or other > end * 1.001:
+            dashed = np.geomspace(end, other, _POINTS_OF_A_LINE)
+            axes.plot(
+                dashed, fit.predict(model, dashed), color=look.color, linewidth=0.9, linestyle=(0, (3, 2)), zorder=2
+            )
+    return float(fit.predict(model, [measured.max()])[0])
+
+
+def _points(axes: Any, seen: Evidence, curve: pl.DataFrame, column: str, look: Look) -> None:
+    """The mean over runs at each evaluation; hollow outside the window of the fit."""
+    points(axes, curve[column], curve["test_loss"], seen.in_window(curve["step"].to_numpy()), look)
+
+
+def _caption(seen: Evidence, axis: str, fit: Fit | None) -> str:
+    points = f"Points: {captions.runs(seen)}; hollow: outside the window of the fit, where its line is dashed."
+    if any(n > MOST_MARKERS for n in seen.mean_curves["model"].value_counts()["count"]):
+        points += f" At most {MOST_MARKERS} points of a curve are drawn; all are fitted."
+    if any(rung.runs > 1 for rung in seen.rungs):
+        points += " Thin lines: single runs."
+    if fit is None:
+        return f"{points} No law is drawn: none could be fitted over {axis}."
+    r2 = f"R² within sizes is {min(rung.r2 for rung in fit.rungs):.3f} at worst"
+    pooled = f"pooled it is {fit.r2_pooled:.3f}, which is mostly the difference between sizes"
+    return f"{points} {captions.how_fitted(fit)} {r2}; {pooled}."

@@ -1,0 +1,76 @@
+"""Marks that several figures share: measured points, filled where a law saw them and hollow where it did not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rlaw.reporting.figures.style import Look
+
+_SMOOTHED = 9  # evaluations of the centred mean
+_LEAST_SMOOTHED = 40  # evaluations of a curve from which on it is smoothed
+
+MOST_MARKERS = 30  # of one curve, so that the fitted line stays visible below them
+AHEAD = (0, (3, 2))  # dashes of a line beyond what it was fitted to
+_LINE_POINTS = 60
+
+
+def points(axes: Any, x: Any, y: Any, seen: Any, look: Look, *, size: float = 4.4) -> None:
+    """At most `MOST_MARKERS` points of a curve, hollow where `seen` is false."""
+    shown = _shown(len(x))
+    x, y, used = np.asarray(x)[shown], np.asarray(y)[shown], np.asarray(seen, bool)[shown]
+    how = {"marker": look.marker, "linestyle": "", "color": look.color, "markersize": size, "zorder": 4}
+    axes.plot(x[used], y[used], **how, markeredgecolor="white", markeredgewidth=0.5)
+    axes.plot(x[~used], y[~used], **how, markerfacecolor="white", markeredgecolor=look.color, markeredgewidth=0.7)
+
+
+def _shown(n: int) -> np.ndarray:
+    """Which of n points are drawn: a third evenly by their logarithm, so that the start of a log axis is not bare."""
+    if n <= MOST_MARKERS:
+        return np.arange(n)
+    early = np.geomspace(1, n, MOST_MARKERS // 3) - 1
+    evenly = np.linspace(0, n - 1, MOST_MARKERS - len(early))
+    return np.unique(np.r_[early, evenly].round().astype(int))
+
+
+def law_line(axes: Any, predict: Any, low: float, high: float, look: Look, *, ahead: bool = False) -> float:
+    """A fitted line between two places, dashed where it lies ahead of what it was fitted to; the loss at its end."""
+    x = np.geomspace(low, high, _LINE_POINTS)
+    y = predict(x)
+    how = {"linewidth": 1.0, "linestyle": AHEAD} if ahead else {"linewidth": 1.3}
+    axes.plot(x, y, color=look.color, zorder=3, **how)
+    return float(y[-1])
+
+
+def grid(canvas: Any, count: int, columns: int, **options: Any) -> list[Any]:
+    """So many panels in rows of `columns`; places left over stay empty."""
+    columns = min(columns, count)
+    lines = -(-count // columns)
+    panels = canvas.subplots(lines, columns, squeeze=False, **options).ravel()
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    return list(panels[:count])
+
+
+def key(axes: Any, looks: Sequence[Look], **options: Any) -> None:
+    """A legend of names with their marker and colour."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=look.color, marker=look.marker, linewidth=1.2, markersize=4, label=look.name)
+        for look in looks
+    ]
+    legend = axes.legend(handles=handles, frameon=False, fontsize=7.5, handlelength=1.6, **options)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """The mean of up to nine values around each; fewer towards the ends. Curves of few points stay as they are."""
+    if len(values) < _LEAST_SMOOTHED:
+        return values
+    half = _SMOOTHED // 2
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+SMOOTHED = f"Thick: the centred mean of {_SMOOTHED} evaluations; thin: as measured."

@@ -1,0 +1,137 @@
+"""The law on what it had not seen, a panel per variant and axis: the paper's Figures 1 and 2 (sizes) and 4 (steps)."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rlaw import units
+from rlaw.analysis.evidence import Evidence
+from rlaw.analysis.protocols import Protocol, protocols
+from rlaw.errors import NotIdentifiable
+from rlaw.fitting.fit import Fit
+from rlaw.fitting.interval import three_digits
+from rlaw.measurements.frame import AXES
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import grid, law_line, points
+from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, looks, loss_axis, plain
+
+_INTER = (
+    "The dashed line has the slope that the smaller sizes predict and a level fitted on the held-out curve, as in the "
+    "paper: it forecasts a slope, not a loss. The figure `forecasts` shows losses forecast blind."
+)
+_INTRA = (
+    "Every curve was seen in its first part, so this says how far a line carries on, nothing of a size that was not "
+    "run. A small RMSE over all sizes can hide a bent curve: look at the dashes of each."
+)
+
+
+def inter_model(seen: Evidence) -> Figure:
+    """Points, and the law fitted to all sizes but the largest, which it is judged on."""
+    told = _fitted(seen, "inter")
+    canvas = _panels(seen, told)
+    text = (
+        "Solid: the saturating law fitted to all sizes but the largest; dashed: on the largest, whose points are "
+        f"hollow. {_numbers(told)}"
+    )
+    return Figure(
+        "inter-model", "The law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)", text, _INTER, canvas
+    )
+
+
+def intra_model(seen: Evidence) -> Figure:
+    """Points, and the law fitted to the first quarter of the steps: solid to the cut, dashed after."""
+    told = _fitted(seen, "intra")
+    canvas = _panels(seen, told)
+    cuts = " and ".join(dict.fromkeys(f"step {p.cut}" for p in told))
+    text = (
+        f"Solid: the saturating law fitted to all sizes up to {cuts}; dashed: beyond, where points are hollow. "
+        f"{_numbers(told)}"
+    )
+    return Figure("intra-model", "The law fitted to the first steps, on the rest (cf. Fig. 4)", text, _INTRA, canvas)
+
+
+def _fitted(seen: Evidence, name: str) -> list[Protocol]:
+    every = [p for p in protocols(seen) if p.name == name]
+    told = [p for p in every if p.fit is not None]
+    if not told:
+        raise NotIdentifiable(every[0].refused)
+    return told
+
+
+def _panels(seen: Evidence, told: list[Protocol]) -> Any:
+    lines = -(-len(told) // 2)
+    canvas = new_canvas(WIDTH_INCHES if len(told) > 1 else WIDTH_INCHES * 0.7, 3.2 * lines)
+    variants = {p.variant for p in told}
+    for axes, protocol in zip(grid(canvas, len(told), 2), told, strict=True):
+        _panel(axes, seen, protocol)
+        if len(variants) > 1:
+            axes.set_title(plain(protocol.variant), parse_math=False)
+    return canvas
+
+
+def _panel(axes: Any, seen: Evidence, protocol: Protocol) -> None:
+    assert protocol.fit is not None  # noqa: S101 - those without were left out
+    fit, column = protocol.fit, AXES[protocol.axis]
+    rows = protocol.frame.rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    means = rows.group_by("model", "params", "step", maintain_order=True)
+    means = means.agg(x=pl.col(column).mean(), test_loss=pl.col("test_loss").mean())
+    x, loss = means["x"].to_numpy(), means["test_loss"].to_numpy()
+    loss_axis(axes, loss.min(), loss.max())
+    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(seen, protocol.axis))
+    ends = []
+    for model, look in looks(seen).items():
+        curve = means.filter(pl.col("model") == model).sort("step")
+        if curve.is_empty():
+            continue
+        inside = seen.in_window(curve["step"].to_numpy())
+        if protocol.cut:
+            inside &= curve["step"].to_numpy() <= protocol.cut
+        held = fit.held_out is not None and fit.held_out.model == model
+        points(axes, curve["x"], curve["test_loss"], inside & (not held), look, size=3.4)
+        last = _lines(axes, fit, model, curve["x"].to_numpy(), inside, look)
+        ends.append((curve["x"][-1], last, look))
+    end_labels(axes, ends, gap_points=8.5)
+
+
+def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, look: Any) -> float:
+    """The law along one size: solid where it saw, dashed where it did not; the loss where it ends."""
+    held = fit.held_out
+    if held is not None and held.model == model:
+        k, level = held.values["k"].value, held.values["E"].value
+        return law_line(axes, lambda at: 10**level * at**-k, x.min(), x.max(), look, ahead=True)
+    if model not in fit.curves.models or not inside.any():
+        return float("nan")
+
+    def predict(at: np.ndarray) -> np.ndarray:
+        return fit.predict(model, at)
+
+    used = x[inside]
+    last = law_line(axes, predict, used.min(), used.max(), look)
+    return law_line(axes, predict, used.max(), x.max(), look, ahead=True) if x.max() > used.max() * 1.001 else last
+
+
+def _numbers(told: list[Protocol]) -> str:
+    """Parameters with intervals, and the error on what was not seen, panel by panel."""
+    several = len({p.variant for p in told}) > 1
+    return " ".join(
+        f"{f'{p.variant}, ' if several else ''}{p.axis}: {_parameters(p)}{_error(p)}."
+        for p in told
+        if p.fit is not None
+    )
+
+
+def _parameters(protocol: Protocol) -> str:
+    fit = protocol.fit
+    if fit is None or not fit.identified:
+        return "K_max and N_0 are not identified"
+    K_max, N_0 = fit.parameters["K_max"], fit.parameters["N_0"]
+    return f"K_max {K_max.text(three_digits)}, N_0 {N_0.text(units.count)} ({fit.level:.0%} intervals)"
+
+
+def _error(protocol: Protocol) -> str:
+    judged = protocol.judged
+    if judged is None:
+        return ""
+    worst = f" (within a size {judged.r2_worst:.2f} at worst)" if protocol.cut else ""
+    return f"; on {judged.points} points not seen RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}{worst}"

@@ -1,0 +1,70 @@
+"""What the law leaves over, size by size: a law that holds leaves noise without a shape."""
+
+from typing import Any
+
+import numpy as np
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError
+from rlaw.fitting.fit import Fit
+from rlaw.reporting.figures import captions
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, ink, log_axis, looks
+
+_COLUMNS = 4
+
+_BEWARE = (
+    "R² of a panel is within that size; a bend or drift here says that the law's shape is not that curve's, however "
+    "high the pooled R² is."
+)
+
+
+def draw(seen: Evidence) -> Figure:
+    """Measured minus fitted loss along the axis, one panel per size."""
+    fit = seen.law or seen.power
+    if fit is None:
+        raise DataError("no law could be fitted, so nothing is left over")
+    models = fit.curves.models
+    lines = -(-len(models) // _COLUMNS)
+    columns = -(-len(models) // lines)
+    canvas = new_canvas(WIDTH_INCHES, 0.55 + 1.45 * lines)
+    panels = canvas.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    left = np.where(fit.curves.present, fit.curves.loss - fit.fitted, 0.0)
+    reach = max(float(np.abs(left).max()), 1e-4) * 1.1
+    how = looks(seen)
+    x = fit.curves.at.x[0]
+    for r, (axes, model) in enumerate(zip(panels, models, strict=False)):
+        _panel(axes, fit, r, left[r], how[model])
+        axes.set_ylim(-reach, reach)
+        own = x[r, fit.curves.present[r]]
+        log_axis(axes, own.min() / 1.3, own.max() * 1.3, "")
+        axes.set_title(
+            f"{how[model].name}   R² {fit.rungs[r].r2:.3f}", color=ink(how[model].color), fontsize=8, parse_math=False
+        )
+    for axes in panels[len(models) :]:
+        axes.set_visible(False)
+    canvas.supxlabel(axis_title(seen, fit.axis), fontsize=8.5, color="#33383d")
+    canvas.supylabel("measured - fitted loss", fontsize=8.5, color="#33383d")
+    return Figure("residuals", "What the law leaves over", _caption(seen, fit), _BEWARE, canvas)
+
+
+def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Look) -> None:
+    here = fit.curves.present[r]
+    axes.axhline(0, color="#8a9299", linewidth=0.8, zorder=1)
+    for run in range(int(fit.curves.runs[r])):
+        own = here & (fit.curves.run[r] == run)
+        order = np.argsort(fit.curves.at.x[0, r, own], kind="stable")
+        x, y = fit.curves.at.x[0, r, own][order], left[own][order]
+        axes.plot(
+            x, y, color=look.color, linewidth=0.6, alpha=0.9, marker=look.marker, markersize=2.6,
+            markerfacecolor=look.color if run == 0 else "white", zorder=2,
+        )  # fmt: skip
+
+
+def _caption(seen: Evidence, fit: Fit) -> str:
+    second = " A line per run." if any(rung.runs > 1 for rung in seen.rungs) else ""
+    drift = next((f" Caution: {w.text}." for w in fit.warnings if w.code == "residual-trend"), "")
+    return (
+        f"Measured minus fitted loss at every point of the fit; all panels share the vertical axis.{second} "
+        f"{captions.how_fitted(fit)}{drift}"
+    )

@@ -1,0 +1,94 @@
+"""What training looked like: test loss and training reward step by step."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.reporting.figures import captions
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.style import WIDTH_INCHES, Look, end_labels, looks
+
+_SMOOTHED = 9  # steps of the centred mean of the reward
+
+_BEWARE = "Reward is measured on training problems at the training temperature; it is not 1 - L."
+
+
+def draw(seen: Evidence) -> Figure:
+    """Test loss against step; beside it the training reward, where the source tells it."""
+    rewards = _rewards(seen)
+    canvas = new_canvas(WIDTH_INCHES, 3.6)
+    panels = canvas.subplots(1, 2 if len(rewards) else 1, squeeze=False)[0]
+    _losses(panels[0], seen)
+    if len(rewards):
+        _reward_panel(panels[1], seen, rewards)
+    return Figure("steps", "Training, step by step", _caption(seen, bool(len(rewards))), _BEWARE, canvas)
+
+
+def _rewards(seen: Evidence) -> pl.DataFrame:
+    if seen.steps.is_empty():
+        return seen.steps
+    runs = seen.main.rows["run"].unique().to_list()
+    kept = seen.steps.filter(pl.col("run").is_in(runs)).drop_nulls("reward_mean")
+    return kept.group_by("params", "model", "step").agg(pl.col("reward_mean").mean()).sort("params", "model", "step")
+
+
+def _losses(axes: Any, seen: Evidence) -> None:
+    ends = []
+    for model, look in looks(seen).items():
+        curve = seen.mean_curves.filter(pl.col("model") == model)
+        every = seen.main.rows.filter(pl.col("model") == model).partition_by("run", "seed", maintain_order=True)
+        for run in every if len(every) > 1 else ():
+            axes.plot(run["step"], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45)
+        _line(axes, curve["step"], curve["test_loss"], look)
+        ends.append((curve["step"][-1], curve["test_loss"][-1], look))
+    axes.set_xlabel("RL step")
+    axes.set_ylabel("test loss L")
+    end_labels(axes, ends)
+
+
+def _reward_panel(axes: Any, seen: Evidence, rewards: pl.DataFrame) -> None:
+    ends = []
+    for model, look in looks(seen).items():
+        curve = rewards.filter(pl.col("model") == model)
+        if curve.is_empty():
+            continue
+        smooth = _centred_mean(curve["reward_mean"].to_numpy())
+        axes.plot(curve["step"], curve["reward_mean"], color=look.color, linewidth=0.5, alpha=0.35)
+        axes.plot(curve["step"], smooth, color=look.color, linewidth=1.2)
+        ends.append((curve["step"][-1], smooth[-1], look))
+    axes.set_xlabel("RL step")
+    axes.set_ylabel("mean training reward")
+    end_labels(axes, ends)
+
+
+def _line(axes: Any, x: pl.Series, y: pl.Series, look: Look) -> None:
+    markers = look.marker if len(x) <= 40 else ""
+    axes.plot(
+        x,
+        y,
+        color=look.color,
+        linewidth=1.2,
+        marker=markers,
+        markersize=3,
+        markeredgecolor="white",
+        markeredgewidth=0.3,
+    )
+
+
+def _centred_mean(values: np.ndarray) -> np.ndarray:
+    """The mean of up to nine steps around each; fewer towards the ends, so that nothing is shifted."""
+    half = _SMOOTHED // 2
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+def _caption(seen: Evidence, with_reward: bool) -> str:
+    thin = " Thin lines: single runs." if any(rung.runs > 1 for rung in seen.rungs) else ""
+    left = f"Test loss on held-out problems, {captions.runs(seen)}.{thin}"
+    if not with_reward:
+        return f"{left} The source tells no training rewards."
+    return (
+        f"Left: {left} Right: mean reward of the training rollouts, thin as recorded, thick the centred mean of "
+        f"{_SMOOTHED} steps."
+    )

@@ -1,0 +1,140 @@
+"""The page: everything in one file that asks nothing of any other place."""
+
+import json
+from importlib import resources
+from importlib.metadata import version
+from typing import Any
+
+from rlaw import units
+from rlaw.analysis.evidence import Evidence
+from rlaw.analysis.findings import Finding
+from rlaw.decisions import staging
+from rlaw.errors import RlawError
+from rlaw.fitting.interval import Interval, three_digits
+from rlaw.reporting import summary
+from rlaw.reporting.figures import Figure
+from rlaw.reporting.figures.captions import how_fitted, window
+from rlaw.reporting.tables import all_tables
+
+
+def render(
+    seen: Evidence,
+    figures: tuple[Figure, ...],
+    findings: tuple[Finding, ...],
+    left_out: dict[str, str],
+) -> str:
+    """The report as HTML. Whatever comes from the data is escaped; the pictures hold shapes, no text of theirs."""
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError as error:
+        raise RlawError("the report needs jinja2\n  next: pip install 'rlaw[report]'") from error
+    environment = Environment(
+        loader=PackageLoader("rlaw.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tables, tables_left_out = all_tables(seen)
+    style = (resources.files("rlaw.reporting") / "templates" / "report.css").read_text(encoding="utf-8")
+    return (
+        environment.get_template("report.html.jinja").render(
+            title=seen.store.study.name if seen.store else seen.frame.source,
+            question=seen.store.study.question if seen.store else "",
+            style=Markup(style),  # noqa: S704 - our own file
+            answer=_answer(seen),
+            what=summary.what(seen),
+            findings=[f for f in findings if f.asked],
+            unasked=[f for f in findings if not f.asked],
+            sentence=_sentence,
+            number=_number,
+            figures=[(f, Markup(f.svg())) for f in figures],  # noqa: S704 - shapes without text, see Figure.svg
+            left_out=left_out,
+            tables=tables,
+            tables_left_out=tables_left_out,
+            spent=summary.spent(seen) if seen.cost.runs else "",
+            method=_method(seen),
+            cautions=_cautions(seen),
+            provenance=_provenance(seen),
+            study=json.dumps(seen.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
+            if seen.store
+            else "",
+        )
+        + "\n"
+    )
+
+
+def _answer(seen: Evidence) -> list[str]:
+    """The answer, a sentence each."""
+    lines = (summary.the_law(seen), summary.best_sizes(seen), summary.held_out(seen), summary.size_or_base(seen))
+    return [f"{_sentence(line)}." for line in lines]
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital first letter, unless it begins with a symbol such as k or tau."""
+    first = text.split(" ", 1)[0]
+    return text if len(first) == 1 or first in ("tau", "ln") else text[:1].upper() + text[1:]
+
+
+def _method(seen: Evidence) -> list[tuple[str, str]]:
+    """How it was done, as terms and what they mean here."""
+    choice, rows = seen.choice, seen.main.rows
+    dropped = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in seen.main.dropped.items())
+    told_items = rows["items"].drop_nulls()
+    evaluation = (
+        f"{told_items[0]} problems, {rows['samples'][0]} answer(s) each"
+        if len(told_items)
+        else "size of the evaluations not told"
+    )
+    pairs = [
+        ("Evaluations used", f"{len(rows)} of {len(seen.frame)} rows; {evaluation}"),
+        ("Left out before fitting", dropped or "nothing"),
+        ("Window", f"{window(choice.window)}, declared in the study" if seen.store else window(choice.window)),
+        ("Compute", f"{seen.main.accounting}: RL only; the compute that made the base is not on the axis"),
+        ("Noise of a loss", seen.noise.how),
+    ]
+    if seen.store is not None:
+        pairs += [("Stages", str(decision)) for decision in staging.decisions(seen.store)]
+    fit = seen.law or seen.power
+    if fit is not None:
+        pairs.append(("Fit", how_fitted(fit)))
+    return pairs + [(f"Not done: {name}", reason) for name, reason in seen.refused.items()]
+
+
+def _cautions(seen: Evidence) -> list[tuple[str, str, str]]:
+    """Every reason for doubt that a fit gave, once: code, text, where."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for axis, fit in seen.fits.items():
+        for caution in fit.warnings:
+            found.setdefault((caution.code, caution.text), []).append(f"{fit.law.name} over {axis}")
+    return [(code, text, ", ".join(where)) for (code, text), where in found.items()]
+
+
+def _provenance(seen: Evidence) -> list[tuple[str, Any]]:
+    store = seen.store
+    pairs: list[tuple[str, Any]] = [("rlaw", version("rlaw")), ("rows", seen.frame.digest)]
+    if store is not None:
+        pairs += [("store", store.path.resolve().name), ("study digest", store.digest)]
+        pairs += [("study made with rlaw", store.document.get("rlaw", "unknown")), *_versions(seen)]
+    return [*pairs, ("bootstrap", f"{seen.drawn()['draws']} draws, seed {seen.seed}")]
+
+
+def _versions(seen: Evidence) -> list[tuple[str, str]]:
+    """Versions of the packages and the machine that the runs were made with, each once."""
+    store, found = seen.store, {}
+    for label in store.labels() if store else ():
+        for attempt in _attempts(store, label):
+            packages = attempt.get("packages", {})
+            told_packages = ", ".join(f"{name} {version}" for name, version in packages.items())
+            found.setdefault(("made with", f"Python {attempt.get('python', '?')}, {told_packages}"), None)
+    return list(found)
+
+
+def _attempts(store: Any, label: str) -> list[dict[str, Any]]:
+    return store.spec(label)["attempts"] if (store.folder(label) / "run.json").is_file() else []
+
+
+def _number(value: Interval, *, count: bool = False) -> str:
+    """A number with its interval."""
+    return value.text(units.count if count else three_digits)

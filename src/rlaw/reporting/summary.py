@@ -1,0 +1,131 @@
+"""The answer in a few sentences: for the head of the page and for the terminal."""
+
+from collections import Counter
+from itertools import groupby
+
+from rlaw import units
+from rlaw.analysis.base_quality import explain
+from rlaw.analysis.evidence import Evidence
+from rlaw.analysis.findings import Finding
+from rlaw.analysis.ranking import Ranking, rank
+from rlaw.fitting.diagnostics import NOT_IDENTIFIED
+from rlaw.fitting.fit import Fit
+from rlaw.fitting.interval import three_digits
+from rlaw.laws import BASELINES
+from rlaw.measurements.frame import AXES
+from rlaw.text import round_number, short_names
+
+
+def what(seen: Evidence) -> str:
+    """What was measured, and by what."""
+    counts = sorted({rung.runs for rung in seen.rungs})
+    runs = (
+        f"{counts[-1]} run{'s' * (counts[-1] > 1)} each"
+        if len(counts) == 1
+        else f"{counts[0]} to {counts[-1]} runs each"
+    )
+    measured = f"{len(seen.rungs)} sizes, {runs}, {len(seen.main)} evaluations"
+    if seen.store is None:
+        return f"{seen.frame.source}: {measured}"
+    engine = seen.store.study.engine.name
+    by = "the synthetic engine (no model was trained)" if engine == "synthetic" else f"the {engine} engine"
+    states = Counter(run.state for run in seen.cost.runs)
+    done = states.pop("finished", 0)
+    rest = "".join(f", {count} {state}" for state, count in sorted(states.items()))
+    return f"study {seen.store.study.name} by {by}: {measured}; {done} of {len(seen.cost.runs)} runs finished{rest}"
+
+
+def the_law(seen: Evidence) -> str:
+    """The ladder law's parameters with their intervals, or why there are none."""
+    fit = seen.law
+    if fit is None:
+        reason = next((text for name, text in seen.refused.items() if name.endswith(f"over {seen.axis}")), "")
+        return f"no ladder law over {seen.axis}: {reason.splitlines()[0] if reason else 'none was asked for'}"
+    largest = fit.rungs[-1]
+    name = short_names([rung.model for rung in fit.rungs])[-1]
+    k = f"k({name}) {largest.values['k'].text(three_digits)}" if "k" in largest.values else ""
+    if not fit.identified:
+        why = "; ".join(caution.text for caution in fit.warnings if caution.code in NOT_IDENTIFIED)
+        doubt = f"these data do not tell the parameters of the {fit.law.name} law over {seen.axis}: {why}"
+        return f"{doubt}; {k}" if k else doubt
+    parts = [f"{name} {parameter(fit, name)}" for name in fit.parameters]
+    return f"the {fit.law.name} law over {seen.axis}: {', '.join([*parts, k])} ({fit.level:.0%} intervals)"
+
+
+def parameter(fit: Fit, name: str) -> str:
+    """A shared parameter of a fit with its interval."""
+    unit = next(p.unit for p in fit.law.shared if p.name == name)
+    return fit.parameters[name].text(units.count if unit == "params" else three_digits)
+
+
+def ranking(seen: Evidence) -> Ranking | None:
+    """The sizes at equal compute; None when no compute was told."""
+    if seen.main.rows[AXES["compute"]].null_count() == len(seen.main):
+        return None
+    ranked = rank(seen, "compute")
+    return ranked if ranked.budgets else None
+
+
+def best_sizes(seen: Evidence) -> str:
+    """Which size is best at which compute."""
+    ranked = ranking(seen)
+    if ranked is None:
+        return "best size at equal compute: no two sizes were measured at the same compute"
+    names = dict(zip([r.model for r in seen.rungs], short_names([r.model for r in seen.rungs]), strict=True))
+    best = [(budget, ranked.best(k), ranked.level_with_best(k)) for k, budget in enumerate(ranked.budgets)]
+    told = []
+    for model, same in groupby(best, key=lambda b: b[1].model):
+        group = list(same)
+        first, last = group[0][0], group[-1][0]
+        at = round_number(first) if first == last else f"{round_number(first)} to {round_number(last)}"
+        level = sorted({names[p.model] for _, _, places in group for p in places})
+        told.append(f"{names[model]} at {at}{' (level: ' + ', '.join(level) + ')' if level else ''}")
+    return f"best size by RL compute (FLOPs): {'; '.join(told)}"
+
+
+def arrows(text: str) -> str:
+    """The text with arrows as they are printed."""
+    return text.replace("->", "→")
+
+
+def held_out(seen: Evidence) -> str:
+    """Which law forecasts best."""
+    told = seen.comparison
+    if told is None:
+        return f"held-out comparison: {seen.refused.get('held-out comparison', 'none')}".splitlines()[0]
+    baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
+    errors = ", ".join(f"{s.law} {s.mae:.4f}" for s in told.laws if s.law not in BASELINES)
+    return f"held-out error, {arrows(told.protocol)}: {errors}; best baseline {baseline.law} {baseline.mae:.4f}"
+
+
+def size_or_base(seen: Evidence) -> str:
+    """Does k follow size or the base's loss?"""
+    told = explain(seen)
+    if told is None:
+        return "size or base quality: it takes four sizes with a positive slope each to ask"
+    shares = f"R² of ln k {told.by_base:.2f} on the base's loss, {told.by_size:.2f} on ln N"
+    if told.base_ahead >= 0.95:
+        return f"{shares}: ladder differences are base-quality differences as far as these data tell"
+    if told.base_ahead <= 0.05:
+        return f"{shares}: size describes k better than the base's loss does"
+    return f"{shares}: these data do not tell size and base quality apart"
+
+
+def verdicts(findings: tuple[Finding, ...]) -> list[str]:
+    """The findings by verdict, a line each."""
+    lines = []
+    asked = [finding for finding in findings if finding.asked]
+    for verdict in ("seen", "not seen", "cannot tell"):
+        names = [finding.name for finding in asked if finding.verdict == verdict]
+        if names:
+            lines.append(f"{verdict} ({len(names)} of {len(asked)}): {', '.join(names)}")
+    return lines
+
+
+def spent(seen: Evidence) -> str:
+    """What it cost."""
+    cost = seen.cost
+    return (
+        f"cost: RL {units.flops(cost.compute_flops)} ({seen.main.accounting}), bases {units.flops(cost.base_flops)}, "
+        f"{units.duration(cost.seconds)} of one worker"
+    )

@@ -1,0 +1,105 @@
+"""Tables of the ladder law: its parameters, its sizes, and how far they move."""
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError
+from rlaw.fitting.fit import Fit
+from rlaw.fitting.sensitivity import Refit, Sensitivity
+from rlaw.reporting.tables.base import Cell, Number, Table
+
+
+def parameters(seen: Evidence) -> Table:
+    """Shared parameters of the ladder law over every axis."""
+    names = list(dict.fromkeys(name for fit in seen.fits.values() for name in fit.parameters))
+    if not names:
+        raise DataError("no ladder law could be fitted")
+    rows = [
+        (
+            f"{fit.law.name} over {axis}",
+            *(parameter(fit, name) if name in fit.parameters else "" for name in names),
+            f"{fit.r2_pooled:.4f}",
+            f"{min(rung.r2 for rung in fit.rungs):.3f}",
+            f"{fit.rmse:.4f}",
+            _yes(fit.identified),
+        )
+        for axis, fit in seen.fits.items()
+    ]
+    level = next(iter(seen.fits.values())).level
+    caption = (
+        f"Parameters of the ladder law with {level:.0%} intervals. Pooled R² is mostly the difference between sizes."
+    )
+    columns = ("law", *names, "R² pooled", "R² within, worst", "RMSE", "identified")
+    return Table("parameters", caption, columns, tuple(rows))
+
+
+def sizes(seen: Evidence) -> Table:
+    """What the fits tell of each size."""
+    if seen.power is None:
+        raise DataError(f"no size has a line of its own: {seen.refused.get('power', 'none could be fitted')}")
+    rows = []
+    for rung in seen.power.rungs:
+        law = _rung_of(seen.law, rung.model)
+        rows.append(
+            (
+                rung.model,
+                Number(rung.values["k"]),
+                f"{rung.r2:.3f}",
+                *(law if law else ("", "", "", "")),
+            )
+        )
+    name = seen.law.law.name if seen.law else "ladder law"
+    columns = ("size", "k, own line", "R²", f"k, {name}", f"E, {name}", f"R², {name}", f"RMSE, {name}")
+    caption = (
+        f"Each size over {seen.axis}: its own straight line (k and E free) beside the ladder law. "
+        "E is log10 of the loss where the axis is 1."
+    )
+    return Table("sizes", caption, columns, tuple(rows))
+
+
+def parameter(fit: Fit, name: str) -> Number:
+    """A shared parameter of a fit."""
+    unit = next(p.unit for p in fit.law.shared if p.name == name)
+    return Number(fit.parameters[name], count=unit == "params")
+
+
+def _rung_of(fit: Fit | None, model: str) -> tuple[Cell, ...] | None:
+    rung = next((r for r in fit.rungs if r.model == model), None) if fit else None
+    if rung is None:
+        return None
+    values = [Number(rung.values[name]) if name in rung.values else "" for name in ("k", "E")]
+    return values[0], values[1], f"{rung.r2:.3f}", f"{rung.rmse:.4f}"
+
+
+def without_sizes(seen: Evidence) -> Table:
+    """The ladder law fitted without each size in turn."""
+    told_moves = _moved(seen)
+    caption = "The ladder law fitted without each size in turn: what rests on one size moves far without it."
+    return _moves("without-sizes", caption, "without", told_moves, told_moves.sizes)
+
+
+def windows(seen: Evidence) -> Table:
+    """The ladder law fitted with other windows."""
+    told_moves = _moved(seen)
+    caption = (
+        f"The ladder law fitted with other windows of steps than its own, {told_moves.window}. A window that spans "
+        "less of the axis moves more by noise alone."
+    )
+    return _moves("windows", caption, "window", told_moves, told_moves.windows)
+
+
+def _moved(seen: Evidence) -> Sensitivity:
+    if seen.sensitivity is None:
+        raise DataError("no ladder law could be fitted")
+    return seen.sensitivity
+
+
+def _moves(name: str, caption: str, first: str, moves: Sensitivity, refits: tuple[Refit, ...]) -> Table:
+    unit = f"k is that of {moves.largest}. In brackets: how far a number moved; 1 is the end of the fit's interval."
+    rows = tuple(
+        (r.change, *(moves.cell(n, r) for n in moves.values), r.refused.partition("\n")[0] or _yes(r.identified))
+        for r in refits
+    )
+    return Table(name, f"{caption} {unit}", (first, *moves.values, "identified"), rows)
+
+
+def _yes(held: bool) -> str:
+    return "yes" if held else "no"

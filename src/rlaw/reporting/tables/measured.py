@@ -1,0 +1,145 @@
+"""Tables of what was measured: the ladder, equal compute, pass rates, repeats, benchmarks."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from rlaw.analysis.evidence import Evidence, Rung
+from rlaw.analysis.protocols import variants
+from rlaw.analysis.ranking import Place
+from rlaw.errors import DataError
+from rlaw.reporting import summary
+from rlaw.reporting.figures.style import accounting
+from rlaw.reporting.tables.base import Table
+from rlaw.text import round_number
+
+
+def ladder(seen: Evidence) -> Table:
+    """The sizes as measured."""
+    base = "loss at step 0" if seen.base_is_step_0 else "loss at the first evaluation"
+    rows = tuple(
+        (r.model, _count(r.params), str(r.runs), f"{r.base_loss:.3f}", f"{r.final_loss:.3f}", str(r.last_step))
+        for r in seen.rungs
+    )
+    caption = (
+        "The ladder as measured, means over runs. The last step is the last one that all runs of the size reached."
+    )
+    return Table("ladder", caption, ("size", "N", "runs", base, "loss at last step", "last step"), rows)
+
+
+def _count(params: float) -> str:
+    return f"{params:,.0f}" if math.isfinite(params) else ""
+
+
+def equal_compute(seen: Evidence) -> Table:
+    """Loss of each size at equal compute."""
+    ranked = summary.ranking(seen)
+    if ranked is None:
+        raise DataError("no two sizes were measured at the same compute")
+    models = [place.model for place in ranked.rows[0]]
+    cells = [[_cell(row[r]) for row in ranked.rows] for r in range(len(models))]
+    strong = frozenset(
+        (r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.standing == "best"
+    )
+    faint = frozenset(
+        (r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.state != "measured"
+    )
+    caption = (
+        f"Test loss at equal RL compute (FLOPs, {accounting(seen)}); bold: lowest; ≈: not told apart from it at "
+        f"{seen.choice.level:.0%}. Measured losses only: nothing is extrapolated."
+    )
+    columns = ("size", *(round_number(budget) for budget in ranked.budgets))
+    rows = tuple((model, *line) for model, line in zip(models, cells, strict=True))
+    return Table("equal-compute", caption, columns, rows, strong, faint)
+
+
+def _cell(place: Place) -> str:
+    if place.state != "measured":
+        return place.state
+    return f"{place.loss:.3f}" + (" ≈" if place.standing == "level" else "")
+
+
+def benchmarks(seen: Evidence) -> Table:
+    """The benchmark suite: the paper's Table 1."""
+    rows = seen.frame.rows
+    names = rows["benchmark"].unique().sort(descending=False).to_list()
+    first = seen.main.rows["benchmark"][0]
+    told_items = rows.drop_nulls("items")
+    if told_items.is_empty():
+        raise DataError("the source does not tell how many problems were asked")
+    lines = []
+    for name in sorted(names, key=lambda n: (n != first, n)):
+        own = told_items.filter(told_items["benchmark"] == name)
+        if own.is_empty():
+            continue
+        items, samples = int(own["items"].max()), int(own["samples"].max())  # pyright: ignore[reportArgumentType]
+        error = math.sqrt(0.25 / (items * samples))
+        used = "laws are fitted to it" if name == first else ""
+        lines.append((name or "(unnamed)", str(items), str(samples), str(len(own)), f"{error:.3f}", used))
+    caption = (
+        "The benchmarks (cf. Table 1). Standard error: of one evaluation at a loss of 0.5 from the finite number of "
+        "answers, taken as independent, which answers to the same problem are not; every evaluation asks the same "
+        "problems."
+    )
+    columns = ("benchmark", "problems", "answers each", "evaluations", "standard error", "used")
+    return Table("benchmarks", caption, columns, tuple(lines))
+
+
+def pass_rates(seen: Evidence) -> Table:
+    """Pass@1 before and after RL, and the best of all evaluations: the paper's Table 4."""
+    lines = []
+    for variant, rung, rows in _by_size(seen):
+        error = seen.noise.error(rung.final_loss, rung.runs)
+        best = 1 - float(rows["test_loss"].min())  # pyright: ignore[reportArgumentType]
+        last = 1 - rung.final_loss
+        lines.append(
+            (
+                rung.model,
+                variant,
+                str(rung.runs),
+                f"{1 - rung.base_loss:.3f}",
+                f"{last:.3f}",
+                f"{error:.3f}",
+                f"{best:.3f}",
+            )
+        )
+    before = "before RL" if seen.base_is_step_0 else "first evaluation"
+    caption = (
+        "Held-out Pass@1 (cf. Table 4): the mean over runs at the last step that all of them reached, its standard "
+        f"error from {seen.noise.how}, and the best of all evaluations of all runs, which is what the paper's table "
+        "tells: it gains by luck, the more the more often one looks, and is no estimate of what the model does next."
+    )
+    columns = ("size", "variant", "runs", before, "after RL", "standard error", "best of all")
+    return Table("pass-at-1", caption, columns, tuple(lines))
+
+
+def repeats(seen: Evidence) -> Table:
+    """Scatter of the runs of a size at the last step: the paper's Table 5."""
+    lines, largest = [], 0
+    for variant, rung, _ in _by_size(seen):
+        largest = max(largest, rung.runs)
+        if rung.runs > 1:
+            std = float(np.std(rung.run_losses, ddof=1))
+            scatter = (f"{std:.4f}", f"{std / math.sqrt(rung.runs):.4f}")
+        else:
+            scatter = ("", "")
+        pooled = seen.noise.error(rung.final_loss, 1)
+        name = (rung.model, variant, str(rung.runs), str(rung.last_step))
+        lines.append((*name, f"{rung.final_loss:.4f}", *scatter, f"{pooled:.4f}"))
+    none = "" if largest > 1 else " Every size was run once here, so that no scatter between runs is known."
+    caption = (
+        "Loss at the last step and its scatter over runs (cf. Table 5). The standard deviation of two or three runs is "
+        f"itself known to a factor of two or so; the last column pools all sizes: {seen.noise.how}.{none}"
+    )
+    columns = ("size", "variant", "runs", "step", "loss", "std over runs", "SEM", "std of one run, pooled")
+    return Table("repeats", caption, columns, tuple(lines))
+
+
+def _by_size(seen: Evidence) -> Iterator[tuple[str, Rung, pl.DataFrame]]:
+    """Every variant and size of the main arm."""
+    for variant, frame in variants(seen).items():
+        for rung in replace(seen, main=frame).rungs:
+            yield variant, rung, frame.rows.filter(pl.col("model") == rung.model)

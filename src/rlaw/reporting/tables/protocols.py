@@ -1,0 +1,79 @@
+"""What the protocols of the paper tell: its Tables 6 and 7."""
+
+from rlaw import units
+from rlaw.analysis.evidence import Evidence
+from rlaw.analysis.protocols import Protocol, protocols
+from rlaw.errors import NotIdentifiable
+from rlaw.fitting.fit import fit
+from rlaw.fitting.interval import three_digits
+from rlaw.reporting.tables.base import Cell, Number, Table
+from rlaw.reporting.tables.law import parameter
+
+_DRAWS = 200
+
+
+def efficiency_fits(seen: Evidence) -> Table:
+    """K_max, N_0 and R² by intra, inter and all, for every variant and axis, with the error on what was not seen."""
+    every = protocols(seen)
+    told = [p for p in every if p.fit is not None]
+    if not told:
+        raise NotIdentifiable(f"no ladder law could be fitted: {every[0].refused}")
+    refused = "; ".join(dict.fromkeys(f"{p.name} over {p.axis}: {p.refused}" for p in every if p.refused))
+    level = told[0].fit.level if told[0].fit else 0.9
+    cuts = ", ".join(dict.fromkeys(str(p.cut) for p in told if p.cut))
+    caption = (
+        f"The saturating law by protocol (cf. Table 6), {level:.0%} intervals. intra: all sizes up to step "
+        f"{cuts or '-'}, judged on the rest; inter: all sizes but the largest, judged on it with a level fitted there, "
+        "as in the paper; all: everything. R² pooled is over the fitted points, mostly the difference between sizes; "
+        f"R² within is that of the worst size, fitted and not seen.{f' Refused: {refused}.' if refused else ''}"
+    )
+    columns = (
+        "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "points not seen",
+        "RMSE not seen", "R² not seen", "R² within, not seen", "identified",
+    )  # fmt: skip
+    return Table("efficiency-fits", caption, columns, tuple(_line(p) for p in told))
+
+
+def _line(protocol: Protocol) -> tuple[Cell, ...]:
+    fitted, judged = protocol.fit, protocol.judged
+    assert fitted is not None  # noqa: S101 - those without were left out
+    unseen = ("", "", "", "")
+    if judged is not None:
+        unseen = (str(judged.points), f"{judged.rmse:.4f}", f"{judged.r2:.4f}", f"{judged.r2_worst:.3f}")
+    return (
+        protocol.variant,
+        protocol.axis,
+        protocol.name,
+        parameter(fitted, "K_max"),
+        parameter(fitted, "N_0"),
+        f"{fitted.r2_pooled:.4f}",
+        f"{min(rung.r2 for rung in fitted.rungs):.3f}",
+        f"{fitted.rmse:.4f}",
+        *unseen,
+        "yes" if fitted.identified else "no",
+    )
+
+
+def decomposition(seen: Evidence) -> Table:
+    """D_0 (or C_0) and lambda of every size, with the shared parameters of the loss decomposition."""
+    axis = "data" if "data" in seen.axes else seen.axis
+    choice = seen.choice
+    told = fit(
+        "decomposition", seen.main, axis=axis, window=choice.window, space=choice.space, level=choice.level,
+        **seen.drawn(_DRAWS),
+    )  # fmt: skip
+    names = {"X_0": "D_0" if axis == "data" else "X_0", "lambda": "λ", "k": "k_max(N)"}
+    rows = tuple(
+        (rung.model, *(Number(rung.values[name]) for name in names), f"{rung.r2:.3f}", f"{rung.rmse:.4f}")
+        for rung in told.rungs
+    )
+    shared = ", ".join(
+        f"{name} {value.text(units.count if name == 'N_0' else three_digits)}"
+        for name, value in told.parameters.items()
+    )
+    doubt = "" if told.identified else " These data do not tell the shared parameters."
+    caption = (
+        f"Loss decomposition {told.law.formula} over {axis} (cf. Table 7), {told.level:.0%} intervals: {shared}."
+        f"{doubt} k_max(N): its steepest log-log slope."
+    )
+    return Table("decomposition", caption, ("size", *names.values(), "R²", "RMSE"), rows)

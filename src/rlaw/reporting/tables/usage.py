@@ -1,0 +1,64 @@
+"""Tables of what the runs of a store took."""
+
+import math
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.errors import DataError
+from rlaw.reporting.tables.base import Table
+from rlaw.store.usage import Cost
+
+
+def _cost(seen: Evidence) -> Cost:
+    if not seen.cost.runs:
+        raise DataError("the source is a table; it does not tell what its runs cost")
+    return seen.cost
+
+
+def runs(seen: Evidence) -> Table:
+    """Every run with what it took."""
+    cost = _cost(seen)
+    rows = tuple(
+        (
+            run.model,
+            run.arm,
+            str(run.seed),
+            run.state + (f": {run.text}" if run.text else ""),
+            f"{run.step} of {run.steps}",
+            "" if run.test_loss is None else f"{run.test_loss:.3f}",
+            _flops(run.compute_flops),
+            _flops(sum(run.flops.values())),
+            _flops(run.base_flops),
+            f"{run.base_seconds:.1f}",
+            f"{run.rl_seconds:.1f}",
+            f"{run.evaluation_seconds:.1f}",
+        )
+        for run in cost.runs
+    )
+    columns = (
+        "size", "arm", "seed", "state", "steps", "last loss", "RL compute", "RL, exact", "base, exact",
+        "base s", "RL s", "evaluation s",
+    )  # fmt: skip
+    caption = (
+        "Every run. RL compute as the laws count it; exact: matrix products as executed; seconds of one worker. "
+        "A base that several runs share is told for each and paid once."
+    )
+    return Table("runs", caption, columns, rows)
+
+
+def phases(seen: Evidence) -> Table:
+    """Exact FLOPs by phase."""
+    cost = _cost(seen)
+    total = cost.rl_flops + cost.base_flops
+    parts = {
+        **{f"RL: {name.replace('_', ' ')}": value for name, value in cost.flops.items()},
+        "pretraining the bases": cost.base_flops,
+    }
+    rows = tuple(
+        (name, _flops(value), f"{value / total:.1%}" if total else "") for name, value in parts.items() if value
+    )
+    caption = f"Where the FLOPs went, exact; evaluations not counted. In all {_flops(total)}."
+    return Table("phases", caption, ("phase", "FLOPs", "share"), rows)
+
+
+def _flops(value: float) -> str:
+    return "" if not value or not math.isfinite(value) else f"{value:.2e}".replace("e+", "e")

@@ -1,0 +1,229 @@
+"""The plan of a study: every run it takes, what each costs, before anything is spent."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from rlaw import units
+from rlaw.errors import BudgetExceeded
+from rlaw.study.compute import Architecture, accounted_flops, forward_flops, training_flops
+from rlaw.study.model import NOT_IN_THE_ID, Lengths, Resources, Rung
+from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
+from rlaw.study.study import Arm, Study, content_digest, slug
+from rlaw.tasks import AnyTask
+
+MAIN = "main"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model, one seed, one recipe: everything an engine needs, and nothing else."""
+
+    study: str
+    arm: str
+    family: str
+    rung: Rung
+    variant: str
+    base: Base
+    task: AnyTask
+    rl: RL
+    data: Data
+    evaluation: Evaluation
+    engine: EngineChoice
+    seed: int
+
+    @cached_property
+    def id(self) -> str:
+        """Digest of all that changes a number: not of the study's or the arm's name."""
+        return content_digest(self.content)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the id is the digest of, as plain data."""
+        sections = ("rung", "base", "task", "rl", "data", "evaluation", "engine")
+        parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
+        parts["rung"] = {key: value for key, value in parts["rung"].items() if key not in NOT_IN_THE_ID}
+        return {"family": self.family, "variant": self.variant, "seed": self.seed, **parts}
+
+    @property
+    def label(self) -> str:
+        """A name to read and to call the run's folder by: arm, size, variant, seed and id."""
+        return "-".join(map(slug, (self.arm, self.rung.name, self.variant, f"s{self.seed}", self.id)))
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The model's shape, the task's vocabulary included."""
+        return self.rung.architecture(len(self.task.vocabulary))
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The weights that RL starts from: a Hugging Face id, id@revision, or a folder. None: they are pretrained."""
+        return self.rung.checkpoint if isinstance(self.rung.checkpoint, str) else None
+
+    @property
+    def resources(self) -> Resources:
+        """CPUs, GPUs and memory that the run takes."""
+        return self.rung.resources or Resources()
+
+    @property
+    def micro_batch(self) -> int:
+        """Sequences at a time on one device: the rung's own number, else the engine's."""
+        return self.resources.micro_batch or self.engine.micro_batch
+
+    @property
+    def params(self) -> int:
+        """Non-embedding parameters."""
+        return self.architecture.params
+
+    @property
+    def sequence_tokens(self) -> int:
+        """Prompt and completion of one sample; for problems in words the most there can be."""
+        return self.task.prompt_tokens + self.task.completion_tokens
+
+    @property
+    def lengths(self) -> Lengths:
+        """Mean tokens of a prompt and a response that plans count with: the rung's assumption, else the most."""
+        return self.rung.lengths or Lengths(prompt=self.task.prompt_tokens, response=self.task.completion_tokens)
+
+    @cached_property
+    def programs(self) -> str:
+        """Digest of what an engine compiles for RL and evaluations: the same for runs that differ in no more than seed,
+        variant, base or data."""
+        sections = {
+            name: getattr(self, name).model_dump(mode="json") for name in ("task", "rl", "evaluation", "engine")
+        }
+        return content_digest({"family": self.family, "shape": asdict(self.architecture), **sections})
+
+    @property
+    def rl_tokens(self) -> int:
+        """Processed tokens of the whole RL run: prompt and response over all rollouts."""
+        return round(self.rl.steps * self.rl.samples * (self.lengths.prompt + self.lengths.response))
+
+    def rl_flops(self, accounting: str) -> float:
+        """RL compute under a 6N, 8N or 12N accounting model; what the law's compute axis ends at."""
+        return accounted_flops(accounting, self.params, self.rl_tokens)
+
+    @property
+    def executed_flops(self) -> float:
+        """All that is executed after the base, at 2N a token for a forward pass: rollouts, old log-probabilities,
+        reference, updates (three forward passes each) and evaluations."""
+        passes = 2 + bool(self.rl.beta) + 3 * self.rl.num_iterations
+        return 2.0 * passes * self.params * self.rl_tokens + self.evaluation_flops
+
+    @property
+    def base_flops(self) -> float:
+        """Exact FLOPs of pretraining the base."""
+        documents = self.base.documents
+        context = (self.sequence_tokens + 1) / 2
+        answers = documents * self.task.completion_tokens
+        return training_flops(self.architecture, documents * self.sequence_tokens, context, answers)
+
+    @property
+    def evaluation_flops(self) -> float:
+        """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
+        asked = sum(self.task.items(name, self.evaluation.items) for name in self.evaluation.benchmarks)
+        answers = len(self.evaluation.schedule(self.rl.steps)) * asked * self.evaluation.samples
+        sequence = self.lengths.prompt + self.lengths.response
+        predicted = round(answers * self.lengths.response)
+        return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study, smallest first. Runs with the same content are one run."""
+
+    study: Study
+    runs: tuple[Run, ...]
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    @cached_property
+    def rl_flops(self) -> float:
+        """RL compute of all runs, counted as the study's fit counts it."""
+        return sum(run.rl_flops(self.study.fit.accounting) for run in self.runs)
+
+    @cached_property
+    def base_flops(self) -> float:
+        """Pretraining compute; runs that start from the same checkpoint pay for it once."""
+        return sum({base_key(run): run.base_flops for run in self.runs}.values())
+
+    @cached_property
+    def total_flops(self) -> float:
+        """Everything the plan will spend, in FLOPs."""
+        return self.rl_flops + self.base_flops + sum(run.evaluation_flops for run in self.runs)
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether any run takes a GPU."""
+        return any(run.resources.gpus for run in self.runs)
+
+    @property
+    def unheeded_caps(self) -> str:
+        """What to say of caps that cannot stop anything, as they count GPUs and no run takes one; empty when none."""
+        budget = self.study.budget
+        caps = {"budget.gpu_hours": budget.gpu_hours, "budget.usd": budget.usd}
+        named = [name for name, cap in caps.items() if cap is not None]
+        if self.on_gpus or not named:
+            return ""
+        return (
+            f"{' and '.join(named)} will stop nothing: no size declares GPUs, so that none are counted\n"
+            f"  next: resources: {{gpus: 1}} in the rungs that take one, or budget.wall, budget.compute"
+        )
+
+    def check_budget(self) -> None:
+        """Raise BudgetExceeded when the plan costs more compute than the study allows."""
+        cap = self.study.budget.compute
+        if cap is not None and self.total_flops > cap:
+            raise BudgetExceeded(
+                f"the plan costs {units.flops(self.total_flops)}, the study's budget.compute is {units.flops(cap)}\n"
+                f"  next: fewer rungs, seeds or steps, or a larger budget.compute"
+            )
+
+
+def base_key(run: Run) -> str:
+    """Digest of the checkpoint that RL starts from: same model, corpus, recipe and seed give the same."""
+    content = run.content
+    parts = {key: content[key] for key in ("family", "base", "task", "seed")}
+    shape = {key: value for key, value in content["rung"].items() if key != "name"}
+    return content_digest({**parts, "shape": shape}, digits=16)
+
+
+def plan(study: Study) -> Plan:
+    """Lay out every run of a study, smallest model first, so that what is cheap is known early."""
+    runs = {}
+    for arm in (None, *study.arms):
+        for run in _runs_of(study, arm):
+            runs.setdefault(run.id, run)
+    ordered = sorted(runs.values(), key=lambda run: (run.params * run.rl.steps, run.label))
+    return Plan(study, tuple(ordered))
+
+
+def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
+    chosen = arm or Arm(name=MAIN)
+    rl, data, evaluation = (study.section(name, arm) for name in ("rl", "data", "evaluation"))
+    for rung in study.model.ladder:
+        if chosen.rungs is not None and rung.name not in chosen.rungs:
+            continue
+        for variant in chosen.variants or tuple(study.model.variants):
+            if rung.variants is not None and variant not in rung.variants:
+                continue
+            for seed in chosen.seeds or study.seeds:
+                yield Run(
+                    study=study.name,
+                    arm=chosen.name,
+                    family=study.model.family,
+                    rung=rung.of(variant),
+                    variant=variant,
+                    base=study.model.variants[variant].changed(rung.base),
+                    task=study.task,
+                    rl=rl,
+                    data=data,
+                    evaluation=evaluation,
+                    engine=study.engine,
+                    seed=seed,
+                )

@@ -1,0 +1,53 @@
+"""Presets: ladders of published models, one family in each file; and whole studies, a YAML file each."""
+
+from contextlib import AbstractContextManager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rlaw.study.presets import llama3, qwen3, qwen25
+from rlaw.study.presets.base import FAMILIES, Ladder, Size
+from rlaw.study.presets.folder import shape_in
+
+LADDERS: dict[str, Ladder] = {
+    "qwen2.5-math": qwen25.LADDER,
+    "qwen3": qwen3.LADDER,
+    "llama3": llama3.LADDER,
+}
+
+STUDIES = ("qwen2.5-math",)
+
+
+def study_file(name: str) -> AbstractContextManager[Path]:
+    """The study file of a preset."""
+    return resources.as_file(resources.files(__name__) / f"{name}.yaml")
+
+
+def size_of(checkpoint: str) -> Size | None:
+    """The published size that a Hugging Face id (a revision may follow @) is the weights of."""
+    name = checkpoint.partition("@")[0]
+    sizes = (size for ladder in LADDERS.values() for size in ladder.sizes.values())
+    return next((size for size in sizes if name in size.checkpoints.values()), None)
+
+
+def resolve(model: dict[str, Any]) -> dict[str, Any]:
+    """A study's `model` section with its `preset` written out: `{preset: qwen3, sizes: [8B, 14B]}`.
+
+    Raises:
+        ValueError: no such preset or size, or a ladder beside it.
+    """
+    rest = {key: value for key, value in model.items() if key not in ("preset", "sizes")}
+    if "preset" not in model:
+        return model
+    if "ladder" in rest or "family" in rest:
+        raise ValueError("preset names the family and its ladder: leave `ladder` and `family` out, or preset")
+    ladder = LADDERS.get(str(model["preset"]))
+    if ladder is None:
+        raise ValueError(f"no preset is called {model['preset']!r}: there are {', '.join(LADDERS)}")
+    sizes = model.get("sizes", list(ladder.sizes))
+    if not isinstance(sizes, list) or any(size not in ladder.sizes for size in sizes):
+        raise ValueError(f"sizes is a list of {', '.join(ladder.sizes)} (it says {sizes!r})")
+    return {**rest, "family": ladder.family, "ladder": [r for r in ladder.rungs() if r["name"] in sizes]}
+
+
+__all__ = ["FAMILIES", "LADDERS", "STUDIES", "Ladder", "Size", "resolve", "shape_in", "size_of", "study_file"]

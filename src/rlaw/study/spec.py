@@ -1,0 +1,61 @@
+"""A run as a document and back: what `run.json` holds, what a worker is handed, what `rlaw show RUN --spec` prints."""
+
+from typing import Any
+
+from rlaw import laws, tasks
+from rlaw.errors import StoreError
+from rlaw.study.model import Rung
+from rlaw.study.plan import Run
+from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
+
+
+def document(run: Run) -> dict[str, Any]:
+    """Everything that makes the run what it is, as plain data."""
+    named = {"id": run.id, "label": run.label, "study": run.study, "arm": run.arm}
+    sizes = {"model": run.rung.name, "params": run.params, "params_total": run.architecture.params_total}
+    return {**named, **sizes, "steps": run.rl.steps, **run.content, "rung": run.rung.model_dump(mode="json")}
+
+
+def run_of(given: dict[str, Any]) -> Run:
+    """The run that `document` described.
+
+    Raises:
+        StoreError: the document was changed: its content no longer gives its id.
+    """
+    run = Run(
+        study=given["study"],
+        arm=given["arm"],
+        family=given["family"],
+        rung=Rung.model_validate(given["rung"]),
+        variant=given["variant"],
+        base=Base.model_validate(given["base"]),
+        task=tasks.of(given["task"]),
+        rl=RL.model_validate(given["rl"]),
+        data=Data.model_validate(given["data"]),
+        evaluation=Evaluation.model_validate(given["evaluation"]),
+        engine=EngineChoice.model_validate(given["engine"]),
+        seed=given["seed"],
+    )
+    if run.id != given["id"]:
+        raise StoreError(
+            f"the description of run {given['id']} was changed, or is of another version: it now gives {run.id}\n"
+            f"  next: run it again from its study file"
+        )
+    return run
+
+
+def single_study(run: Run) -> dict[str, Any]:
+    """A study of this run alone, resolved: running it gives a run with the same id."""
+    content = run.content
+    return {
+        "name": run.study,
+        "model": {
+            "family": run.family,
+            "ladder": [run.rung.model_dump(mode="json")],
+            "variants": {run.variant: content["base"]},
+        },
+        **{section: content[section] for section in ("task", "rl", "data", "evaluation")},
+        "seeds": [run.seed],
+        "engine": content["engine"],
+        "fit": {"laws": [name for name in laws.names() if laws.get(name).needs_rungs == 1]},
+    }

@@ -1,0 +1,237 @@
+"""A study: what is trained, on what, how it is measured and what is fitted. Read from one YAML file, frozen.
+
+Defaults live here, in `model.py` and in `recipe.py`, and nowhere else. Whatever changes a number is part of the study,
+and so of each run's id.
+"""
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from rlaw import laws, tasks, units
+from rlaw.errors import RlawError
+from rlaw.study import yaml
+from rlaw.study.compute import DEFAULT_USD_PER_GPU_HOUR, Accounting
+from rlaw.study.model import Model, Rung
+from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems
+from rlaw.tasks import AnyTask
+from rlaw.tasks.base import Settings
+
+
+def _quantity(kind: str) -> BeforeValidator:
+    def read(value: Any) -> float:
+        try:
+            return units.parse(value, kind)
+        except RlawError as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(read, json_schema_input_type=float | str)
+
+
+Compute = Annotated[float, _quantity("FLOPs")]
+GpuHours = Annotated[float, _quantity("GPU-h")]
+Seconds = Annotated[float, _quantity("duration")]
+
+
+class Budget(Settings):
+    """Caps. A plan above `compute` is not started, unless in stages. At a cap the runs save and end."""
+
+    wall: Seconds | None = None
+    compute: Compute | None = None
+    gpu_hours: GpuHours | None = None
+    usd: float | None = Field(default=None, gt=0)
+    usd_per_gpu_hour: float = Field(default=DEFAULT_USD_PER_GPU_HOUR, gt=0, description="an assumption: set your own")
+
+
+class Stage(Settings):
+    """When `rlaw run --stage` goes on from one size to the next. Exactly one rule is declared.
+
+    `gain_per_doubling`: go while the next size is forecast to lower the best final test loss by at least that much
+    for each doubling of the compute spent. `interval_width`: go while the forecast of the largest size's final test
+    loss has an interval wider than that.
+    """
+
+    start: int = Field(default=3, ge=3, description="sizes that are run before the first decision: a law needs three")
+    gain_per_doubling: float | None = Field(default=None, ge=0)
+    interval_width: float | None = Field(default=None, gt=0)
+    without_a_law: Literal["stop", "go"] = Field(
+        default="stop", description="what is done while the sizes so far tell no law of the size"
+    )
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Stage":
+        if (self.gain_per_doubling is None) == (self.interval_width is None):
+            raise ValueError("declare one rule: gain_per_doubling or interval_width")
+        return self
+
+
+class FitChoice(Settings):
+    """What is fitted and how: declared before the first run."""
+
+    laws: tuple[str, ...] = Field(default=("saturating", "power", "sigmoid", "constant"), min_length=1)
+    axis: Literal["compute", "data", "step"] = "compute"
+    accounting: Accounting = "8N"
+    window: str = Field(default="1:", pattern=r"^\d*:\d*$", description="first and last step of the fit, inclusive")
+    space: Literal["loss", "log"] = "loss"
+    noise: Literal["equal", "binomial"] = "equal"
+    level: float = Field(default=0.9, gt=0, lt=1)
+
+    @field_validator("laws")
+    @classmethod
+    def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        for name in named:
+            if name not in laws.names():
+                raise ValueError(f"no law is called {name!r}: it is one of {', '.join(laws.names())}")
+        return named
+
+
+class Arm(Settings):
+    """A variation beside the main study: some rungs, variants and seeds, with parts of the recipe changed."""
+
+    name: Name
+    rungs: tuple[str, ...] | None = None
+    variants: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    rl: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+
+
+class Study(Settings):
+    """A whole study, as its file says. `Study.load` reads it; `plan` turns it into runs."""
+
+    name: Name
+    question: str = ""
+    model: Model
+    task: SerializeAsAny[AnyTask]
+    rl: RL = RL()
+    data: Data = Data()
+    evaluation: Evaluation = Evaluation()
+    arms: tuple[Arm, ...] = ()
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    budget: Budget = Budget()
+    stage: Stage | None = None
+    engine: EngineChoice = EngineChoice()
+    fit: FitChoice = FitChoice()
+
+    @field_validator("engine", mode="before", json_schema_input_type=str | EngineChoice)
+    @classmethod
+    def _engine_by_name(cls, raw: Any) -> Any:
+        return {"name": raw} if isinstance(raw, str) else raw
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _task_by_name(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        if raw.get("name") not in tasks.names():
+            raise ValueError(f"no task is called {raw.get('name')!r}: `name` is one of {', '.join(tasks.names())}")
+        return tasks.of(raw)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        unknown = [name for name in self.evaluation.benchmarks if name not in self.task.benchmarks]
+        if unknown:
+            raise ValueError("; ".join(map(self.task.refusal, unknown)))
+        enough_problems(self.rl, self.data)
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"a seed stands twice in seeds {list(self.seeds)}")
+        sizes = len({rung.params for rung in self.model.ladder})
+        for name in self.fit.laws:
+            if sizes < laws.get(name).needs_rungs:
+                raise ValueError(
+                    f"fit.laws: {name} needs {laws.get(name).needs_rungs} sizes, the ladder has {sizes}: "
+                    f"add rungs to model.ladder, or fit laws of single sizes (fit.laws: [power])"
+                )
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Study":
+        """Read a study file.
+
+        Raises:
+            NotFound: there is no such file.
+            SpecError: it is not a valid study; the message names file, line and key of every fault.
+        """
+        document = yaml.load(path)
+        try:
+            study = cls.model_validate(document.data)
+        except ValidationError as error:
+            raise document.error(error, known=_known_keys(document.data)) from error
+        for index, rung in enumerate(study.model.ladder):
+            study.check_rung(index, rung, document)
+        for index, arm in enumerate(study.arms):
+            study.check_arm(index, arm, document)
+        return study
+
+    def check_rung(self, index: int, rung: Rung, document: "yaml.Document") -> None:
+        """Raise SpecError, with file and line, when a rung changes its pretraining to nonsense."""
+        try:
+            for base in self.model.variants.values():
+                base.changed(rung.base)
+        except ValidationError as error:
+            keys, prefix = _known_keys(document.data), ("model", "ladder", index, "base")
+            raise document.error(error, prefix=prefix, known=keys) from error
+
+    def check_arm(self, index: int, arm: Arm, document: "yaml.Document") -> None:
+        """Raise SpecError, with file and line, when an arm names what is not there or changes it to nonsense."""
+        known = {"rungs": [r.name for r in self.model.ladder], "variants": list(self.model.variants)}
+        for key, names in known.items():
+            for name in getattr(arm, key) or ():
+                if name not in names:
+                    raise document.fault(("arms", index, key), f"no such name {name!r}; there are {', '.join(names)}")
+        for section in ("rl", "data", "evaluation"):
+            try:
+                self.section(section, arm)
+            except ValidationError as error:
+                keys = _known_keys(document.data)
+                raise document.error(error, prefix=("arms", index, section), known=keys) from error
+        try:
+            enough_problems(self.section("rl", arm), self.section("data", arm))
+        except ValueError as error:
+            raise document.fault(("arms", index), str(error)) from error
+
+    def section(self, name: Literal["rl", "data", "evaluation"], arm: Arm | None) -> Any:
+        """The study's section of that name, changed as the arm says."""
+        main: Settings = getattr(self, name)
+        if arm is None or not getattr(arm, name):
+            return main
+        return type(main).model_validate({**main.model_dump(), **getattr(arm, name)})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the resolved study, 12 hex digits."""
+        return content_digest(self.model_dump(mode="json"))
+
+    def __str__(self) -> str:
+        sizes = ", ".join(rung.name for rung in self.model.ladder)
+        return f"study {self.name}: {sizes} · seeds {', '.join(map(str, self.seeds))} · {self.rl.steps} steps"
+
+
+def _known_keys(data: dict[str, Any]) -> set[str]:
+    """Every key that a study can have, its task's included: what a typo may have been meant to be."""
+    schemas = [Study.model_json_schema()]
+    task = data.get("task")
+    if isinstance(task, dict) and task.get("name") in tasks.names():
+        schemas.append(tasks.TASKS[task["name"]].model_json_schema())
+    keys: set[str] = set()
+    for schema in schemas:
+        for part in (schema, *schema.get("$defs", {}).values()):
+            keys |= set(part.get("properties", {}))
+    return keys
+
+
+def content_digest(content: Any, digits: int = 12) -> str:
+    """SHA-256 of plain data in canonical JSON, its first hex digits."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def slug(text: str) -> str:
+    """The text with everything that a path could stumble over replaced."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-.") or "x"

@@ -1,0 +1,186 @@
+"""Files of problems: read as a stream, written in veRL's Parquet layout.
+
+What is read: Parquet or JSON lines, a row either in veRL's layout (`prompt` messages, `reward_model.ground_truth`,
+`data_source`, `extra_info`) or plain (`question` or `problem`, `answer`, and where known `source` and `pass_rate`).
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rlaw.errors import DataError, EngineError, NotFound, RlawError
+from rlaw.tasks.problems import prompt
+from rlaw.tasks.problems.base import TextProblem, TextProblems
+
+RATINGS = ("pass_rate", "qwen2.5_7b_pass_rate")  # where a rating is looked for, in extra_info or in the row
+BATCH = 1024  # rows in memory at once
+DECIMALS = 12  # of a pass rate: 1 - (1 - rate) gives the rate back
+MOST_BYTES = 10_000_000  # of one line of JSON
+
+
+def read(path: Path) -> TextProblems:
+    """All problems of a file, in order."""
+    return TextProblems(tuple(stream(path)))
+
+
+def stream(path: Path, rating: str | None = None) -> Iterator[TextProblem]:
+    """The problems of a file one by one; never more than a batch of rows in memory.
+
+    Args:
+        path: a .parquet, .jsonl or .json file (of JSON lines).
+        rating: where the pass rate of the rating model stands; looked for under `RATINGS` when left out.
+
+    Raises:
+        NotFound: there is no such file.
+        DataError: it cannot be read, or a row is no problem; names the row.
+    """
+    if not path.is_file():
+        raise NotFound(f"no file {path}\n  next: `rlaw data prepare` writes training data; benchmarks are not shipped")
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
+    for number, row in enumerate(rows):
+        try:
+            yield _problem(row, number, rating)
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+            raise DataError(
+                f"{path}, row {number + 1}: no problem: {what}\n"
+                f"  next: give each row prompt and reward_model.ground_truth, or question and answer"
+            ) from error
+
+
+def write(path: Path, problems: Iterable[TextProblem], split: str) -> tuple[int, str]:
+    """Write problems in veRL's layout, as they come; returns how many, and their digest."""
+    pa, parquet = _arrow()
+    schema = pa.schema(
+        [
+            ("data_source", pa.string()),
+            ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+            ("ability", pa.string()),
+            ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+            ("extra_info", pa.struct([("index", pa.int64()), ("split", pa.string()), ("pass_rate", pa.float64())])),
+        ]
+    )
+    count, sha = 0, hashlib.sha256()
+    try:
+        with parquet.ParquetWriter(path, schema) as writer:
+            for batch in _batches(problems):
+                writer.write_batch(pa.RecordBatch.from_pylist([_row(problem, split) for problem in batch], schema))
+                count += len(batch)
+                for problem in batch:
+                    sha.update(content(problem))
+    except OSError as error:
+        raise RlawError(
+            f"cannot write {path}: {error.strerror or error}\n  next: another folder, or more space"
+        ) from error
+    return count, sha.hexdigest()[:12]
+
+
+def digest(problems: Iterable[TextProblem]) -> str:
+    """SHA-256 of problems in their order, 12 hex digits: the same whoever wrote their file, and however."""
+    sha = hashlib.sha256()
+    for problem in problems:
+        sha.update(content(problem))
+    return sha.hexdigest()[:12]
+
+
+def content(problem: TextProblem) -> bytes:
+    """What a digest is made of: everything that training or judging could depend on."""
+    parts = [problem.prompt, problem.ground_truth, problem.source, problem.level]
+    return json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _row(problem: TextProblem, split: str) -> dict[str, Any]:
+    return {
+        "data_source": problem.source,
+        "prompt": problem.messages,
+        "ability": "math",
+        "reward_model": {"style": "rule", "ground_truth": problem.ground_truth},
+        "extra_info": {"index": problem.index, "split": split, "pass_rate": round(1 - problem.level, DECIMALS)},
+    }
+
+
+def _problem(row: Any, number: int, rating: str | None) -> TextProblem:
+    if not isinstance(row, dict):
+        raise TypeError("not a mapping of names to values")
+    extra = row.get("extra_info") or {}
+    if "prompt" in row:
+        messages = tuple((str(message["role"]), str(message["content"])) for message in row["prompt"])
+        truth, source = row["reward_model"]["ground_truth"], row.get("data_source") or "unknown"
+    else:
+        name = "problem" if "problem" in row else "question"
+        messages, truth = (("user", prompt.ask(_text(row[name], name))),), row["answer"]
+        source = row.get("source") or row.get("data_source") or "unknown"
+    index = extra.get("index", row.get("index"))
+    return TextProblem(
+        prompt=messages,
+        ground_truth=_text(str(truth) if isinstance(truth, int | float) else truth, "the reference answer"),
+        source=str(source),
+        level=round(1 - _pass_rate({**row, **extra}, rating), DECIMALS),
+        index=number if index is None else int(index),
+    )
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} is {value!r}, not text")
+    return value
+
+
+def _pass_rate(row: dict[str, Any], rating: str | None) -> float:
+    """The rating; 0, the hardest, where it is missing, as in the original."""
+    for name in (rating,) if rating else RATINGS:
+        value = row.get(name)
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        if isinstance(value, str | bool) or not 0 <= float(value) <= 1:
+            raise ValueError(f"{name} is {value!r}, not between 0 and 1")
+        return float(value)
+    return 0.0
+
+
+def _parquet_rows(path: Path) -> Iterator[Any]:
+    pa, parquet = _arrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file that can be read: {error}") from error
+
+
+def _json_rows(path: Path) -> Iterator[Any]:
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), 1):
+            if len(line) > MOST_BYTES:
+                raise DataError(
+                    f"{path}:{number}: a line longer than {MOST_BYTES} bytes\n  next: one problem to a line"
+                )
+            if not line.strip():
+                continue
+            try:
+                yield json.loads(line)
+            except (UnicodeDecodeError, ValueError, RecursionError) as error:
+                raise DataError(f"{path}:{number}: not a line of JSON: {error}") from error
+
+
+def _batches(problems: Iterable[TextProblem]) -> Iterator[list[TextProblem]]:
+    batch: list[TextProblem] = []
+    for problem in problems:
+        batch.append(problem)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise EngineError("files of problems need pyarrow\n  next: pip install 'rlaw[math]'") from error
+    return pyarrow, parquet

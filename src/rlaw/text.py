@@ -1,0 +1,54 @@
+"""Tables and names as plain text: columns as wide as their widest cell, numbers to the right."""
+
+from collections.abc import Sequence
+
+_NAME_LENGTH = 22
+
+_SHOWN = 64  # characters of a name or value in a message
+
+Cell = str | int | float | None
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """The rows under their headings; a heading that starts with ">" belongs to a column of numbers."""
+    right = [heading.startswith(">") for heading in headings]
+    lines = [[heading.lstrip(">") for heading in headings], *([_cell(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headings))]
+    laid = (
+        "  ".join(
+            cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(line, widths, right, strict=True)
+        )
+        for line in lines
+    )
+    return "\n".join(line.rstrip() for line in laid)
+
+
+def _cell(value: Cell) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def listed(names: Sequence[object], at_most: int = 20) -> str:
+    """The first names or values, and how many more there are; the longest of them cut short."""
+    texts = [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…" for text in map(str, names[:at_most])]
+    return ", ".join(texts) + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")
+
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """Names without what all of them begin with, up to a dash or a slash: Qwen2.5-7B, Qwen2.5-14B -> 7B, 14B."""
+    shortest = min(models, key=len)
+    same = next((i for i, c in enumerate(shortest) if any(m[i] != c for m in models)), len(shortest))
+    cut = max((shortest[:same].rfind(mark) for mark in "-/_ "), default=-1) + 1
+    kept = [m[cut:] if len(models) > 1 else m for m in models]
+    return [shortened(name) for name in (kept if all(kept) else models)]
+
+
+def round_number(value: float) -> str:
+    """A round number as short as it goes: 3e+19 -> '3e19'."""
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def shortened(text: str) -> str:
+    """The text on one line, cut to a label's length."""
+    line = " ".join(text.split())
+    return line if len(line) <= _NAME_LENGTH else line[: _NAME_LENGTH - 1] + "…"

@@ -1,0 +1,203 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rlaw
+from rlaw.decisions.budget import budget
+from rlaw.errors import DataError, NotFound, NotIdentifiable, UsageError
+from rlaw.measurements.frame import Frame
+from rlaw.study.compute import PEAK_FLOPS
+
+
+def crossing_ladder(noise=0.002, seed=0):
+    """Three sizes whose power laws over compute cross at known places; step s of size N costs 1e6 N FLOPs."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for N, k, level in ((1e9, 0.04, 0.80), (2e9, 0.08, 0.84), (4e9, 0.10, 1.1)):
+        step = np.arange(1, 61)
+        compute = 1e6 * N * step
+        loss = level * (compute / 1e15) ** -k + noise * rng.standard_normal(60)
+        data = {"params": np.full(60, N), "step": step, "data_size": 256.0 * step, "compute_flops": compute}
+        tables.append(pl.DataFrame(data | {"test_loss": loss}))
+    return Frame.of(pl.concat(tables), "crossing")
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    return crossing_ladder()
+
+
+def crossing(a, b):
+    """Where two laws (level, k) over compute / 1e15 meet."""
+    return 1e15 * (b[0] / a[0]) ** (1 / (b[1] - a[1]))
+
+
+def test_crossovers_are_found_where_the_laws_meet(ladder):
+    first, second = rlaw.allocate(ladder, compute=1e16).crossovers
+    true = crossing((0.80, 0.04), (0.84, 0.08))
+    assert (first.smaller, first.larger) == ("1B", "2B")
+    assert first.compute_flops.low < true < first.compute_flops.high
+    assert first.compute_flops.value == pytest.approx(true, rel=0.2)
+    true = crossing((0.84, 0.08), (1.1, 0.10))
+    assert true > 10 * 1e6 * 4e9 * 60  # beyond ten times the compute that was run
+    assert second.compute_flops.value == np.inf
+    assert second.to_json()["compute_flops"]["value"] is None
+    assert "does not overtake" in second.told
+
+
+def test_a_larger_size_that_is_always_ahead_is_told_so(ladder):
+    better = pl.when(pl.col("model") == "2B").then(pl.col("test_loss") * 0.8).otherwise("test_loss").alias("test_loss")
+    frame = Frame.of(ladder.rows.with_columns(better).drop("base_loss"), "ahead")
+    first = rlaw.allocate(frame, compute=1e16, draws=200).crossovers[0]
+    assert first.to_json()["compute_flops"] == {"value": None, "low": None, "high": None}
+    assert "ahead from the first" in first.told
+
+
+def test_the_best_size_changes_with_the_budget_and_the_probabilities_add_up(ladder):
+    small, large = (rlaw.allocate(ladder, compute=c) for c in (2.2e15, 6e16))
+    assert small.best == "1B"
+    assert large.best == "2B"
+    for told in (small, large):
+        assert sum(c.probability_best for c in told.choices) == pytest.approx(1)
+    assert large.choice("2B").probability_best > 0.9
+
+
+def test_losses_steps_and_data_at_the_budget_are_those_of_the_curves(ladder):
+    told = rlaw.allocate(ladder, compute=3e16)
+    choice = told.choice("1B")
+    assert choice.steps == pytest.approx(30)
+    assert choice.data == pytest.approx(30 * 256)
+    assert choice.loss.value == pytest.approx(0.80 * 30**-0.04, abs=0.003)
+    assert choice.loss.low < choice.loss.value < choice.loss.high
+    assert choice.axis_factor == 1
+    assert choice.doubling.value == pytest.approx(0.80 * (60**-0.04 - 30**-0.04), abs=0.003)
+
+
+def test_past_what_was_run_steps_grow_at_the_same_rate_and_a_caution_says_so(ladder):
+    told = rlaw.allocate(ladder, compute=6e17, draws=200)
+    choice = told.choice("1B")
+    assert choice.steps == pytest.approx(600)
+    assert choice.axis_factor == pytest.approx(10)
+    assert "beyond-axis" in [w.code for w in told.warnings]
+
+
+def test_a_data_budget_gives_every_size_the_same_prompts(ladder):
+    told = rlaw.allocate(ladder, data=256 * 40, draws=200)
+    assert {c.data for c in told.choices} == {256 * 40}
+    assert [c.steps for c in told.choices] == pytest.approx([40] * 3)
+    assert [c.compute_flops for c in told.choices] == pytest.approx([1e6 * N * 40 for N in (1e9, 2e9, 4e9)])
+    assert len(told.crossovers) == 2
+
+
+def test_without_a_compute_column_there_are_no_crossovers(ladder):
+    frame = Frame.of(ladder.rows.drop("compute_flops", "base_loss"), "no compute")
+    told = rlaw.allocate(frame, data=10_000, draws=50)
+    assert told.crossovers == ()
+    assert told.choices[0].compute_flops is None
+    with pytest.raises(DataError, match="compute_flops"):
+        rlaw.allocate(frame, compute=1e16)
+
+
+def test_doublings_to_a_target_are_counted_from_the_budget(ladder):
+    loss = 0.84 * 64**-0.08  # what the 2B size has at 6.4e16
+    told = rlaw.allocate(ladder, compute=1.6e16, target_loss=loss)
+    assert told.doublings_needed.value == pytest.approx(2, abs=0.5)
+    never = rlaw.allocate(ladder, compute=1.6e16, target_loss=0.01, draws=200)
+    assert never.doublings_needed.value == np.inf
+    assert never.to_json()["doublings_needed"]["value"] is None
+    reached = rlaw.allocate(ladder, compute=1.6e16, target_loss=0.95, draws=200)
+    assert reached.doublings_needed.value == 0
+
+
+def test_hours_and_money_become_flops_by_the_share_of_the_peak_they_are_given():
+    hours = budget(gpu_hours="100 GPU-h", gpu="h100", mfu=0.25)
+    assert hours.amount == pytest.approx(100 * 3600 * PEAK_FLOPS["H100"] * 0.25)
+    money = budget(usd="$300", gpu="H100", mfu=0.25, usd_per_gpu_hour=3)
+    assert money.amount == pytest.approx(hours.amount)
+    assert money.given["gpu_hours"] == pytest.approx(100)
+    assert "100 H100 hours" in str(hours)
+
+
+@pytest.mark.parametrize("given", [{}, {"compute": 1e20, "data": 1e4}])
+def test_one_budget_is_needed(given):
+    with pytest.raises(UsageError, match="one budget"):
+        budget(**given)
+
+
+def test_budgets_that_make_no_sense_are_refused(ladder):
+    with pytest.raises(UsageError, match="--gpu A100"):
+        budget(usd=100)
+    with pytest.raises(NotFound, match="V100"):
+        budget(gpu_hours=1, gpu="V100")
+    with pytest.raises(UsageError, match="mfu"):
+        budget(gpu_hours=1, gpu="A100", mfu=1.5)
+    with pytest.raises(UsageError, match="FLOPs"):
+        budget(compute=-1)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        rlaw.allocate(ladder, compute=1e16, target_loss=2)
+
+
+def test_the_document_is_valid_json_and_the_text_tells_the_best(ladder):
+    told = rlaw.allocate(ladder, usd=1, gpu="A100", target_loss=0.5, draws=50)
+    document = json.loads(json.dumps(told.to_json(), allow_nan=False))
+    assert document["best"] == told.best
+    assert f"best: {told.best}" in str(told)
+    assert "assumed-mfu" in [w["code"] for w in document["warnings"]]
+
+
+def test_the_papers_trade_off_between_32b_and_72b_is_found():
+    told = rlaw.allocate(rlaw.load("qwen2.5-math-base"), compute=1e19)
+    assert told.best == "Qwen2.5-32B"
+    last = told.crossovers[-1].compute_flops
+    assert 1e19 < last.value < 1e20  # the paper reads 1 to 3e19 off its figure
+
+
+def test_wall_time_becomes_flops_by_gpus_or_by_a_measured_throughput():
+    by_gpu = budget(wall="2 h", gpu="H100", gpus=8, mfu=0.25)
+    assert by_gpu.amount == pytest.approx(2 * 8 * 3600 * PEAK_FLOPS["H100"] * 0.25)
+    assert by_gpu.given["gpu_hours"] == pytest.approx(16)
+    by_tokens = budget(wall=3600, tokens_per_second="40k@7B", flops_per_param_token=8)
+    assert by_tokens.amount == pytest.approx(3600 * 40e3 * 7e9 * 8)
+    with pytest.raises(UsageError, match="of which size"):
+        budget(wall="1 h", tokens_per_second="40k")
+    with pytest.raises(UsageError, match="tokens-per-second"):
+        budget(wall="1 h")
+
+
+def test_a_budget_of_unique_prompts_chooses_how_often_to_pass_over_them():
+    told = rlaw.allocate(rlaw.load("qwen2.5-math-reuse"), unique_data=2048, draws=300)
+    assert [c.tau for c in told.choices] == [1, 2, 5, 20, 25, 50, 100]
+    assert [c.data for c in told.choices] == [2048 * c.tau for c in told.choices]
+    assert told.choice("Qwen2.5-7B", 25).loss.high < told.choice("Qwen2.5-7B", 1).loss.low  # 25 passes beat one
+    assert told.best_tau >= 20
+    document = json.loads(json.dumps(told.to_json(), allow_nan=False))
+    assert document["budget"] == {"unique_data": 2048}
+    assert "assumed-reuse" in [w["code"] for w in document["warnings"]]
+    assert f"tau {told.best_tau:g}" in str(told)
+
+
+def test_at_equal_prompts_few_passes_cost_nothing_and_a_hundred_do():
+    reuse = rlaw.load("qwen2.5-math-reuse")
+    last = {
+        tau: rlaw.allocate(reuse, unique_data=51_200 / tau, draws=200).choice("Qwen2.5-7B", tau) for tau in (1, 100)
+    }
+    assert last[1].data == last[100].data
+    assert last[100].loss.low > last[1].loss.high
+
+
+def test_data_of_one_tau_tell_nothing_of_reuse(ladder):
+    with pytest.raises(NotIdentifiable, match="reuse factors"):
+        rlaw.allocate(ladder, unique_data=1000)
+
+
+def test_iso_compute_and_iso_loss_are_the_same_frontier(ladder):
+    told = rlaw.allocate(ladder, data=256 * 40, target_loss=0.7, draws=300)
+    for at in told.iso_compute:
+        assert at.losses[at.best].value == min(loss.value for loss in at.losses.values())
+    asked = next(i for i in told.iso_loss if i.loss == 0.7)
+    assert asked.cheapest == "2B"
+    true = 1e15 * (0.84 / 0.7) ** (1 / 0.08)
+    assert asked.compute_flops["2B"].low < true < asked.compute_flops["2B"].high
+    assert asked.to_json()["compute_flops"]["1B"]["where"] == "beyond reach" or asked.compute_flops["1B"].value > true

@@ -1,0 +1,106 @@
+"""What a plan costs on GPUs, and the paper's study as a preset."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlaw.cli import main
+from rlaw.errors import NotFound, UsageError
+from rlaw.study import gpu_cost
+from rlaw.study.compute import PEAK_FLOPS
+from rlaw.study.memory import memory
+from rlaw.study.plan import plan
+from rlaw.study.presets import LADDERS, study_file
+from rlaw.study.study import Study
+
+
+@pytest.fixture(scope="module")
+def paper():
+    with study_file("qwen2.5-math") as path:
+        return plan(Study.load(path))
+
+
+def test_the_preset_is_the_paper_s_study_with_its_arms(paper):
+    main_runs = [run for run in paper if run.arm == "main"]
+    assert len({(run.rung.name, run.variant, run.seed) for run in main_runs}) == len(main_runs) == 7 * 2 * 3
+    assert {run.rung.name: run.resources.gpus for run in main_runs} == {
+        "0.5B": 4, "1.5B": 4, "3B": 4, "7B": 4, "14B": 8, "32B": 16, "72B": 32,
+    }  # fmt: skip
+    arms = {run.arm: run for run in paper if run.arm != "main"}
+    reuse = {run.data.reuse: run.data.pool_size(run.rl) for arm, run in arms.items() if arm.startswith("reuse")}
+    assert reuse == {tau: 51_200 // tau for tau in (1, 2, 5, 20, 25, 50, 100)}
+    assert sorted(run.rl.num_generations for arm, run in arms.items() if arm.startswith("group")) == [4, 16, 32]
+    run = main_runs[0]
+    assert (run.rl.prompts // run.rl.minibatches, run.rl.beta, run.rl.learning_rate) == (128, 0.001, 1e-6)
+    assert run.evaluation.schedule(run.rl.steps) == tuple(range(106))
+
+
+def test_planned_compute_of_a_base_run_is_the_published_one_within_a_quarter(paper):
+    compared = gpu_cost.published(paper)
+    assert [one.model for one in compared] == ["0.5B", "1.5B", "3B", "7B", "14B", "32B", "72B"]
+    assert all(abs(one.difference) < gpu_cost.CLOSE for one in compared)
+
+
+def test_every_run_of_the_paper_fits_the_memory_of_the_smallest_gpu(paper):
+    assert all(gpu_cost.run_cost(run, "A100", 0.3, 1.0).fits for run in paper)
+
+
+def test_memory_of_the_training_states_is_sixteen_bytes_a_parameter_over_the_gpus():
+    shape = LADDERS["qwen2.5-math"].sizes["7B"].architecture
+    one = memory(shape, gpus=1, tensor_parallel=1, micro_batch=1, sequence_tokens=6144)
+    four = memory(shape, gpus=4, tensor_parallel=1, micro_batch=2, sequence_tokens=6144)
+    assert one.states == 16 * shape.params_total == 4 * four.states
+    assert four.logits == 2 * one.logits == 2 * 6144 * 152064 * 10
+    assert one.peak > one.states
+
+
+def test_gpu_hours_and_money_follow_from_the_executed_flops(paper):
+    run = paper.runs[0]
+    cost = gpu_cost.run_cost(run, "H100", 0.4, 2.0)
+    assert cost.gpu_hours * 3600 * PEAK_FLOPS["H100"] * 0.4 == pytest.approx(run.executed_flops)
+    assert (cost.usd, cost.wall_hours) == (pytest.approx(2 * cost.gpu_hours), pytest.approx(cost.gpu_hours / 4))
+    passes = 12 * run.params * run.rl_tokens  # rollout, old log-probabilities, reference, update
+    assert run.executed_flops - run.evaluation_flops == pytest.approx(passes)
+
+
+def test_the_evaluations_of_a_plan_ask_no_more_than_a_benchmark_has(paper):
+    run = paper.runs[0]
+    asked = 500 + 1319 + 500 + 30 + 40
+    tokens = 106 * asked * (run.lengths.prompt + run.lengths.response)
+    assert run.evaluation_flops == pytest.approx(2 * run.params * tokens, rel=0.45)  # attention and head beside 2N
+
+
+def test_a_gpu_or_a_price_that_makes_no_sense_is_refused():
+    with pytest.raises(NotFound, match="no GPU is called 'RTX'"):
+        gpu_cost.known_gpus(["rtx"], {}, 0.3)
+    with pytest.raises(UsageError, match="positive prices"):
+        gpu_cost.known_gpus(["h100"], {"H100": -1.0}, 0.3)
+
+
+def test_plan_tells_every_type_of_gpu_and_what_was_assumed(capsys):
+    asked = ["plan", "qwen2.5-math", "--gpu", "H100", "--gpu", "b200", "--price", "H100=4", "--mfu", "0.2", "--json"]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["gpu_totals"]) == ["H100", "B200"]
+    assert told["assumed"]["gpus"]["H100"]["usd_per_gpu_hour"] == 4
+    assert told["gpu_totals"]["H100"]["usd"] == pytest.approx(4 * told["gpu_totals"]["H100"]["gpu_hours"])
+    assert len(told["on_gpus"]) == told["totals"]["runs"] == 52
+    assert main(["plan", "qwen2.5-math"]) == 0
+    text = capsys.readouterr().out
+    assert "all runs fit" in text
+    assert "6 x nominal parameters x tokens" in text
+
+
+def test_init_writes_the_preset_s_file_and_a_plan_of_it_is_the_same(tmp_path, capsys, paper, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "mine.yaml", "--preset", "qwen2.5-math"]) == 0
+    assert [run.id for run in plan(Study.load(Path("mine.yaml")))] == [run.id for run in paper]
+    assert main(["init", "other.yaml", "--preset", "none"]) == 3
+
+
+def test_ten_thousand_runs_are_planned(paper):
+    seeds = tuple(range(10_000 // 14))
+    many = plan(paper.study.model_copy(update={"seeds": seeds, "arms": ()}))
+    assert len(many) == 14 * len(seeds)
+    assert len({run.id for run in many}) == len(many)

@@ -67,11 +67,11 @@ def judged(truth: Truth, seed: int) -> dict[str, tuple[bool, float]]:
         "k(7B)": (others.k(7e9), truth.k(7e9)),
         "k(72B), not seen": (others.k(72e9), truth.k(72e9)),
     }
-    for rung, name in ((3, "7B"), (6, "72B")):
-        model = early.curves.models[rung]
+    for size, name in ((3, "7B"), (6, "72B")):
+        model = early.curves.models[size]
         low, high = early.band(model, end * truth.prompts)
         value = early.predict(model, end * truth.prompts)
-        told[f"L({name}) after 105 steps"] = (Interval(value[0], low[0], high[0]), truth.loss(rung, end)[0])
+        told[f"L({name}) after 105 steps"] = (Interval(value[0], low[0], high[0]), truth.loss(size, end)[0])
     return {name: (i.low <= true <= i.high, i.value / true - 1) for name, (i, true) in told.items()}
 
 

@@ -101,7 +101,7 @@ def study_lines(measured: dict[str, dict[str, Any]]) -> list[str]:
     """The whole study, really run with nothing in the cache; its compilation by the table and as it was there."""
     runs, seen, compiling = plan(Study.load(STUDY)), set(), np.zeros(2)
     for run in runs:
-        compiling += measured[run.rung.name]["warm" if run.programs in seen else "cold"]
+        compiling += measured[run.size.name]["warm" if run.programs in seen else "cold"]
         seen.add(run.programs)
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).parent / "rlaw"), "run", str(STUDY), "--store", f"{folder}/store"]
@@ -124,7 +124,7 @@ def study_lines(measured: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def micro_names() -> list[str]:
-    return [run.rung.name for run in micro_runs()]
+    return [run.size.name for run in micro_runs()]
 
 
 def micro_runs() -> list[Run]:
@@ -134,7 +134,7 @@ def micro_runs() -> list[Run]:
 def run_of(name: str) -> Run:
     """A run of the embedded study by its rung's name, or one with long answers."""
     if name not in LONG:
-        return next(run for run in micro_runs() if run.rung.name == name)
+        return next(run for run in micro_runs() if run.size.name == name)
     study = Study.model_validate(
         {
             "name": "long",

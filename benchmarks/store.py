@@ -115,7 +115,7 @@ def make(path: Path, n_runs: int) -> int:
     made: dict[str, list[Run]] = {}
     rows = 0
     for run in laid_out:
-        known = made.setdefault(run.rung.name, [])
+        known = made.setdefault(run.size.name, [])
         if len(known) < TEMPLATES // len(LADDER):
             attempt(run, store, SyntheticEngine(), threading.Event(), lambda event: None)
             known.append(run)

@@ -117,7 +117,7 @@ def quick() -> Callable[[pl.DataFrame], Evidence]:
     def of(rows: pl.DataFrame) -> Evidence:
         frame = load(rows)
         seen = Evidence(frame, frame.main(), FitChoice.model_validate({}))
-        power = fit("power", seen.main, axis=seen.axis, draws=200, seed=0) if len(seen.rungs) > 0 else None
+        power = fit("power", seen.main, axis=seen.axis, draws=200, seed=0) if len(seen.sizes) > 0 else None
         return Evidence(frame, seen.main, seen.choice, power=power)
 
     return of

@@ -24,7 +24,7 @@ def test_all_sizes_give_the_published_parameters(frame, axis):
     K_max, N_0 = ALL_SIZES[axis]
     assert fit.parameters["K_max"].value == pytest.approx(K_max, rel=5e-3)
     assert fit.parameters["N_0"].value == pytest.approx(N_0, rel=5e-3)
-    assert [rung.values["E"].value for rung in fit.rungs] == pytest.approx(INTERCEPTS[axis], abs=2e-3)
+    assert [size.values["E"].value for size in fit.sizes] == pytest.approx(INTERCEPTS[axis], abs=2e-3)
     assert fit.r2_pooled == pytest.approx(0.9955, abs=1e-3)
     assert fit.identified
 

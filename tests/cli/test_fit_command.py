@@ -31,7 +31,7 @@ def test_the_document_holds_what_is_promised_and_recovers_the_law(fit):
     assert document["parameters"]["K_max"]["value"] == pytest.approx(0.2, rel=1e-3)
     assert document["parameters"]["N_0"]["value"] == pytest.approx(3e8, rel=1e-2)
     assert set(document["parameters"]["K_max"]) == {"value", "low", "high"}
-    assert [rung["model"] for rung in document["rungs"]] == ["S", "M", "L", "XL"]
+    assert [size["model"] for size in document["rungs"]] == ["S", "M", "L", "XL"]
     assert {"model", "params", "points", "k", "E", "r2", "rmse"} <= set(document["rungs"][0])
     assert document["log_base"] == 10
     assert document["identified"] is True
@@ -43,7 +43,7 @@ def test_options_pick_rows_and_are_told(fit):
     assert document["error"]["code"] == "not-identifiable"
     code, document, _ = fit(CURVES, "--window", "5:20", "--hold-out", "largest")
     assert code == 0
-    assert [rung["points"] for rung in document["rungs"]] == [16, 16, 16]
+    assert [size["points"] for size in document["rungs"]] == [16, 16, 16]
     assert document["held_out"]["model"] == "XL"
     assert document["window"] == "5:20"
 
@@ -110,8 +110,8 @@ def test_sizes_that_are_only_named_are_fitted_one_by_one_and_refused_a_ladder_la
     named = "\n".join(",".join(line.split(",")[:1] + line.split(",")[2:]) for line in CURVES.splitlines())
     code, document, _ = fit(named, "--law", "power")
     assert code == 0
-    assert {rung["model"]: rung["params"] for rung in document["rungs"]} == dict.fromkeys(("S", "M", "L", "XL"))
-    assert [rung["points"] for rung in document["rungs"]] == [30] * 4
+    assert {size["model"]: size["params"] for size in document["rungs"]} == dict.fromkeys(("S", "M", "L", "XL"))
+    assert [size["points"] for size in document["rungs"]] == [30] * 4
     code, document, _ = fit(named)
     assert code == 4
     assert "column n_params, or fit each size alone with power" in document["error"]["text"]
@@ -121,4 +121,4 @@ def test_sizes_without_a_name_are_called_by_their_parameters(fit):
     unnamed = "\n".join(line if i == 0 else "," + line.partition(",")[2] for i, line in enumerate(CURVES.splitlines()))
     code, document, _ = fit(unnamed)
     assert code == 0
-    assert [rung["model"] for rung in document["rungs"]] == ["100M", "300M", "1B", "3B"]
+    assert [size["model"] for size in document["rungs"]] == ["100M", "300M", "1B", "3B"]

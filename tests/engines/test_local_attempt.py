@@ -57,7 +57,7 @@ def test_records_come_in_order_and_evaluations_by_the_schedule(whole):
 def test_the_first_record_says_what_is_run(whole, make_run):
     started, run = whole[0], make_run()
     assert isinstance(started, RunStarted)
-    assert (started.run, started.model, started.params) == (run.id, run.rung.name, run.params)
+    assert (started.run, started.model, started.params) == (run.id, run.size.name, run.params)
     assert (started.tau, started.group_size, started.steps, started.resumed_at) == (1.0, 4, 6, 0)
     assert {"rlaw", "jax", "optax"} <= set(started.versions)
     assert started.hardware["platform"] == jax.devices()[0].platform

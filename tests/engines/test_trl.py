@@ -123,7 +123,7 @@ def test_the_kl_term_is_measured_against_the_base(make_run, cache, tmp_path):
 @needs_trl
 def test_a_checkpoint_that_the_study_names_is_where_rl_starts(run, make_run, cache, tmp_path, undisturbed):
     folder = undisturbed[0] / "checkpoints" / "step-000006"
-    named = replace(run, rung=run.rung.model_copy(update={"checkpoint": str(folder)}))
+    named = replace(run, size=run.size.model_copy(update={"checkpoint": str(folder)}))
     records = trained(named, tmp_path, cache)
     assert not [record for record in records if record.kind == "base_trained"]
     start = next(record for record in records if isinstance(record, Evaluated))

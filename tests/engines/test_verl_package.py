@@ -70,7 +70,7 @@ def composed(run, paths, resume=None):
 def test_verl_takes_the_configuration_of_every_size_and_arm_of_the_paper_s_study(paths):
     with study_file("qwen2.5-math") as path:
         runs = plan(Study.load(path)).runs
-    for run in {(run.rung.name, run.arm): run for run in runs}.values():
+    for run in {(run.size.name, run.arm): run for run in runs}.values():
         settings.check(run)
         config = composed(run, paths)
         actor, rollout = config["actor_rollout_ref"]["actor"], config["actor_rollout_ref"]["rollout"]

@@ -32,10 +32,10 @@ def write_problems(folder: Path, *, train: int = 16, held_out: int = 3, gsm8k: i
 
 def study(folder: Path, **changes: Any) -> dict[str, Any]:
     """Four steps of four prompts on Qwen2.5-0.5B; `changes` replace sections."""
-    rung = {"name": "0.5B", "checkpoint": "Qwen/Qwen2.5-0.5B", "resources": RESOURCES}
+    size = {"name": "0.5B", "checkpoint": "Qwen/Qwen2.5-0.5B", "resources": RESOURCES}
     return {
         "name": "sums",
-        "model": {"ladder": [rung]},
+        "model": {"ladder": [size]},
         "task": {"name": "mathematics", "folder": str(folder), "max_prompt_length": 128, "max_completion_length": 64},
         "rl": {"steps": 4, "prompts": 4, "num_generations": 4, "minibatches": 2, "beta": 0.001, "learning_rate": 1e-6},
         "data": {"order": "curriculum"},

@@ -310,19 +310,19 @@ class InstantExecutor:
 
 
 def test_the_longest_runs_start_first_and_no_base_is_made_twice(tmp_path, make_plan):
-    largest_rung = make_plan().runs[-1].rung.name
-    arms = [{"name": f"reuse-{tau}", "rungs": [largest_rung], "data": {"reuse": tau}} for tau in (2, 3, 6)]
+    largest_size = make_plan().runs[-1].size.name
+    arms = [{"name": f"reuse-{tau}", "rungs": [largest_size], "data": {"reuse": tau}} for tau in (2, 3, 6)]
     plan = make_plan(arms=arms, seeds=[0, 1])
     assert len(plan) == 3 * 2 + 3 * 2
     executor = InstantExecutor()
     run(plan, Store.create(tmp_path / "store", plan), executor)
     assert sorted(executor.order) == sorted(r.label for r in plan)
-    assert executor.order[0] in {r.label for r in plan if r.rung.name == largest_rung}
+    assert executor.order[0] in {r.label for r in plan if r.size.name == largest_size}
 
 
 def test_seeds_of_one_size_start_one_after_the_other_while_another_size_is_at_hand(tmp_path, make_plan):
     plan = make_plan(seeds=[0, 1])
-    small, middle, large = ([r.label for r in plan if r.rung.name == rung.name] for rung in plan.study.model.ladder)
+    small, middle, large = ([r.label for r in plan if r.size.name == size.name] for size in plan.study.model.ladder)
     executor = InstantExecutor(workers=2)
     run(plan, Store.create(tmp_path / "store", plan), executor)
     assert executor.order == [large[0], middle[0], large[1], middle[1], *small]
@@ -333,7 +333,7 @@ def test_what_runs_share_is_estimated_once(make_plan):
     plan = make_plan(engine="local", seeds=[0, 1])
     whole = {r.label: LocalEngine().estimate_seconds(r) for r in plan}
     of_plan = estimate(plan)
-    for rung in plan.study.model.ladder:
-        first, second = (r for r in plan if r.rung.name == rung.name)
+    for size in plan.study.model.ladder:
+        first, second = (r for r in plan if r.size.name == size.name)
         assert of_plan[first.label] == whole[first.label]  # its base, and the programs of this size
         assert of_plan[second.label] == pytest.approx(whole[second.label] - SECONDS_TO_COMPILE)  # a base of its own

@@ -113,12 +113,12 @@ def test_for_independent_errors_the_interval_is_the_one_of_linear_theory():
     k, level = 0.14 / (1 + 13e9 / sizes), np.linspace(-0.02, -0.05, 7)
     true = 10 ** (level[:, None] - k[:, None] * np.log10(steps))
     loss = true + 0.03 * np.sqrt(true * (1 - true)) * rng.standard_normal(true.shape)
-    rung, point = (a.ravel() for a in np.indices(loss.shape))
-    table = {"params": sizes[rung], "step": steps[point], "data_size": 1.0 * steps[point], "test_loss": loss.ravel()}
+    size, point = (a.ravel() for a in np.indices(loss.shape))
+    table = {"params": sizes[size], "step": steps[point], "data_size": 1.0 * steps[point], "test_loss": loss.ravel()}
     fit = rlaw.fit("saturating", Frame.of(pl.DataFrame(table), "x"), axis="data", draws=1000)
 
     def residual(v):
-        fitted = 10 ** (v[2:][rung] - v[0] / (1 + 10 ** v[1] / sizes[rung]) * np.log10(steps[point]))
+        fitted = 10 ** (v[2:][size] - v[0] / (1 + 10 ** v[1] / sizes[size]) * np.log10(steps[point]))
         return (fitted - loss.ravel()) / np.sqrt(105 * 7)
 
     found = least_squares(residual, np.r_[0.14, np.log10(13e9), level], x_scale="jac")

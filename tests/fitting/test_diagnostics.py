@@ -60,12 +60,12 @@ def test_equal_slopes_are_told_as_a_parameter_at_its_bound():
 
 
 def test_three_sizes_are_few():
-    curves = ladder(laws.get("saturating"), noise=0.002).rungs(np.array([0, 3, 6]))
+    curves = ladder(laws.get("saturating"), noise=0.002).pick(np.array([0, 3, 6]))
     assert "few-sizes" in codes_of(curves)
 
 
 def test_a_bend_beyond_the_ladder_is_told():
-    curves = ladder(laws.get("saturating"), noise=0.0).rungs(np.array([0, 1, 2, 3]))
+    curves = ladder(laws.get("saturating"), noise=0.0).pick(np.array([0, 1, 2, 3]))
     assert curves.params.max() < 13e9
     assert "n0-outside-ladder" in codes_of(curves)
 

@@ -57,7 +57,7 @@ def test_a_number_that_is_none_marks_the_run_and_the_frame_leaves_it_out_and_cou
     frame = rlaw.load(store.path)
     assert frame.dropped == {"diverged": len([r for r in records if isinstance(r, Evaluated)])}
     assert "diverged left out" in str(frame)
-    assert set(frame.models) == {run.rung.name for run in runs[1:]}
+    assert set(frame.models) == {run.size.name for run in runs[1:]}
 
 
 def test_a_collapsed_reward_marks_the_run_also_where_only_the_journal_is_left(store):

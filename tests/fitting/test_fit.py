@@ -37,7 +37,7 @@ def test_a_noiseless_table_gives_back_its_law():
     assert fit.parameters["K_max"].value == pytest.approx(0.2, rel=1e-6)
     assert fit.parameters["N_0"].value == pytest.approx(3e9, rel=1e-6)
     assert fit.k(3e9).value == pytest.approx(0.1, rel=1e-6)
-    E = fit.rung("1B").values["E"].value
+    E = fit.size("1B").values["E"].value
     assert pytest.approx(np.log10(0.9) + 0.05 * np.log10(512), rel=1e-6) == E
     assert fit.predict("4B", [512 * 10.0]) == pytest.approx(table()["test_loss"][4], rel=1e-6)
 
@@ -70,7 +70,7 @@ def test_compute_in_other_units_moves_only_the_intercepts(frame, unit):
     first, second = (rlaw.fit("saturating", f, axis="compute", intervals="none") for f in (frame, other))
     for name in ("K_max", "N_0"):
         assert second.parameters[name].value == pytest.approx(first.parameters[name].value, rel=1e-9)
-    for a, b in zip(first.rungs, second.rungs, strict=True):
+    for a, b in zip(first.sizes, second.sizes, strict=True):
         k, moved = a.values["k"].value, b.values["E"].value - a.values["E"].value
         assert b.values["k"].value == pytest.approx(k, rel=1e-9)
         assert moved == pytest.approx(k * np.log10(unit), rel=1e-6)
@@ -193,8 +193,8 @@ def test_log_space_gives_the_line_that_least_squares_gives_in_logarithms(frame):
     fit = rlaw.fit("power", frame, axis="data", space="log", intervals="none")
     own = frame.rows.filter(pl.col("model") == "7B")
     slope, level = np.polyfit(np.log10(own["data_size"].to_numpy()), np.log10(own["test_loss"].to_numpy()), 1)
-    assert fit.rung("7B").values["k"].value == pytest.approx(-slope, rel=1e-6)
-    assert fit.rung("7B").values["E"].value == pytest.approx(level, rel=1e-6)
+    assert fit.size("7B").values["k"].value == pytest.approx(-slope, rel=1e-6)
+    assert fit.size("7B").values["E"].value == pytest.approx(level, rel=1e-6)
 
 
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_others(frame):

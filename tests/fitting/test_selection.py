@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
-from rlaw.fitting.curves import find_rung
+from rlaw.fitting.curves import find_size
 from rlaw.fitting.selection import curves_of, window_of, window_text
 from rlaw.measurements.frame import Frame
 
@@ -33,7 +33,7 @@ def test_the_base_loss_of_a_size_is_its_loss_at_step_zero():
     assert curves.at.base_loss[0, :, 0] == pytest.approx([0.9, np.nan], nan_ok=True)
 
 
-def test_short_rungs_are_padded_and_pads_are_not_present():
+def test_short_sizes_are_padded_and_pads_are_not_present():
     curves, _ = curves_of(frame(step=[3, 1, 1, 2, 3], data_size=[300.0, 100.0, 100.0, 200.0, 300.0]), axis="data")
     assert curves.counts.tolist() == [3, 2]
     assert curves.present.tolist() == [[True, True, True], [True, True, False]]
@@ -98,6 +98,6 @@ def test_a_window_is_told_as_it_is_written():
 
 def test_a_size_is_found_by_name_or_number_and_a_wrong_one_names_the_right_ones():
     curves, _ = curves_of(frame(), axis="data")
-    assert [find_rung(curves, which) for which in ("largest", "1B", "7e9", 7e9)] == [1, 0, 1, 1]
+    assert [find_size(curves, which) for which in ("largest", "1B", "7e9", 7e9)] == [1, 0, 1, 1]
     with pytest.raises(NotFound, match=r"'3B'[\s\S]*1B, 7B|1B \(1B\), 7B"):
-        find_rung(curves, "3B")
+        find_size(curves, "3B")

@@ -78,8 +78,8 @@ def test_a_parameter_that_wants_beyond_its_range_is_reported_at_its_bound():
 def test_the_level_of_a_size_follows_from_the_law_of_the_others():
     law = laws.get("saturating")
     curves = ladder(law)
-    largest = curves.rungs(np.array([6]))
-    others = curves.rungs(np.arange(6))
+    largest = curves.pick(np.array([6]))
+    others = curves.pick(np.arange(6))
     found = solve(law, others.at, others.loss, weights(others, "loss", "equal"), "loss")
     level = levels(law, found.theta, largest.at, largest.loss, weights(largest, "loss", "equal"), "loss")
     assert law.loss(found.theta, level, largest.at)[0] == pytest.approx(largest.loss, rel=1e-6)

@@ -32,13 +32,13 @@ def test_the_law_that_made_the_curves_wins_on_the_rest_of_them(frame):
     assert told.best == "saturating"
     assert "saturating wins on" in told.verdict
     assert told.score("saturating").mae < 0.5 * told.score("last-value").mae
-    assert sum(r.points for r in told.score("power").rungs) == 7 * 25
+    assert sum(r.points for r in told.score("power").sizes) == 7 * 25
 
 
 def test_the_law_that_made_the_curves_wins_on_each_size_held_out_in_turn(frame):
     told = rlaw.compare(frame, AMONG, hold_out="each", anchor=5, axis="data", draws=50)
     assert told.best == "saturating"
-    assert [r.model for r in told.score("saturating").rungs] == list(frame.models)
+    assert [r.model for r in told.score("saturating").sizes] == list(frame.models)
 
 
 def test_a_size_held_out_shapes_its_own_level_and_nothing_else(frame):
@@ -61,8 +61,8 @@ def test_rolling_along_the_curves_asks_every_point_past_the_first_origin_once(fr
     told = rlaw.compare(frame, AMONG, rolling=True, axis="data", draws=50)
     assert told.protocol.startswith("rolling origin: the first 8, 13, 20, 32 points of each curve")
     assert told.best == "saturating"
-    assert [r.model for r in told.score("saturating").rungs] == list(frame.models)
-    assert {r.points for r in told.score("saturating").rungs} == {40 - 8}
+    assert [r.model for r in told.score("saturating").sizes] == list(frame.models)
+    assert {r.points for r in told.score("saturating").sizes} == {40 - 8}
 
 
 def test_rolling_is_the_cut_protocol_at_each_origin_up_to_the_next(frame):
@@ -73,7 +73,7 @@ def test_rolling_is_the_cut_protocol_at_each_origin_up_to_the_next(frame):
         for origin, until in ((8, 13), (13, 20), (20, 32), (32, 40))
         for i in range(origin, until)
     ]
-    assert rolled.rungs[-1].mae == pytest.approx(np.mean(errors))
+    assert rolled.sizes[-1].mae == pytest.approx(np.mean(errors))
 
 
 def test_points_yet_to_come_change_no_earlier_origin(frame):
@@ -84,7 +84,7 @@ def test_points_yet_to_come_change_no_earlier_origin(frame):
         rlaw.compare(f, ("saturating",), rolling=True, axis="data", draws=20).score("saturating")
         for f in (frame, Frame.of(bent, "bent"))
     )
-    for a, b in zip(whole.rungs, moved.rungs, strict=True):
+    for a, b in zip(whole.sizes, moved.sizes, strict=True):
         late = frame.rows.filter((pl.col("model") == a.model) & (pl.col("step") > 32))["test_loss"].sum()
         assert b.bias == pytest.approx(a.bias + 0.2 * late / 32)
 
@@ -174,7 +174,7 @@ def test_sizes_whose_runs_all_broke_down_are_left_out_of_the_backtest(broken):
     power = next(
         score for score in rlaw.compare(frame, ["power"], axis="data", cut=5, draws=50).laws if score.law == "power"
     )
-    assert [rung.model for rung in power.rungs] == ["M", "L"]
+    assert [size.model for size in power.sizes] == ["M", "L"]
 
 
 def test_one_size_cannot_be_held_out_and_is_told_what_it_can_be_judged_by():

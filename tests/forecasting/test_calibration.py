@@ -5,7 +5,7 @@ import pytest
 import rlaw
 from rlaw.fitting.selection import curves_of
 from rlaw.forecasting.calibration import Backtest, backtest, by_cut, calibrated
-from rlaw.forecasting.predictors import ladder
+from rlaw.forecasting.predictors import pooled_ladder
 from rlaw.measurements.frame import Frame
 from rlaw.testing.studies import Truth, study
 
@@ -25,7 +25,7 @@ def sigmoids(seed=0, steps=60):
 @pytest.fixture(scope="module")
 def bent():
     curves, _ = curves_of(sigmoids(), axis="data", window=":20")
-    return curves, ladder(curves)
+    return curves, pooled_ladder(curves)
 
 
 def test_intervals_widen_where_what_is_seen_was_missed(bent):
@@ -60,7 +60,7 @@ def test_a_held_out_size_is_judged_by_the_other_sizes_cut_as_short():
     early = np.ones_like(curves.present)
     early[6] = curves.step[6] <= 5
     seen = curves.where(early)
-    told = backtest(seen, 6, ladder(seen, 6), np.array([20_000.0]), level=0.9, seed=0)
+    told = backtest(seen, 6, pooled_ladder(seen, 6), np.array([20_000.0]), level=0.9, seed=0)
     assert told.sizes == 6
     assert 1 <= told.factor < 2
 

@@ -5,7 +5,7 @@ from rlaw.errors import NotIdentifiable
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.selection import curves_of
 from rlaw.forecasting.pooling import Size, pool, sizes_of
-from rlaw.forecasting.predictors import ladder, no_law
+from rlaw.forecasting.predictors import no_law, pooled_ladder
 from rlaw.testing.studies import Truth, study
 
 SIZES = (1e8, 3e8, 1e9, 3e9, 1e10, 3e10)
@@ -95,13 +95,13 @@ def test_slopes_that_fall_with_size_tell_no_law():
     caution = no_law(curves(falling))
     assert caution is not None
     assert caution.code == "slopes-not-rising"
-    assert ladder(curves(falling)).caution == caution
+    assert pooled_ladder(curves(falling)).caution == caution
 
 
 def test_without_a_law_a_size_is_not_drawn_to_the_others():
     falling = [size(N, 0.2 - 0.03 * i, noise=0.003, seed=i) for i, N in enumerate(SIZES)]
     short = size(6e10, 0.0, noise=0.003, steps=3, seed=8)
-    pooled = ladder(curves([*falling, short]), target=6).pooled
+    pooled = pooled_ladder(curves([*falling, short]), target=6).pooled
     assert abs(pooled.expected(6, np.log([10.0]))[0] - np.exp(-0.1)) < 0.02
 
 

@@ -91,7 +91,7 @@ def test_the_held_out_size_is_not_in_the_fit_and_its_points_are_hollow():
     inter = next(p for p in protocols(seen) if p.name == "inter" and p.axis == "compute")
     assert inter.fit is not None
     assert inter.fit.held_out is not None
-    largest = seen.rungs[-1].model
+    largest = seen.sizes[-1].model
     assert inter.fit.held_out.model == largest
     assert largest not in inter.fit.curves.models
     with style():

@@ -89,7 +89,7 @@ def test_pass_at_1_tells_the_last_and_the_best():
     seen = gather(dip, draws=20)
     told = TABLES["pass-at-1"](seen)
     line = dict(zip(told.columns, told.rows[0], strict=True))
-    assert line["after RL"] == f"{1 - seen.rungs[0].final_loss:.3f}"
+    assert line["after RL"] == f"{1 - seen.sizes[0].final_loss:.3f}"
     assert line["best of all"] == "0.990"
 
 

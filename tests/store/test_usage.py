@@ -5,7 +5,7 @@ import pytest
 from rlaw.errors import StoreError
 from rlaw.store import Store
 from rlaw.store.records import BaseTrained, Evaluated, Step
-from rlaw.store.usage import cost_of
+from rlaw.store.usage import usage_of
 from rlaw.study.plan import Plan
 
 
@@ -15,7 +15,7 @@ def store(tmp_path, tiny_plan: Plan, train_here) -> Store:
 
 
 def test_a_run_took_what_its_records_tell(store):
-    for run in cost_of(store).runs:
+    for run in usage_of(store).runs:
         records = store.records(run.label)
         steps = [r for r in records if isinstance(r, Step)]
         evaluated = [r for r in records if isinstance(r, Evaluated)]
@@ -35,16 +35,16 @@ def test_tables_change_no_cost(store):
     for label in store.labels():
         for path in store.folder(label).glob("*.parquet"):
             path.unlink()
-    from_journals = cost_of(store)
+    from_journals = usage_of(store)
     for label in store.labels():
         (store.folder(label) / "tables.json").unlink(missing_ok=True)
     store.settle()
     assert all(list(store.folder(label).glob("*.parquet")) for label in store.labels())
-    assert cost_of(store) == from_journals
+    assert usage_of(store) == from_journals
 
 
 def test_a_run_that_never_started_took_nothing(tmp_path, tiny_plan):
-    cost = cost_of(Store.create(tmp_path / "store", tiny_plan))
+    cost = usage_of(Store.create(tmp_path / "store", tiny_plan))
     assert {run.state for run in cost.runs} == {"planned"}
     assert (cost.rl_flops, cost.compute_flops, cost.base_flops, cost.seconds) == (0, 0.0, 0, 0.0)
 

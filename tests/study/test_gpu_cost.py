@@ -23,8 +23,8 @@ def paper():
 
 def test_the_preset_is_the_paper_s_study_with_its_arms(paper):
     main_runs = [run for run in paper if run.arm == "main"]
-    assert len({(run.rung.name, run.variant, run.seed) for run in main_runs}) == len(main_runs) == 7 * 2 * 3
-    assert {run.rung.name: run.resources.gpus for run in main_runs} == {
+    assert len({(run.size.name, run.variant, run.seed) for run in main_runs}) == len(main_runs) == 7 * 2 * 3
+    assert {run.size.name: run.resources.gpus for run in main_runs} == {
         "0.5B": 4, "1.5B": 4, "3B": 4, "7B": 4, "14B": 8, "32B": 16, "72B": 32,
     }  # fmt: skip
     arms = {run.arm: run for run in paper if run.arm != "main"}

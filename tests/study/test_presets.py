@@ -6,7 +6,7 @@ import pytest
 from rlaw.errors import EngineError, SpecError
 from rlaw.measurements import datasets
 from rlaw.study import spec
-from rlaw.study.model import Rung
+from rlaw.study.model import Size
 from rlaw.study.plan import plan
 from rlaw.study.presets import LADDERS
 from rlaw.study.study import Study
@@ -42,10 +42,10 @@ def test_parameters_of_the_published_sizes_are_those_of_their_cards(ladder, size
 
 @pytest.mark.parametrize("ladder", LADDERS.values(), ids=list(LADDERS))
 def test_a_preset_has_sizes_that_rise_and_checkpoints_of_its_variants(ladder):
-    rungs = [Rung.model_validate(raw) for raw in ladder.rungs()]
-    assert [rung.params for rung in rungs] == sorted(rung.params for rung in rungs)
-    assert all(rung.params == size.architecture.params for rung, size in zip(rungs, ladder.sizes.values(), strict=True))
-    assert all(rung.variants and rung.nominal for rung in rungs)
+    sizes = [Size.model_validate(raw) for raw in ladder.entries()]
+    assert [size.params for size in sizes] == sorted(size.params for size in sizes)
+    assert all(size.params == size.architecture.params for size, size in zip(sizes, ladder.sizes.values(), strict=True))
+    assert all(size.variants and size.nominal for size in sizes)
 
 
 def test_lengths_of_the_paper_s_ladder_are_the_means_of_the_measured_curves():
@@ -58,9 +58,9 @@ def test_lengths_of_the_paper_s_ladder_are_the_means_of_the_measured_curves():
 
 def test_a_preset_is_written_out_and_some_of_its_sizes_can_be_taken(load):
     study = load("{preset: qwen2.5-math, sizes: [0.5B, 7B]}")
-    assert [rung.name for rung in study.model.ladder] == ["0.5B", "7B"]
+    assert [size.name for size in study.model.ladder] == ["0.5B", "7B"]
     assert set(study.model.variants) == {"base", "instruct"}
-    runs = {(run.rung.name, run.variant): run for run in plan(study)}
+    runs = {(run.size.name, run.variant): run for run in plan(study)}
     assert runs["7B", "instruct"].checkpoint == "Qwen/Qwen2.5-7B-Instruct"
     assert runs["7B", "base"].resources.gpus == 4
     assert all(run.base_flops == 0 for run in runs.values())
@@ -68,7 +68,7 @@ def test_a_preset_is_written_out_and_some_of_its_sizes_can_be_taken(load):
 
 def test_a_size_without_a_checkpoint_of_a_variant_is_left_out_of_it(load):
     runs = plan(load("{preset: qwen3, sizes: [14B, 32B]}"))
-    assert {(run.rung.name, run.variant) for run in runs} == {("14B", "base"), ("14B", "instruct"), ("32B", "instruct")}
+    assert {(run.size.name, run.variant) for run in runs} == {("14B", "base"), ("14B", "instruct"), ("32B", "instruct")}
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_checkpoint_in_a_folder_brings_the_shape_of_its_configuration(load, tm
 
 
 def test_resources_and_nominal_size_change_no_run_and_are_kept_with_it(load):
-    rung = "hidden: 16, layers: 2, checkpoint: a/b"
-    plain = next(iter(plan(load(f"{{ladder: [{{{rung}}}]}}"))))
-    placed = next(iter(plan(load(f"{{ladder: [{{{rung}, nominal: 1M, resources: {{gpus: 4, micro_batch: 2}}}}]}}"))))
+    size = "hidden: 16, layers: 2, checkpoint: a/b"
+    plain = next(iter(plan(load(f"{{ladder: [{{{size}}}]}}"))))
+    placed = next(iter(plan(load(f"{{ladder: [{{{size}, nominal: 1M, resources: {{gpus: 4, micro_batch: 2}}}}]}}"))))
     assert plain.id == placed.id
     assert spec.run_of(spec.document(placed)).resources.gpus == 4
     assert (plain.micro_batch, placed.micro_batch) == (64, 2)

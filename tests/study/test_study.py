@@ -1,7 +1,7 @@
 import pytest
 
 from rlaw.errors import NotFound, SpecError
-from rlaw.study.model import Rung
+from rlaw.study.model import Size
 from rlaw.study.plan import base_key, plan
 from rlaw.study.recipe import Evaluation
 from rlaw.study.study import Study
@@ -109,10 +109,10 @@ def test_a_billion_laughs_and_deep_nesting_are_refused_at_once(tmp_path):
     ("hidden", "shape", "params"),
     [(16, (2, 1, 8), 9424), (24, (3, 1, 8), 20448), (48, (3, 1, 16), 81216), (128, (8, 4, 16), 591488)],
 )
-def test_a_rung_fills_in_its_heads_from_its_width(hidden, shape, params):
-    rung = Rung(hidden=hidden, layers=3)
-    assert (rung.heads, rung.kv_heads, rung.head_dim) == shape
-    assert rung.params == params
+def test_a_size_fills_in_its_heads_from_its_width(hidden, shape, params):
+    size = Size(hidden=hidden, layers=3)
+    assert (size.heads, size.kv_heads, size.head_dim) == shape
+    assert size.params == params
 
 
 def test_the_evaluation_schedule_holds_step_0_and_the_last_step():
@@ -144,14 +144,14 @@ def test_an_arm_that_changes_nothing_adds_no_run(load):
 
 def test_runs_of_one_size_and_seed_share_their_base(load):
     runs = list(plan(load()))
-    keys = {(run.rung.name, run.seed): base_key(run) for run in runs}
-    assert all(base_key(run) == keys[run.rung.name, run.seed] for run in runs)
+    keys = {(run.size.name, run.seed): base_key(run) for run in runs}
+    assert all(base_key(run) == keys[run.size.name, run.seed] for run in runs)
     assert len(set(keys.values())) == 6
 
 
-def test_a_rung_may_be_pretrained_otherwise_and_then_has_a_base_of_its_own(load):
+def test_a_size_may_be_pretrained_otherwise_and_then_has_a_base_of_its_own(load):
     study = load("{hidden: 24, layers: 3}", "{hidden: 24, layers: 3, base: {steps: 1600}}")
-    steps = {run.rung.hidden: run.base.steps for run in plan(study)}
+    steps = {run.size.hidden: run.base.steps for run in plan(study)}
     assert steps == {16: 3000, 24: 1600, 32: 3000}
     keys = {base_key(run) for run in plan(study)}
     assert len(keys & {base_key(run) for run in plan(load())}) == 4

@@ -16,7 +16,7 @@ _DRAWS = 4000
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Ablation:
     """One value of the setting for one size.
 
     Attributes:
@@ -39,7 +39,7 @@ class Setting:
     order: str
 
 
-def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting]]:
+def ablations_of(seen: Evidence, column: str, symbol: str) -> dict[str, list[Ablation]]:
     """The settings of every size that has two of them or more, by size (and kind of reuse, where there are several).
 
     Raises:
@@ -51,7 +51,7 @@ def settings(seen: Evidence, column: str, symbol: str) -> dict[str, list[Setting
     main = seen.main.rows[column].drop_nulls()
     arms = seen.main.rows["arm"].unique()
     other = (pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()) if len(main) else pl.lit(True)
-    told: dict[str, list[Setting]] = {}
+    told: dict[str, list[Ablation]] = {}
     for (model,), of_size in rows.group_by("model", maintain_order=True):
         for kind, of_kind in _by_kind(of_size, column, other).items():
             if of_kind[column].n_unique() > 1:
@@ -97,7 +97,7 @@ def _kinds_of_reuse(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
     }
 
 
-def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[Setting]:
+def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[Ablation]:
     several = rows.select(column, "arm").unique().group_by(column).len().filter(pl.col("len") > 1)[column].to_list()
     found = []
     for (value, arm), own in rows.sort(column, "arm").group_by(column, "arm", maintain_order=True):
@@ -106,7 +106,7 @@ def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[S
         curve = own.group_by("step").agg(means).sort("step")
         runs = own.select("run", "seed").unique().height
         how = [str(own[name][0] or "") for name in ("subsets", "schedule", "order")]
-        found.append(Setting(model, float(value), told, curve, runs, *how))  # pyright: ignore[reportArgumentType]
+        found.append(Ablation(model, float(value), told, curve, runs, *how))  # pyright: ignore[reportArgumentType]
     return found
 
 

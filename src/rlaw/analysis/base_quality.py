@@ -47,16 +47,16 @@ def explain(seen: Evidence) -> Explained | None:
     power = seen.power
     if power is None or power.drawn is None:
         return None
-    rungs = {rung.model: rung for rung in seen.rungs}
-    found = [(i, rungs[r.model]) for i, r in enumerate(power.rungs) if r.values["k"].value > 0]
-    left_out = tuple(r.model for r in power.rungs if not r.values["k"].value > 0)
-    found = [(i, rung) for i, rung in found if math.isfinite(rung.params)]
+    sizes = {size.model: size for size in seen.sizes}
+    found = [(i, sizes[r.model]) for i, r in enumerate(power.sizes) if r.values["k"].value > 0]
+    left_out = tuple(r.model for r in power.sizes if not r.values["k"].value > 0)
+    found = [(i, size) for i, size in found if math.isfinite(size.params)]
     if len(found) < _LEAST_SIZES:
         return None
     at = [i for i, _ in found]
-    log_n = np.log([rung.params for _, rung in found])
-    base = np.array([rung.base_loss for _, rung in found])
-    runs = np.array([rung.runs for _, rung in found])
+    log_n = np.log([size.params for _, size in found])
+    base = np.array([size.base_loss for _, size in found])
+    runs = np.array([size.runs for _, size in found])
     k = power.estimate.theta[0][0, at, 0]
     drawn_k = power.drawn.solution.theta[0][:, at, 0]
     drawn_base = seen.noise.draws(base, runs, len(drawn_k), seed=1)

@@ -18,15 +18,15 @@ from rlaw.errors import RlawError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.fit import Fit, fit
 from rlaw.fitting.noise import Noise, noise_of
-from rlaw.fitting.screening import sound
+from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import curves_of, window_of
 from rlaw.fitting.sensitivity import Sensitivity, sensitivity
 from rlaw.forecasting.backtest import Comparison, compare
-from rlaw.forecasting.predictors import Ladder, ladder
+from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
 from rlaw.measurements.load import load
 from rlaw.store import Store
-from rlaw.store.usage import Cost, cost_of
+from rlaw.store.usage import Usage, usage_of
 from rlaw.study.study import FitChoice
 
 _OF_A_STEP = ("run", "model", "params", "step", "reward_mean")
@@ -47,7 +47,7 @@ class RunSlope:
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class SizeSummary:
     """One size as measured: means over its runs. Losses are nan where they were not measured.
 
     Attributes:
@@ -121,15 +121,15 @@ class Evidence:
         return self.fits.get(self.axis)
 
     @cached_property
-    def rungs(self) -> tuple[Rung, ...]:
+    def sizes(self) -> tuple[SizeSummary, ...]:
         """The sizes, smallest first."""
         parts = self.main.rows.partition_by("model", maintain_order=True)
-        return tuple(_rung(rows) for rows in parts)
+        return tuple(_summary(rows) for rows in parts)
 
     @cached_property
-    def cost(self) -> Cost:
+    def cost(self) -> Usage:
         """What the runs of the store took; no runs when the source is a table."""
-        return Cost() if self.store is None else cost_of(self.store)
+        return Usage() if self.store is None else usage_of(self.store)
 
     @property
     def base_is_step_0(self) -> bool:
@@ -156,14 +156,14 @@ class Evidence:
         return sensitivity(self.law, self.main) if self.law is not None and self.law.law.shared else None
 
     @cached_property
-    def over_compute(self) -> tuple[Curves, Ladder]:
+    def over_compute(self) -> tuple[Curves, PooledLadder]:
         """What was measured over compute, and the same pooled: what `rlaw allocate` decides by.
 
         Raises:
             NotIdentifiable: no size has three points.
         """
-        curves = sound(*curves_of(self.main, axis="compute", window=self.choice.window)).curves
-        return curves, ladder(curves)
+        curves = drop_broken(*curves_of(self.main, axis="compute", window=self.choice.window)).curves
+        return curves, pooled_ladder(curves)
 
     @cached_property
     def mean_curves(self) -> pl.DataFrame:
@@ -260,7 +260,7 @@ def _run_slopes(seen: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]:
             continue  # a run too short for a line of its own; its points still count in the size's line
         bases = each.curves.at.base_loss[0, :, 0]
         told += [
-            RunSlope(r.model, r.params, seed, r.values["k"].value, b) for r, b in zip(each.rungs, bases, strict=True)
+            RunSlope(r.model, r.params, seed, r.values["k"].value, b) for r, b in zip(each.sizes, bases, strict=True)
         ]
     return tuple(sorted(told, key=lambda s: (s.params, s.model, s.seed)))
 
@@ -283,13 +283,13 @@ def _comparison(seen: Evidence, refused: dict[str, str]) -> Comparison | None:
         return None
 
 
-def _rung(rows: pl.DataFrame) -> Rung:
+def _summary(rows: pl.DataFrame) -> SizeSummary:
     """One size's means over its runs."""
     runs = rows.partition_by("run", "seed", maintain_order=True)
     last = min(int(run["step"].max()) for run in runs)  # pyright: ignore[reportArgumentType]
     finals = [float(run.filter(pl.col("step") <= last).sort("step")["test_loss"][-1]) for run in runs]
     bases = [float(run.sort("step")["test_loss"][0]) for run in runs]
-    return Rung(
+    return SizeSummary(
         model=rows["model"][0],
         params=math.nan if rows["params"][0] is None else float(rows["params"][0]),
         runs=len(runs),
@@ -306,4 +306,4 @@ def _steps(store: Store) -> pl.DataFrame:
     return pl.concat(told, how="vertical_relaxed").cast({"params": pl.Float64}) if told else pl.DataFrame()
 
 
-__all__ = ["Evidence", "RunSlope", "Rung", "gather"]
+__all__ = ["Evidence", "RunSlope", "SizeSummary", "gather"]

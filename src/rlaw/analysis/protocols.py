@@ -106,7 +106,7 @@ def _fit(seen: Evidence, law: str, bare: Protocol, window: str, hold_out: str | 
 def _over_sizes(seen: Evidence, law: str, bare: Protocol) -> Protocol:
     """All sizes, or all but the largest."""
     held = bare.name == "inter"
-    if held and len(bare.frame.models) <= laws.get(law).needs_rungs:
+    if held and len(bare.frame.models) <= laws.get(law).needs_sizes:
         raise NotIdentifiable(f"{len(bare.frame.models)} sizes are too few to hold one out")
     done = _fit(seen, law, bare, seen.choice.window, "largest" if held else None)
     told = done.held_out

@@ -14,7 +14,7 @@ import numpy as np
 from rlaw.analysis.evidence import Evidence
 from rlaw.measurements.frame import AXES
 
-State = Literal["measured", "not begun", "not reached"]
+Availability = Literal["measured", "not begun", "not reached"]
 _MANTISSAS = (1.0, 3.0)
 _MOST_BUDGETS = 9
 _NEARBY = math.log(1.25)
@@ -22,7 +22,7 @@ _LEAST_POINTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placing:
     """One size at one budget.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place:
 
     model: str
     params: float
-    state: State
+    state: Availability
     loss: float = math.nan
     weight: float = 0.0
     standing: Literal["best", "level", "behind", ""] = ""
@@ -47,13 +47,13 @@ class Ranking:
 
     axis: str
     budgets: tuple[float, ...]
-    rows: tuple[tuple[Place, ...], ...]
+    rows: tuple[tuple[Placing, ...], ...]
 
-    def best(self, k: int) -> Place:
+    def best(self, k: int) -> Placing:
         """The size with the lowest measured loss at budget k."""
         return min((p for p in self.rows[k] if p.state == "measured"), key=lambda p: p.loss)
 
-    def level_with_best(self, k: int) -> tuple[Place, ...]:
+    def level_with_best(self, k: int) -> tuple[Placing, ...]:
         """The sizes that are not told apart from the best."""
         return tuple(p for p in self.rows[k] if p.standing == "level")
 
@@ -69,7 +69,7 @@ def rank(seen: Evidence, axis: str) -> Ranking:
 
 def shared_end(
     seen: Evidence, axis: str, smaller: str, larger: str, *, first: bool = False
-) -> tuple[float, Place, Place] | None:
+) -> tuple[float, Placing, Placing] | None:
     """The largest (or first) budget that two sizes, by name, both reached, and their places there; None without one."""
     curves = {curve.model: curve for curve in _curves(seen, axis)}
     a, b = curves.get(smaller), curves.get(larger)
@@ -90,22 +90,22 @@ class _Curve:
     runs: np.ndarray
     replicated: bool
 
-    def state(self, budget: float) -> State:
+    def state(self, budget: float) -> Availability:
         if budget < self.x[0]:
             return "not begun"
         return "not reached" if budget > self.x[-1] * (1 + 1e-9) else "measured"
 
-    def place(self, budget: float) -> Place:
+    def place(self, budget: float) -> Placing:
         state = self.state(budget)
         if state != "measured":
-            return Place(self.model, self.params, state)
+            return Placing(self.model, self.params, state)
         away = np.log(self.x / budget)
         reach = max(_NEARBY, np.sort(np.abs(away))[:_LEAST_POINTS][-1] * 1.001)
         near = np.abs(away) <= reach
         share = _line_at_zero(away[near], (1 - (np.abs(away[near]) / (reach * 1.05)) ** 3) ** 3)
         loss = math.exp(share @ np.log(self.loss[near]))
         runs = float(self.runs[near].mean())
-        return Place(self.model, self.params, state, loss, runs if self.replicated else runs / float(share @ share))
+        return Placing(self.model, self.params, state, loss, runs if self.replicated else runs / float(share @ share))
 
 
 def _line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -142,7 +142,7 @@ def _round_budgets(curves: list[_Curve]) -> list[float]:
     return budgets
 
 
-def _judge(seen: Evidence, places: list[Place]) -> tuple[Place, ...]:
+def _judge(seen: Evidence, places: list[Placing]) -> tuple[Placing, ...]:
     """The places with their standing beside the best."""
     best = min((p for p in places if p.state == "measured"), key=lambda p: p.loss)
     told = []
@@ -152,5 +152,5 @@ def _judge(seen: Evidence, places: list[Place]) -> tuple[Place, ...]:
             continue
         worse = seen.noise.probability_lower((best.loss, best.weight), (p.loss, p.weight))
         standing = "best" if p is best else "behind" if worse >= seen.choice.level else "level"
-        told.append(Place(p.model, p.params, p.state, p.loss, p.weight, standing, worse))
+        told.append(Placing(p.model, p.params, p.state, p.loss, p.weight, standing, worse))
     return tuple(told)

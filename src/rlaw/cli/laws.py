@@ -16,7 +16,7 @@ def laws(json: Json = False) -> None:
         parameters = [{"name": p.name, "text": p.text, "shared": p in law.shared} for p in law.parameters]
         documents.append(
             {"name": name, "title": law.title, "formula": law.formula, "source": law.source,
-             "needs_rungs": law.needs_rungs, "parameters": parameters, "coefficients": list(law.coefficients)}
+             "needs_rungs": law.needs_sizes, "parameters": parameters, "coefficients": list(law.coefficients)}
         )  # fmt: skip
         told = [f"  {p['name']:<8} {p['text']}{'' if p['shared'] else ' (of each size)'}" for p in parameters]
         texts.append("\n".join([f"{name}: {law.title}", f"  {law.formula}", *told, f"  {law.source}"]))

@@ -17,7 +17,7 @@ Draws = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OutputFile:
     """A file to be, and its form."""
 
     path: Path
@@ -35,7 +35,7 @@ class Place:
         return self.path
 
 
-def save(name: str, known: Mapping[str, str], output: Path | None, forms: Sequence[str]) -> Place:
+def save(name: str, known: Mapping[str, str], output: Path | None, forms: Sequence[str]) -> OutputFile:
     """Where a figure or table will be: told before any work is done.
 
     Raises:
@@ -50,7 +50,7 @@ def save(name: str, known: Mapping[str, str], output: Path | None, forms: Sequen
         raise UsageError(f"{path}: the name ends in none of .{', .'.join(forms)}\n  next: -o {name}.{forms[0]}")
     if not path.parent.exists():
         raise UsageError(f"{path}: there is no folder {path.parent}\n  next: mkdir -p {path.parent}, or another -o")
-    return Place(path, form)
+    return OutputFile(path, form)
 
 
 def listing(kind: str, titles: Mapping[str, str], *, as_json: bool) -> None:

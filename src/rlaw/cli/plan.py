@@ -79,7 +79,7 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
         {
             "id": run.id,
             "label": run.label,
-            "model": run.rung.name,
+            "model": run.size.name,
             "params": run.params,
             "params_total": run.architecture.params_total,
             "steps": run.rl.steps,

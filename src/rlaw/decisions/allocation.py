@@ -24,10 +24,10 @@ from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Interval, median, percentile
-from rlaw.fitting.screening import Screened, sound
+from rlaw.fitting.screening import Screened, drop_broken
 from rlaw.fitting.selection import Window, curves_of
-from rlaw.forecasting.predictors import Ladder, ladder
-from rlaw.forecasting.result import Outlook, drawn_from, question
+from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
+from rlaw.forecasting.result import Prediction, drawn_from, question
 from rlaw.study.compute import FACTORS
 from rlaw.text import table
 
@@ -39,7 +39,7 @@ _FAR = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Allocation(Outlook):
+class Allocation(Prediction):
     """A budget spent well.
 
     Attributes:
@@ -189,9 +189,9 @@ def allocate(
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     origin = drawn_from(frame, window=window, **how)
     arms, taus = _by_reuse(frame) if spent.reused else (frame, {})
-    screened = sound(*curves_of(arms, axis=spent.axis, window=window))
+    screened = drop_broken(*curves_of(arms, axis=spent.axis, window=window))
     curves = screened.curves
-    sizes = ladder(curves, law=not spent.reused)
+    sizes = pooled_ladder(curves, law=not spent.reused)
     tau = np.array([taus.get(m, ("", _tau(frame)))[1] for m in curves.models])
     amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
     x = amounts[:, None] * 2**DOUBLINGS
@@ -252,14 +252,20 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
 
 
 def _frontier(
-    frame: "Frame", window: Window, spent: Budget, curves: Curves, sizes: Ladder, losses: tuple[float, ...], **how: Any
+    frame: "Frame",
+    window: Window,
+    spent: Budget,
+    curves: Curves,
+    sizes: PooledLadder,
+    losses: tuple[float, ...],
+    **how: Any,
 ) -> Frontier:
     """The frontier over compute, whatever the budget is; empty where the data do not tell compute."""
     if frame.rows["compute_flops"].null_count() == len(frame):
         return Frontier()
     if spent.axis != "compute":
-        curves = sound(*curves_of(frame, axis="compute", window=window)).curves
-        sizes = ladder(curves)
+        curves = drop_broken(*curves_of(frame, axis="compute", window=window)).curves
+        sizes = pooled_ladder(curves)
     return frontier(curves, sizes, losses=losses, **how)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from rlaw import units
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.interval import Interval, median, percentile
-from rlaw.forecasting.predictors import Ladder
+from rlaw.forecasting.predictors import PooledLadder
 
 _GRID = 121
 _BEYOND = 10.0  # compute is looked at up to this many times what was run
@@ -96,7 +96,7 @@ class Frontier:
 
 
 def frontier(
-    curves: Curves, sizes: Ladder, *, losses: tuple[float, ...] = (), draws: int, level: float, seed: int
+    curves: Curves, sizes: PooledLadder, *, losses: tuple[float, ...] = (), draws: int, level: float, seed: int
 ) -> Frontier:
     """The frontier of a ladder.
 

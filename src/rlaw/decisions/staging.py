@@ -84,7 +84,7 @@ def run(
     earlier, made = {decision.model: decision for decision in decisions(store)}, list[Decision]()
     for index, runs in enumerate(stages):
         begun = any(store.status(run.label).attempt for run in runs)  # then it is not asked again
-        kept = earlier.get(runs[0].rung.name) if begun else None
+        kept = earlier.get(runs[0].size.name) if begun else None
         made.append(kept or _decide(plan, store, stages[:index], runs, stages[-1][0]))
         _keep(store, made)
         go = made[-1].go
@@ -122,7 +122,7 @@ def _decide(plan: Plan, store: Store, done: list[list[Run]], runs: list[Run], la
     """Whether to go on to `runs`, the next size after those `done`."""
     chosen = _cost(plan, [run for size in done for run in size])  # of the first sizes, not spent yet
     spent, cost = max(Meter.of(plan, store).spent.compute_flops, chosen), _cost(plan, runs)
-    decision = Decision(model=runs[0].rung.name, go=True, rule="start", reason="", spent_flops=spent, next_flops=cost)
+    decision = Decision(model=runs[0].size.name, go=True, rule="start", reason="", spent_flops=spent, next_flops=cost)
     cap, start = plan.study.budget.compute, _rule(plan).start
     if cap is not None and spent + cost > cap:
         reason = f"{units.flops(spent)} are spent, it takes {units.flops(cost)}, budget.compute is {units.flops(cap)}"
@@ -158,7 +158,7 @@ def _by_rule(plan: Plan, decision: Decision, seen: "Frame", candidate: Run, larg
         return replace(decision, go=stage.without_a_law == "go", reason=f"the sizes so far tell no law: {why}")
     point = told.points[0]
     decision = replace(decision, loss=point.loss, low=point.low, high=point.high)
-    forecasted = f"{target.rung.name} is forecast to end at {point.loss:.3f} [{point.low:.3f}, {point.high:.3f}]"
+    forecasted = f"{target.size.name} is forecast to end at {point.loss:.3f} [{point.low:.3f}, {point.high:.3f}]"
     if stage.gain_per_doubling is not None and decision.best is not None:
         spent = decision.spent_flops
         value = (decision.best - point.loss) / math.log2((spent + decision.next_flops) / spent)
@@ -175,7 +175,7 @@ def _by_rule(plan: Plan, decision: Decision, seen: "Frame", candidate: Run, larg
 
 def _frame(plan: Plan, store: Store, done: list[list[Run]]) -> "Frame":
     """The main study's measurements of the sizes done, of its first variant and benchmark."""
-    models = tuple(runs[0].rung.name for runs in done)
+    models = tuple(runs[0].size.name for runs in done)
     seen = load(store.path).where(arm=MAIN, benchmark=plan.study.evaluation.benchmarks[0], model=models)
     return seen.where(variant=next(iter(plan.study.model.variants)))
 

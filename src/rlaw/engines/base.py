@@ -70,7 +70,7 @@ def started(
         study=run.study,
         arm=run.arm,
         family=run.family,
-        model=run.rung.name,
+        model=run.size.name,
         variant=run.variant,
         params=run.params,
         params_total=run.architecture.params_total,

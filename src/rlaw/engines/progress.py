@@ -11,7 +11,7 @@ STATE = "state.json"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Progress:
     """What is told of a run after a step.
 
     Attributes:
@@ -44,12 +44,12 @@ class Standing:
         (folder / STATE).write_text(json.dumps(state) + "\n")
 
 
-def read(folder: Path) -> Standing:
+def read(folder: Path) -> Progress:
     """The one that was written into a checkpoint's folder."""
     state = json.loads((folder / STATE).read_text())
     record = of_row(state["record"])
     assert isinstance(record, Step), "a checkpoint holds the record of its step"  # noqa: S101
-    return Standing(state["step"], state["tokens"], state["flops"], record)
+    return Progress(state["step"], state["tokens"], state["flops"], record)
 
 
 def step_of(folder: Path) -> int:

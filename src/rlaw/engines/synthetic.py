@@ -155,7 +155,7 @@ def _step(run: Run, attempt: int, step: int) -> Step:
         entropy=0.0,
         clip_share=0.0,
         grad_norm=0.0,
-        learning_rate=run.rl.peak_rate(run.rung.hidden) * min(1.0, step / max(run.rl.warmup_steps, 1)),
+        learning_rate=run.rl.peak_rate(run.size.hidden) * min(1.0, step / max(run.rl.warmup_steps, 1)),
         response_length=float(run.task.completion_tokens),
         truncated_share=0.0,
     )

@@ -52,7 +52,7 @@ class Needs:
 
 
 def needs(run: Run) -> Needs:
-    """What the rung declares. Of a run on veRL only the driver is placed here: it asks Ray for its GPUs itself."""
+    """What the size declares. Of a run on veRL only the driver is placed here: it asks Ray for its GPUs itself."""
     resources = run.resources
     if run.engine.name == "verl":
         return Needs(resources.cpus)

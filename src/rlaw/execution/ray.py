@@ -92,7 +92,7 @@ class RayExecutor:
         if wanted.nodes > 1:
             raise EngineError(
                 f"engine {run.engine.name} cannot spread over {wanted.nodes} nodes\n  run:  {run.label}\n"
-                f"  next: engine verl can; or give its rung resources that one node has"
+                f"  next: engine verl can; or give its size resources that one node has"
             )
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if not any(n.get("CPU", 0) >= wanted.cpus and n.get("GPU", 0) >= wanted.gpus for n in nodes):

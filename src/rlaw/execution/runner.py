@@ -145,9 +145,9 @@ def run(
     executor = executor or LocalExecutor()
     with store.lock(), _catching_signals() as signals:
         queue = pending(plan, store, retry_failed=retry_failed)
-        for choice in {(run.engine.name, run.arm, run.rung.name, run.variant): run for run in queue}.values():
+        for choice in {(run.engine.name, run.arm, run.size.name, run.variant): run for run in queue}.values():
             engines.get(choice.engine.name).check(choice)
-        for choice in {run.rung.name: run for run in queue}.values():
+        for choice in {run.size.name: run for run in queue}.values():
             executor.check(choice)
         progress, meter = _Progress(queue), Meter.of(plan, store)
         try:

@@ -36,11 +36,11 @@ class OtherCircumstances(RlawWarning):
     """A run goes on with other versions, threads or hardware."""
 
 
-Tell = Callable[[Event], None]
+Send = Callable[[Event], None]
 
 
 def attempt(
-    run: Run, store: Store, engine: Engine, stop: threading.Event, tell: Tell, argv: Sequence[str] = ()
+    run: Run, store: Store, engine: Engine, stop: threading.Event, tell: Send, argv: Sequence[str] = ()
 ) -> None:
     """Train a run and keep every record; when `stop` is set, save and end. An engine's failure becomes a record.
 
@@ -62,7 +62,7 @@ def attempt(
         tell(_event(run.label, end))
 
 
-def _compact(store: Store, run: Run, tell: Tell) -> None:
+def _compact(store: Store, run: Run, tell: Send) -> None:
     try:
         store.compact(run.label)
     except StoreError as error:  # the run is done all the same; the next `settle` tries again
@@ -70,7 +70,7 @@ def _compact(store: Store, run: Run, tell: Tell) -> None:
 
 
 @contextmanager
-def _noting(label: str, tell: Tell) -> Iterator[None]:
+def _noting(label: str, tell: Send) -> Iterator[None]:
     """Tells rlaw's own warnings as events; others go where they went."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RlawWarning)
@@ -87,7 +87,7 @@ def _noting(label: str, tell: Tell) -> Iterator[None]:
         yield
 
 
-def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell: Tell) -> Record:
+def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell: Send) -> Record:
     """How the attempt ended; that record is kept, too."""
     step = 0
     try:
@@ -171,7 +171,7 @@ def main() -> None:
     attempt(run, open_store(Path(request["store"])), engines.get(run.engine.name), stop, tell, request["argv"])
 
 
-def _channel() -> Tell:
+def _channel() -> Send:
     """Keeps standard output for events alone: whatever a library prints goes to standard error."""
     pipe = os.dup(1)
     os.dup2(2, 1)

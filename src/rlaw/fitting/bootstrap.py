@@ -10,7 +10,7 @@ Three sources of noise, each declared in the fit:
 
 Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)).
 
-Axes: B draws, R rungs, M points of a rung.
+Axes: B draws, R sizes, M points of a size.
 """
 
 from dataclasses import dataclass
@@ -118,12 +118,12 @@ def student_factor(freedom: int, level: float) -> float:
 
 
 def _replicates(curves: Curves) -> np.ndarray:
-    """(R,) runs of each rung that share steps with another run of it."""
+    """(R,) runs of each size that share steps with another run of it."""
     return np.array([len(_deviations(curves, r, np.ones_like(curves.loss))) for r in range(len(curves.models))])
 
 
 def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
-    """Each run's deviations from the mean of its rung at the steps it shares with another run, in binomial units."""
+    """Each run's deviations from the mean of its size at the steps it shares with another run, in binomial units."""
     step, run, loss = (a[r, curves.present[r]] for a in (curves.step, curves.run, curves.loss))
     unit = unit[r, curves.present[r]]
     _, which = np.unique(step, return_inverse=True)
@@ -134,7 +134,7 @@ def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
 
 
 def _runs(rng: np.random.Generator, curves: Curves, unit: np.ndarray, draws: int) -> np.ndarray:
-    """(B, R, M) deviations of whole runs, drawn from all rungs with random sign."""
+    """(B, R, M) deviations of whole runs, drawn from all sizes with random sign."""
     pool = [d for r in range(len(curves.models)) for d in _deviations(curves, r, unit)]
     noise = np.zeros((draws, *curves.loss.shape))
     for r in range(len(curves.models)):

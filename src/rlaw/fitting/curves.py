@@ -1,6 +1,6 @@
-"""The measured curves that a law is fitted to: one row of points per rung.
+"""The measured curves that a law is fitted to: one row of points per size.
 
-Axes: R rungs, M points of a rung, padded with points that are not `present`; I items.
+Axes: R sizes, M points of a size, padded with points that are not `present`; I items.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from rlaw.laws import Points
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Measured test loss of every rung of a ladder, smallest first.
+    """Measured test loss of every size of a ladder, smallest first.
 
     Attributes:
-        models: name of each rung.
+        models: name of each size.
         at: where it was measured, arrays of (1, R, M).
         loss: (R, M) test loss; 1 in the pads.
         present: (R, M) False in the pads.
         step: (R, M) int, RL steps done; -1 in the pads.
-        run: (R, M) int, which run of the rung a point belongs to (0, 1, …); -1 in the pads.
+        run: (R, M) int, which run of the size a point belongs to (0, 1, …); -1 in the pads.
         items: (R, M) problems asked in each evaluation; nan where unknown.
         right: (R, M, I) share of right answers to each item, the same items in every evaluation; None when unknown.
     """
@@ -43,12 +43,12 @@ class Curves:
 
     @property
     def counts(self) -> np.ndarray:
-        """(R,) points of each rung."""
+        """(R,) points of each size."""
         return self.present.sum(axis=-1)
 
     @property
     def runs(self) -> np.ndarray:
-        """(R,) runs of each rung."""
+        """(R,) runs of each size."""
         return self.run.max(axis=-1) + 1
 
     def where(self, keep: np.ndarray) -> "Curves":
@@ -89,8 +89,8 @@ class Curves:
             right=None if self.right is None else np.take_along_axis(self.right, order[:, :, None], axis=1),
         )
 
-    def rungs(self, index: np.ndarray) -> "Curves":
-        """The curves of some rungs."""
+    def pick(self, index: np.ndarray) -> "Curves":
+        """The curves of some sizes."""
         at = self.at
         picked = Points(*(a[:, index] for a in (at.x, at.x_ref, at.log_x, at.params, at.base_loss)))
         return Curves(
@@ -117,7 +117,7 @@ class Curves:
         base_loss: np.ndarray,
         right: np.ndarray | None = None,
     ) -> "Curves":
-        """Curves from columns of equal length, in any order; `seed` tells the runs of a rung apart.
+        """Curves from columns of equal length, in any order; `seed` tells the runs of a size apart.
 
         `right` is (rows, items) where the rows tell the share of right answers to each item.
         """
@@ -127,19 +127,19 @@ class Curves:
         )
         other_size = ~np.isclose(params[1:], params[:-1], rtol=0, atol=0, equal_nan=True)
         new = np.r_[True, other_size | (model[1:] != model[:-1])]
-        rung = np.cumsum(new) - 1
-        place = np.arange(len(x)) - np.flatnonzero(new)[rung]
-        shape = (rung[-1] + 1, place.max() + 1)
+        size = np.cumsum(new) - 1
+        place = np.arange(len(x)) - np.flatnonzero(new)[size]
+        shape = (size[-1] + 1, place.max() + 1)
 
         def grid(values: np.ndarray, pad: float | int | bool) -> np.ndarray:
             out = np.full(shape, pad)
-            out[rung, place] = values
+            out[size, place] = values
             return out
 
         starts = np.flatnonzero(new)
         present = grid(np.ones(len(x), bool), False)
-        x_ref = np.exp(np.add.reduceat(np.log(x), starts) / np.bincount(rung))[:, None]
-        base = np.array([_mean(base_loss[rung == r]) for r in range(shape[0])])[:, None]
+        x_ref = np.exp(np.add.reduceat(np.log(x), starts) / np.bincount(size))[:, None]
+        base = np.array([_mean(base_loss[size == r]) for r in range(shape[0])])[:, None]
         x_grid = np.where(present, grid(x, 1.0), x_ref)
         return Curves(
             models=tuple(str(m) for m in model[starts]),
@@ -147,15 +147,15 @@ class Curves:
             loss=grid(loss, 1.0),
             present=present,
             step=grid(step, -1),
-            run=grid(_run_numbers(rung, seed), -1),
+            run=grid(_run_numbers(size, seed), -1),
             items=grid(items, np.nan),
-            right=None if right is None else _item_grid(right[order], rung, place, shape),
+            right=None if right is None else _item_grid(right[order], size, place, shape),
         )
 
 
-def _item_grid(right: np.ndarray, rung: np.ndarray, place: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _item_grid(right: np.ndarray, size: np.ndarray, place: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     out = np.zeros((*shape, right.shape[1]))
-    out[rung, place] = right
+    out[size, place] = right
     return out
 
 
@@ -164,24 +164,24 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _run_numbers(rung: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """Number the seeds of each rung from 0; rows are sorted by rung, then seed."""
-    new_rung = np.r_[True, rung[1:] != rung[:-1]]
-    new_run = new_rung | np.r_[True, seed[1:] != seed[:-1]]
+def _run_numbers(size: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """Number the seeds of each size from 0; rows are sorted by size, then seed."""
+    new_size = np.r_[True, size[1:] != size[:-1]]
+    new_run = new_size | np.r_[True, seed[1:] != seed[:-1]]
     number = np.cumsum(new_run) - 1
-    return number - number[np.flatnonzero(new_rung)][rung]
+    return number - number[np.flatnonzero(new_size)][size]
 
 
 def each_run(curves: Curves) -> list[tuple[int, int]]:
-    """Every run as (rung, number of the run)."""
+    """Every run as (size, number of the run)."""
     return [(r, i) for r in range(len(curves.models)) for i in range(curves.runs[r])]
 
 
-def find_rung(curves: Curves, which: str | float) -> int:
-    """The rung that "largest", a model's name or a size such as "72B" names.
+def find_size(curves: Curves, which: str | float) -> int:
+    """The size that "largest", a model's name or a size such as "72B" names.
 
     Raises:
-        NotFound: there is no such rung.
+        NotFound: there is no such size.
     """
     if which == "largest":
         return len(curves.models) - 1

@@ -16,19 +16,19 @@ from rlaw.errors import UsageError
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import judge, of_draws
-from rlaw.fitting.objective import Noise, Space, evaluate, r_squared, rms, weights
+from rlaw.fitting.objective import NoiseModel, Space, evaluate, r_squared, rms, weights
 from rlaw.fitting.result import Fit
 from rlaw.fitting.screening import Screened, screen
 from rlaw.fitting.selection import Window, curves_of, window_text
 from rlaw.fitting.solver import Solution, solve
 from rlaw.fitting.trend import slopes
-from rlaw.fitting.values import HeldOut, Rung, held_out, rungs_of, shared_values
+from rlaw.fitting.values import HeldOut, SizeFit, held_out, shared_values, size_fits
 from rlaw.laws import Law
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
 
-__all__ = ["Fit", "HeldOut", "Rung", "fit"]
+__all__ = ["Fit", "HeldOut", "SizeFit", "fit"]
 
 
 def fit(
@@ -38,7 +38,7 @@ def fit(
     axis: Literal["compute", "data", "step"] = "compute",
     window: Window = "1:",
     space: Space = "loss",
-    noise: Noise = "equal",
+    noise: NoiseModel = "equal",
     items: int | None = None,
     intervals: Literal["bootstrap", "none"] = "bootstrap",
     draws: int = 1000,
@@ -99,7 +99,7 @@ def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> 
         raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
 
 
-def _estimate(law: Law, curves: Curves, space: Space, noise: Noise, source: str) -> tuple[np.ndarray, Solution]:
+def _estimate(law: Law, curves: Curves, space: Space, noise: NoiseModel, source: str) -> tuple[np.ndarray, Solution]:
     """Weights and the fit; binomial weights need a fit with equal ones first."""
     w = weights(curves, space, "equal")
     estimate = solve(law, curves.at, curves.loss, w, space)
@@ -139,7 +139,7 @@ def _told(
         law=law,
         axis=axis,
         parameters=shared_values(law, estimate, drawn, level),
-        rungs=rungs_of(law, curves, fitted, estimate, drawn, level),
+        sizes=size_fits(law, curves, fitted, estimate, drawn, level),
         r2_pooled=r_squared(curves.loss, fitted, curves.present),
         rmse=rms(curves.loss - fitted, curves.present),
         warnings=tuple(cautions),

@@ -1,6 +1,6 @@
 """What a fit minimises: weights for the noise of the measured curves, and residuals in loss or log loss.
 
-Axes: B draws, R rungs, M points of a rung, padded with points of weight 0.
+Axes: B draws, R sizes, M points of a size, padded with points of weight 0.
 """
 
 from typing import Literal
@@ -11,12 +11,12 @@ from rlaw.fitting.curves import Curves
 from rlaw.laws import Law, Theta
 
 Space = Literal["loss", "log"]
-Noise = Literal["equal", "binomial"]
+NoiseModel = Literal["equal", "binomial"]
 
 _LN10 = np.log(10.0)
 
 
-def weights(curves: Curves, space: Space, noise: Noise, fitted: np.ndarray | None = None) -> np.ndarray:
+def weights(curves: Curves, space: Space, noise: NoiseModel, fitted: np.ndarray | None = None) -> np.ndarray:
     """(R, M) weights that sum to 1: every size has the same total ("equal"), or inverse variance ("binomial").
 
     The binomial variance L (1 - L) / items needs a loss that is not the noisy one: that of a first fit.

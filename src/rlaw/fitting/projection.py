@@ -2,7 +2,7 @@
 
 Source: Golub and Pereyra 1973 (variable projection), Kaufman 1975 (the Jacobian of the projected residual).
 
-Axes: B draws (or starts), R rungs, M points of a rung, C coefficients, P searched variables.
+Axes: B draws (or starts), R sizes, M points of a size, C coefficients, P searched variables.
 """
 
 from dataclasses import dataclass
@@ -50,9 +50,9 @@ class Problem:
     def theta(self, u: np.ndarray) -> Theta:
         """The parameters at (B, P) variables."""
         value = np.where(self.logs, np.exp(u) * self.reference, u)
-        S, rungs = len(self.law.shared), self.at.params.shape[1]
+        S, sizes = len(self.law.shared), self.at.params.shape[1]
         shared = tuple(value[:, s, None, None] for s in range(S))
-        local = value[:, S:].reshape(len(u), len(self.law.local), rungs, 1)
+        local = value[:, S:].reshape(len(u), len(self.law.local), sizes, 1)
         return shared + tuple(local[:, p] for p in range(len(self.law.local)))
 
 
@@ -77,7 +77,7 @@ class Projection:
 
 
 def project(problem: Problem, theta: Theta) -> Projection:
-    """Coefficients by non-negative least squares, rung by rung, and what they make of the curves."""
+    """Coefficients by non-negative least squares, size by size, and what they make of the curves."""
     parts, fixed = problem.law.parts(theta, problem.at), problem.law.fixed(theta, problem.at)
     base = np.zeros((1, 1, 1)) if fixed is None else fixed
     if problem.space == "loss" or not parts:
@@ -145,7 +145,7 @@ def normal_equations(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.nd
     for i in range(len(problem.law.local)):
         block = slice(
             S + i * R, S + (i + 1) * R
-        )  # moving every rung's own parameter at once: rungs do not touch each other
+        )  # moving every size's own parameter at once: sizes do not touch each other
         moved = _off(_derivative(problem, u, block, fit.coefficients), directions, problem.w)
         J[:, np.arange(block.start, block.stop), np.arange(R)] = np.moveaxis(moved, 1, 0).swapaxes(0, 1)
     residual = problem.y - target(fit.loss, problem.space)
@@ -168,7 +168,7 @@ def _derivative(problem: Problem, u: np.ndarray, which: slice, c: np.ndarray) ->
 
 
 def _orthonormal(columns: tuple[np.ndarray, ...], w: np.ndarray) -> list[np.ndarray]:
-    """The columns made orthonormal under the weights, rung by rung; a column of zeros stays zero."""
+    """The columns made orthonormal under the weights, size by size; a column of zeros stays zero."""
     done: list[np.ndarray] = []
     for column in columns:
         rest = _off(column, done, w)

@@ -13,7 +13,7 @@ from rlaw.fitting.diagnostics import NOT_IDENTIFIED, Caution
 from rlaw.fitting.interval import Interval, finite, percentile
 from rlaw.fitting.objective import evaluate
 from rlaw.fitting.solver import Solution
-from rlaw.fitting.values import HeldOut, Rung
+from rlaw.fitting.values import HeldOut, SizeFit
 from rlaw.laws import Law, Points
 from rlaw.text import table
 
@@ -47,7 +47,7 @@ class Fit:
     law: Law
     axis: str
     parameters: dict[str, Interval]
-    rungs: tuple[Rung, ...]
+    sizes: tuple[SizeFit, ...]
     r2_pooled: float
     rmse: float
     warnings: tuple[Caution, ...]
@@ -86,13 +86,13 @@ class Fit:
         """(R, M) fitted loss at the measured points of `curves`."""
         return evaluate(self.law, self.estimate.theta, self.estimate.coefficients, self.curves)[0]
 
-    def rung(self, model: str) -> Rung:
+    def size(self, model: str) -> SizeFit:
         """What the fit tells of one size, by its name.
 
         Raises:
             NotFound: the fit has no such size.
         """
-        return self.rungs[self._index(model)]
+        return self.sizes[self._index(model)]
 
     def k(self, params: float, base_loss: float = float("nan")) -> Interval:
         """Efficiency of a size, seen or not, with its interval.
@@ -135,7 +135,7 @@ class Fit:
             "points": self.points,
             "dropped": self.dropped,
             "parameters": {name: value.to_json() for name, value in self.parameters.items()},
-            "rungs": [rung.to_json() for rung in self.rungs],
+            "rungs": [size.to_json() for size in self.sizes],
             "r2_pooled": finite(self.r2_pooled),
             "rmse": finite(self.rmse),
             "identified": self.identified,
@@ -149,7 +149,7 @@ class Fit:
         excluded = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())
         lines = [
             f"{self.law.name} over {self.axis}: {self.law.formula}",
-            f"{self.points} points of {len(self.rungs)} sizes from {self.source}{excluded}",
+            f"{self.points} points of {len(self.sizes)} sizes from {self.source}{excluded}",
             "",
         ]
         for p in self.law.shared:
@@ -171,17 +171,17 @@ class Fit:
 
     def _table(self) -> str:
         """A line for each size: its values with their intervals, and how well the law follows its curve."""
-        names = list(self.rungs[0].values)
+        names = list(self.sizes[0].values)
         rows = [
             [
-                rung.model,
-                units.count(rung.params) if np.isfinite(rung.params) else "?",
-                str(rung.points),
-                *(str(rung.values[name]) for name in names),
-                f"{rung.r2:.3f}",
-                f"{rung.rmse:.4f}",
+                size.model,
+                units.count(size.params) if np.isfinite(size.params) else "?",
+                str(size.points),
+                *(str(size.values[name]) for name in names),
+                f"{size.r2:.3f}",
+                f"{size.rmse:.4f}",
             ]
-            for rung in self.rungs
+            for size in self.sizes
         ]
         return table(["size", "params", "points", *names, "R²", "RMSE"], rows)
 
@@ -209,7 +209,7 @@ class Fit:
 
     def _loss(self, solution: Solution, model: str, x: Any) -> np.ndarray:
         r = self._index(model)
-        own = self.curves.at.rung(r)
+        own = self.curves.at.size(r)
         at = Points.of(np.asarray(x, float)[None, None], own.x_ref, own.params, own.base_loss)
         theta = tuple(t if t.shape[1] == 1 else t[:, r : r + 1] for t in solution.theta)
         loss = self.law.loss(theta, solution.coefficients[:, r : r + 1], at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.curves import Curves, each_run, find_rung
+from rlaw.fitting.curves import Curves, each_run, find_size
 from rlaw.fitting.diagnostics import Caution
 from rlaw.laws import Law
 
@@ -33,7 +33,7 @@ class Screened:
     copied: int
 
 
-def sound(curves: Curves, dropped: dict[str, int]) -> Screened:
+def drop_broken(curves: Curves, dropped: dict[str, int]) -> Screened:
     """Keep out runs that broke down and runs that repeat another, whatever the law."""
     broken, copied = collapsed(curves), copies(curves)
     cautions = ()
@@ -42,7 +42,7 @@ def sound(curves: Curves, dropped: dict[str, int]) -> Screened:
         text = f"{_runs(curves, broken)} run(s) broke down: the loss ends above where it began; kept out"
         cautions = (Caution("collapsed", text),)
     kept = curves.where(~broken & ~copied).compact()
-    kept = kept.rungs(np.flatnonzero(kept.counts > 0))
+    kept = kept.pick(np.flatnonzero(kept.counts > 0))
     return Screened(kept, None, dropped, cautions, _runs(curves, copied))
 
 
@@ -58,7 +58,7 @@ def screen(law: Law, curves: Curves, dropped: dict[str, int], hold_out: str | fl
         NotIdentifiable: what is left cannot tell the law's parameters.
         NotFound: there is no such size to hold out.
     """
-    told = sound(curves, dropped)
+    told = drop_broken(curves, dropped)
     curves, dropped, cautions = told.curves, told.dropped, told.cautions
     needed = max(len(law.local) + len(law.coefficients) + bool(law.local), 2)
     places = [len(np.unique(x[here])) for x, here in zip(curves.at.x[0], curves.present, strict=True)]
@@ -68,12 +68,12 @@ def screen(law: Law, curves: Curves, dropped: dict[str, int], hold_out: str | fl
         dropped = dropped | ({"short_curve": lost} if lost else {})
         names = ", ".join(curves.models[r] for r in np.flatnonzero(short))
         cautions = (*cautions, Caution("short-curve", f"{names}: too few points for {law.name}; left out"))
-        curves = curves.rungs(np.flatnonzero(~short))
+        curves = curves.pick(np.flatnonzero(~short))
     held = None
     if hold_out is not None:
-        out = find_rung(curves, hold_out)
-        held = curves.rungs(np.array([out]))
-        curves = curves.rungs(np.array([r for r in range(len(curves.models)) if r != out], int))
+        out = find_size(curves, hold_out)
+        held = curves.pick(np.array([out]))
+        curves = curves.pick(np.array([r for r in range(len(curves.models)) if r != out], int))
     _refuse(law, curves, bool(short.all()), needed, source)
     return Screened(curves, held, dropped, cautions, told.copied)
 
@@ -87,9 +87,9 @@ def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> 
             f"{law.name} needs at least {needed} points of a size at different places of the axis\n{where}"
             "  next: evaluate more often, widen the window, or import more of the run"
         )
-    if sizes < law.needs_rungs:
+    if sizes < law.needs_sizes:
         raise NotIdentifiable(
-            f"{law.name} needs at least {law.needs_rungs} sizes to tell its parameters, and there are {sizes}\n{where}"
+            f"{law.name} needs at least {law.needs_sizes} sizes to tell its parameters, and there are {sizes}\n{where}"
             "  next: add sizes to the ladder, or fit each size alone with power"
         )
     if np.ptp(curves.loss[curves.present]) == 0:

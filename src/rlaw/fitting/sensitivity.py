@@ -142,18 +142,18 @@ def sensitivity(whole: Fit, frame: "Frame") -> Sensitivity:
     if k is not None:
         values["k"] = k
     own = whole.settings["window"]
-    frame = frame.where(model=tuple(rung.model for rung in whole.rungs))
-    sizes = tuple(_refit(whole, values, frame, rung.model, own, rung.model) for rung in whole.rungs)
+    frame = frame.where(model=tuple(size.model for size in whole.sizes))
+    sizes = tuple(_refit(whole, values, frame, size.model, own, size.model) for size in whole.sizes)
     windows = tuple(_refit(whole, values, frame, window, window) for window in _windows(whole, frame))
     counts = frozenset(p.name for p in whole.law.shared if p.unit == "params")
-    return Sensitivity(whole.law.name, whole.axis, own, whole.rungs[-1].model, values, counts, sizes, windows)
+    return Sensitivity(whole.law.name, whole.axis, own, whole.sizes[-1].model, values, counts, sizes, windows)
 
 
 def _k(whole: Fit, refit: Fit) -> Interval | None:
     """The efficiency of the largest size of the whole fit by a refit; None when the law ties none to size."""
     if type(whole.law).efficiency is Law.efficiency:
         return None
-    return refit.k(whole.rungs[-1].params, float(whole.curves.at.base_loss[0, -1, 0]))
+    return refit.k(whole.sizes[-1].params, float(whole.curves.at.base_loss[0, -1, 0]))
 
 
 def _windows(whole: Fit, frame: "Frame") -> list[str]:

@@ -1,12 +1,12 @@
 """The least squares fit of a law, for many draws at once, without start values from the user.
 
 Given the parameters, the coefficients of a law follow in closed form (`projection.py`). The few parameters left are
-searched from a small fixed grid by Levenberg-Marquardt steps. A law without shared parameters is solved rung by rung,
-rungs taking the place of draws. Everything is deterministic.
+searched from a small fixed grid by Levenberg-Marquardt steps. A law without shared parameters is solved size by size,
+sizes taking the place of draws. Everything is deterministic.
 
 Source: Levenberg 1944, Marquardt 1963.
 
-Axes: B draws (or starts), R rungs, M points of a rung, C coefficients, P searched variables.
+Axes: B draws (or starts), R sizes, M points of a size, C coefficients, P searched variables.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Solution:
     Attributes:
         theta: one array per parameter, (B, 1, 1) for shared and (B, R, 1) for local ones.
         coefficients: (B, R, C), >= 0.
-        objective: (B,) weighted mean square of the residual, summed over rungs.
+        objective: (B,) weighted mean square of the residual, summed over sizes.
         bound: per parameter (B, 1 or R) int: -1 at its lower bound, 1 at its upper, 0 inside.
     """
 
@@ -112,7 +112,7 @@ def solve_held(
 def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Space, start: Solution | None) -> Solution:
     B, R, M = y.shape
     separate = not law.shared
-    if separate:  # rungs take the place of draws
+    if separate:  # sizes take the place of draws
         w, at = np.broadcast_to(w, y.shape).reshape(B * R, 1, M), _spread(at, B)
         y = y.reshape(B * R, 1, M)
     problem = _problem(law, at, y, w, space)
@@ -126,7 +126,7 @@ def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Spac
 
 
 def _spread(at: Points, B: int) -> Points:
-    """Every rung of every draw on its own: (B·R, 1, M)."""
+    """Every size of every draw on its own: (B·R, 1, M)."""
 
     def of(a: np.ndarray) -> np.ndarray:
         return np.broadcast_to(a, (B, *a.shape[1:])).reshape(B * a.shape[1], 1, a.shape[2])
@@ -170,8 +170,8 @@ def _range(p: Parameter, at: Points, seen: np.ndarray, R: int, own: bool) -> tup
 def _logarithmic(law: Law, P: int) -> np.ndarray:
     """(P,) which variables are logarithms."""
     S, L = len(law.shared), len(law.local)
-    rungs = (P - S) // L if L else 0
-    return np.array([p.log for p in law.shared] + [p.log for p in law.local for _ in range(rungs)], bool)
+    sizes = (P - S) // L if L else 0
+    return np.array([p.log for p in law.shared] + [p.log for p in law.local for _ in range(sizes)], bool)
 
 
 def _variables(law: Law, problem: Problem, start: Solution, B: int) -> np.ndarray:
@@ -185,7 +185,7 @@ def _variables(law: Law, problem: Problem, start: Solution, B: int) -> np.ndarra
 
 
 def _grid(problem: Problem) -> np.ndarray:
-    """(G, P) starting variables: the product of every parameter's starts, the same for all rungs."""
+    """(G, P) starting variables: the product of every parameter's starts, the same for all sizes."""
     law, P = problem.law, problem.low.shape[1]
     own = (P - len(law.shared)) // max(len(law.local), 1)
     rows = []
@@ -292,7 +292,7 @@ def _concatenate(pieces: list[Solution]) -> Solution:
 
 
 def levels(law: Law, theta: Theta, at: Points, loss: np.ndarray, weights: np.ndarray, space: Space) -> np.ndarray:
-    """Coefficients (B, R, C) of rungs whose parameters are known: what is left to fit on a size that was held out.
+    """Coefficients (B, R, C) of sizes whose parameters are known: what is left to fit on a size that was held out.
 
     Args:
         law: the law.

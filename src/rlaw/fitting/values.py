@@ -1,6 +1,6 @@
 """What a fit tells in numbers, each with its interval: shared parameters, values of every size, of one held out.
 
-Axes: R rungs, M points of a rung.
+Axes: R sizes, M points of a size.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from rlaw.laws import Law, Points
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class SizeFit:
     """What a fit tells of one size: its parameters by name, and how well the law follows its curve."""
 
     model: str
@@ -69,13 +69,13 @@ def shared_values(law: Law, estimate: Solution, drawn: Draws | None, level: floa
     return told
 
 
-def rungs_of(
+def size_fits(
     law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, drawn: Draws | None, level: float
-) -> tuple[Rung, ...]:
+) -> tuple[SizeFit, ...]:
     """What the fit tells of every size, from the (R, M) fitted loss, the fit and its draws."""
     values = _values(law, curves.at, estimate, drawn.solution if drawn else None, level)
     return tuple(
-        Rung(
+        SizeFit(
             model=model,
             params=float(curves.params[r]),
             points=int(curves.counts[r]),
@@ -115,9 +115,9 @@ def held_out(
 def _values(
     law: Law, at: Points, estimate: Solution, drawn: Solution | None, level: float
 ) -> dict[str, list[Interval]]:
-    """The values of every rung by name, from the fit and its draws."""
-    found = law.of_rung(estimate.theta, estimate.coefficients, at)
-    draws = law.of_rung(drawn.theta, drawn.coefficients, at) if drawn is not None else {}
+    """The values of every size by name, from the fit and its draws."""
+    found = law.values_of_size(estimate.theta, estimate.coefficients, at)
+    draws = law.values_of_size(drawn.theta, drawn.coefficients, at) if drawn is not None else {}
     return {
         name: [percentile(v, draws[name][:, r] if draws else None, level) for r, v in enumerate(value[0])]
         for name, value in found.items()

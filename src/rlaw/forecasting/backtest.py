@@ -4,7 +4,7 @@
     rlaw.compare(frame, hold_out="largest", axis="data")  # the other sizes -> the largest, its first points seen
     rlaw.compare(frame, rolling=True, axis="data")        # ever longer beginnings of every curve -> what comes next
 
-Laws see the training points only, intervals included. Axes: S draws, R rungs, M points of a rung.
+Laws see the training points only, intervals included. Axes: S draws, R sizes, M points of a size.
 """
 
 import math
@@ -18,12 +18,12 @@ from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.bootstrap import binomial_unit, bootstrap
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.objective import Space, weights
-from rlaw.fitting.screening import sound
+from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.fitting.solver import solve
 from rlaw.forecasting.calibration import at_once
 from rlaw.forecasting.predictors import AUTO, law_or_auto
-from rlaw.forecasting.scores import LawScore, RungScore, errors, log_score
+from rlaw.forecasting.scores import LawScore, SizeScore, errors, log_score
 from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
 from rlaw.laws import BASELINES, Law
 
@@ -123,7 +123,7 @@ def compare(
             "compare takes either cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each "
             "origin -> the next)"
         )
-    curves = sound(*curves_of(frame, axis=axis, window=window)).curves
+    curves = drop_broken(*curves_of(frame, axis=axis, window=window)).curves
     if not curves.models:
         raise NotIdentifiable(
             f"no run can be judged: all of them broke down\n  where: {frame.source}\n"
@@ -161,15 +161,15 @@ def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, le
             middle, many = _predict(law, split, space, draws=draws, level=level, seed=seed)
         asked[split.asked], predicted[split.asked] = True, middle[split.asked]
         drawn[:, split.asked] = many[:, split.asked]
-    rungs, log_scores, tail = [], [], (1 - level) / 2
+    sizes, log_scores, tail = [], [], (1 - level) / 2
     for r in np.flatnonzero(asked.any(axis=1)).tolist():
         here = asked[r]
         measured, many = whole.loss[r, here], drawn[:, r, here]
         low, high = np.quantile(many, [tail, 1 - tail], axis=0)
         told = errors(measured, predicted[r, here], low, high)
-        rungs.append(RungScore(whole.models[r], float(whole.params[r]), **told))
+        sizes.append(SizeScore(whole.models[r], float(whole.params[r]), **told))
         log_scores.append(log_score(measured, many))
-    return LawScore.over(law.name if law else AUTO, rungs, log_scores)
+    return LawScore.over(law.name if law else AUTO, sizes, log_scores)
 
 
 def _predict(
@@ -177,8 +177,8 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(R, M) predicted loss and (S, R, M) draws of the loss to be measured, noise included."""
     seen = split.seen
-    if len(np.unique(seen.params)) - (split.held is not None and bool(law.shared)) < law.needs_rungs:
-        raise NotIdentifiable(f"{law.name} needs {law.needs_rungs} sizes")
+    if len(np.unique(seen.params)) - (split.held is not None and bool(law.shared)) < law.needs_sizes:
+        raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes")
     if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
         raise NotIdentifiable(f"{law.name} needs the loss of the base at step 0")
     w = weights(seen, space, "equal")
@@ -195,7 +195,7 @@ def _predict(
 
 
 def _spread(law: Law, seen: Curves, fitted: np.ndarray) -> np.ndarray:
-    """(R,) root mean square residual of each rung in binomial units, for the degrees of freedom left."""
+    """(R,) root mean square residual of each size in binomial units, for the degrees of freedom left."""
     residual = np.where(seen.present, (seen.loss - fitted) / binomial_unit(fitted), 0.0)
     used = len(law.local) + len(law.coefficients)
     return np.sqrt(np.sum(residual**2, axis=1) / np.maximum(seen.counts - used, 1))
@@ -208,8 +208,8 @@ def _verdict(scores: list[LawScore]) -> tuple[str, str]:
     if rival is None:
         return baseline.law, "only baselines were judged"
     ratio = rival.mae / baseline.mae if baseline.mae > 0 else math.inf
-    wins = sum(a.mae < b.mae for a, b in zip(rival.rungs, baseline.rungs, strict=True))
+    wins = sum(a.mae < b.mae for a, b in zip(rival.sizes, baseline.sizes, strict=True))
     told = f"{rival.law} is off by {rival.mae:.4f} on average, {baseline.law} by {baseline.mae:.4f}"
-    if ratio < 1 and 2 * wins > len(rival.rungs):
-        return rival.law, f"{told}; {rival.law} wins on {wins} of {len(rival.rungs)} sizes"
-    return scores[0].law, f"no law holds here: {told}, and {rival.law} wins on {wins} of {len(rival.rungs)} sizes only"
+    if ratio < 1 and 2 * wins > len(rival.sizes):
+        return rival.law, f"{told}; {rival.law} wins on {wins} of {len(rival.sizes)} sizes"
+    return scores[0].law, f"no law holds here: {told}, and {rival.law} wins on {wins} of {len(rival.sizes)} sizes only"

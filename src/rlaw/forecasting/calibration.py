@@ -26,7 +26,7 @@ from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.objective import weights
 from rlaw.fitting.solver import solve
-from rlaw.forecasting.predictors import Drawn, Ladder, automatic, by_law, even, ladder, others_longer
+from rlaw.forecasting.predictors import PooledLadder, Samples, automatic, by_law, even, others_longer, pooled_ladder
 
 _BENT = "sigmoid"
 _LEAST_ASKED = 2
@@ -66,11 +66,11 @@ class Backtest:
 
 
 def calibrated(
-    seen: Curves, r: int, sizes: Ladder, x: np.ndarray, test: Backtest, *, draws: int, level: float, seed: int
-) -> Drawn:
+    seen: Curves, r: int, sizes: PooledLadder, x: np.ndarray, test: Backtest, *, draws: int, level: float, seed: int
+) -> Samples:
     """Draws of size r by "auto", widened and mixed as the backtest says."""
     drawn = _widened(automatic(seen, r, sizes, x, draws=draws, level=level, seed=seed), test.factor)
-    own = seen.rungs(np.array([r])).compact()
+    own = seen.pick(np.array([r])).compact()
     if not test.bent or not _tells(own):
         return drawn
     half = automatic(seen, r, sizes, x, draws=draws - draws // 2, level=level, seed=seed)
@@ -78,7 +78,7 @@ def calibrated(
     return even(_widened(half, test.factor), replace(bent, k=half.k[: draws // 2] if half.k is not None else None))
 
 
-def backtest(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
+def backtest(seen: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
     """Judge "auto" by what is seen, for a forecast of size r at (M,) axis values."""
     if others_longer(seen, r):
         return _by_size(seen, r, sizes, level, seed)
@@ -91,7 +91,7 @@ def by_cut(seen: Curves, horizon: float, *, seed: int) -> Backtest:
     cut = seen.where(_beginnings(seen, horizon))
     asked = seen.present & ~cut.present
     try:
-        sizes = ladder(cut)
+        sizes = pooled_ladder(cut)
     except NotIdentifiable:
         return Backtest()
     misses, off = [], {}
@@ -102,7 +102,7 @@ def by_cut(seen: Curves, horizon: float, *, seed: int) -> Backtest:
     return Backtest(len(misses), _beyond_chance(misses), _bends(cut, seen, asked, off))
 
 
-def _by_size(seen: Curves, target: int, sizes: Ladder, level: float, seed: int) -> Backtest:
+def _by_size(seen: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
     """Cut every other long curve in turn to as many points as are seen of the target."""
     count, misses = int(seen.counts[target]), []
     for r in range(len(seen.models)):
@@ -128,7 +128,7 @@ def _beginnings(seen: Curves, horizon: float) -> np.ndarray:
     return seen.present & (np.nan_to_num(log_x, nan=np.inf) <= cut[:, None] + 1e-9)
 
 
-def _miss(drawn: Drawn, measured: np.ndarray) -> float:
+def _miss(drawn: Samples, measured: np.ndarray) -> float:
     """Root mean square error over one size, in standard deviations of its draws."""
     spread = np.maximum(drawn.measured.std(axis=0), 1e-6)
     return float(np.sqrt(np.mean(((drawn.middle - measured) / spread) ** 2)))
@@ -152,12 +152,12 @@ def _beyond_chance(misses: list[float]) -> float:
 def _bends(cut: Curves, seen: Curves, asked: np.ndarray, off: dict[int, float]) -> bool:
     """Whether sigmoids forecast the rest better than the pooled ladder, on average and on most sizes."""
     law = laws.get(_BENT)
-    told = [r for r in off if _tells(cut.rungs(np.array([r])))]
+    told = [r for r in off if _tells(cut.pick(np.array([r])))]
     if not told or len(told) < len(off):
         return False
-    own = cut.rungs(np.array(told))
+    own = cut.pick(np.array(told))
     found = solve(law, own.at, own.loss, weights(own, "loss", "equal"), "loss")
-    loss = law.loss(found.theta, found.coefficients, seen.rungs(np.array(told)).at)[0]
+    loss = law.loss(found.theta, found.coefficients, seen.pick(np.array(told)).at)[0]
     theirs = [float(np.mean(np.abs(loss[i] - seen.loss[r])[asked[r]])) for i, r in enumerate(told)]
     ours = [off[r] for r in told]
     wins = sum(a < b for a, b in zip(theirs, ours, strict=True))
@@ -171,7 +171,7 @@ def _tells(own: Curves) -> bool:
     return len(np.unique(own.at.x[0][own.present])) >= needed
 
 
-def _widened(drawn: Drawn, factor: float) -> Drawn:
+def _widened(drawn: Samples, factor: float) -> Samples:
     """The draws moved away from the forecast by a factor, in the logarithm of the loss."""
     if factor == 1:
         return drawn
@@ -194,7 +194,7 @@ def at_once(
         draws, level, seed: of the draws.
     """
     held = np.flatnonzero(asked.any(axis=1))
-    sizes = ladder(seen, int(held[0]) if len(held) == 1 else None)
+    sizes = pooled_ladder(seen, int(held[0]) if len(held) == 1 else None)
     test = None
     middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
     for r in held.tolist():

@@ -20,8 +20,8 @@ from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Interval, median
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
-from rlaw.forecasting.predictors import AUTO, Drawn, by_law, ladder, law_or_auto, no_law
-from rlaw.forecasting.result import Outlook, drawn_from, question
+from rlaw.forecasting.predictors import AUTO, Samples, by_law, law_or_auto, no_law, pooled_ladder
+from rlaw.forecasting.result import Prediction, drawn_from, question
 from rlaw.forecasting.scores import errors
 from rlaw.forecasting.target import Kind, Target, target_of
 from rlaw.laws import Law
@@ -70,7 +70,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast(Outlook):
+class Forecast(Prediction):
     """The loss that a size will have.
 
     Attributes:
@@ -202,7 +202,7 @@ def forecast(
 
 def _draw(
     law: Law | None, asked: Target, x: np.ndarray, *, draws: int, level: float, seed: int
-) -> tuple[Drawn, str, list[Caution]]:
+) -> tuple[Samples, str, list[Caution]]:
     """Draws at the places, the law that made them, and reasons for doubt."""
     if law is not None:
         drawn = by_law(law, asked.seen, asked.r, x, draws=draws, level=level, seed=seed)
@@ -211,7 +211,7 @@ def _draw(
             raise NotIdentifiable(f"no law of the size to forecast by: {caution.text}")
         return drawn, law.name, [caution] if caution else []
     base = np.log(asked.whole.at.base_loss[0, :, 0]) if asked.from_base else None
-    sizes = ladder(asked.seen, asked.r, base)
+    sizes = pooled_ladder(asked.seen, asked.r, base)
     if sizes.caution is None:
         test = backtest(asked.seen, asked.r, sizes, x, level=level, seed=seed)
         drawn = calibrated(asked.seen, asked.r, sizes, x, test, draws=draws, level=level, seed=seed)

@@ -27,7 +27,7 @@ _LEAST_POINTS = 3  # of a curve that tells a slope
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Samples:
     """Draws of one size at asked points.
 
     Attributes:
@@ -44,7 +44,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class PooledLadder:
     """A pooled ladder and whether its slopes follow the size.
 
     Attributes:
@@ -55,24 +55,26 @@ class Ladder:
     pooled: Pooled
     caution: Caution | None
 
-    def hide(self, curves: Curves, r: int) -> "Ladder":
+    def hide(self, curves: Curves, r: int) -> "PooledLadder":
         """The same ladder where only these points of size r are seen."""
-        seen = replace(sizes_of(curves.rungs(np.array([r])))[0], level=self.pooled.sizes[r].level)
-        return Ladder(self.pooled.hide(r, seen), self.caution)
+        seen = replace(sizes_of(curves.pick(np.array([r])))[0], level=self.pooled.sizes[r].level)
+        return PooledLadder(self.pooled.hide(r, seen), self.caution)
 
-    def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Drawn:
+    def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Samples:
         """Draws of size r at (M,) axis values."""
         log_x = np.log(x)
         true, measured, k = self.pooled.draw(r, log_x, draws, seed)
-        return Drawn(self.pooled.expected(r, log_x), true, measured, k)
+        return Samples(self.pooled.expected(r, log_x), true, measured, k)
 
 
-def ladder(curves: Curves, target: int | None = None, levels: np.ndarray | None = None, *, law: bool = True) -> Ladder:
+def pooled_ladder(
+    curves: Curves, target: int | None = None, levels: np.ndarray | None = None, *, law: bool = True
+) -> PooledLadder:
     """Pool sizes; where the slopes of the sizes other than the target do not rise with size, without a law of the size.
 
     Args:
         curves: what may be seen.
-        target: the rung that is asked.
+        target: the size that is asked.
         levels: (R,) what the log losses are measured from; 0 when None.
         law: False when no law of the size is wanted.
 
@@ -83,10 +85,12 @@ def ladder(curves: Curves, target: int | None = None, levels: np.ndarray | None 
     sizes = sizes_of(curves)
     if levels is not None:
         sizes = [replace(s, level=float(v)) for s, v in zip(sizes, levels, strict=True)]
-    return Ladder(pool(sizes, law=law and caution is None), caution)
+    return PooledLadder(pool(sizes, law=law and caution is None), caution)
 
 
-def automatic(seen: Curves, r: int, sizes: Ladder, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
+def automatic(
+    seen: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, draws: int, level: float, seed: int
+) -> Samples:
     """Draws of size r by the pooled ladder, and as many by the saturating law where the law has more to tell.
 
     The law has more to tell where other curves go on well past what is seen of the target: it holds that a size departs
@@ -106,11 +110,11 @@ def others_longer(seen: Curves, r: int) -> bool:
     return len(others) > 0 and bool(np.median(others) >= _LONGER * seen.counts[r])
 
 
-def even(one: Drawn, other: Drawn) -> Drawn:
+def even(one: Samples, other: Samples) -> Samples:
     """Both sets of draws together, the forecast in their middle."""
     true, measured = np.concatenate([one.true, other.true]), np.concatenate([one.measured, other.measured])
     k = None if one.k is None or other.k is None else np.concatenate([one.k, other.k])
-    return Drawn((one.middle + other.middle) / 2, true, measured, k)
+    return Samples((one.middle + other.middle) / 2, true, measured, k)
 
 
 def no_law(curves: Curves, target: int | None = None) -> Caution | None:
@@ -122,7 +126,7 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
     others = [r for r, n in enumerate(curves.counts) if n and r != target]
     if target is not None and not others:
         return _alone(curves, target)
-    told = trend(slopes(curves.rungs(np.array(others, int)))) if others else None
+    told = trend(slopes(curves.pick(np.array(others, int)))) if others else None
     if told is None or not len(told.k):
         raise NotIdentifiable(
             "no size has three evaluations at different places of the axis\n"
@@ -146,7 +150,7 @@ def _alone(curves: Curves, target: int) -> Caution:
     return Caution("too-few-sizes", f"{whom}: no law of the size can be told; run at least three")
 
 
-def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Drawn:
+def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Samples:
     """Draws of size r of the ladder by one law, fitted to all sizes with its own points counting for itself alone.
 
     Args:
@@ -161,7 +165,7 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     """
     _refuse(law, seen, r)
     known = np.flatnonzero(seen.counts > 0)
-    fitted_curves = seen.rungs(known).compact()
+    fitted_curves = seen.pick(known).compact()
     w = weights(fitted_curves, "loss", "equal")
     if r in known and law.shared:
         w[int(np.searchsorted(known, r))] *= _FAINT
@@ -169,21 +173,23 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     drawn = bootstrap(law, fitted_curves, w, "loss", estimate, draws=draws, level=level, seed=seed).solution
     fitted = law.loss(estimate.theta, estimate.coefficients, fitted_curves.at)[0]
     own = int(np.searchsorted(known, r)) if r in known else None
-    rung = seen.at.rung(r) if own is None else fitted_curves.at.rung(own)
-    at = Points.of(x[None, None], rung.x_ref, rung.params, rung.base_loss)
+    size = seen.at.size(r) if own is None else fitted_curves.at.size(own)
+    at = Points.of(x[None, None], size.x_ref, size.params, size.base_loss)
     many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
     spread = _spread(law, fitted_curves, fitted, own)
     fresh = np.random.default_rng(seed).standard_normal(many.shape)
     middle = np.broadcast_to(_loss(law, estimate, own, at), (1, 1, len(x)))[0, 0]
-    return Drawn(middle, many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, rung))
+    return Samples(
+        middle, many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, size)
+    )
 
 
 def _refuse(law: Law, seen: Curves, r: int) -> None:
     points = int(seen.counts[r])
     others = len(np.unique(np.delete(seen.params, r)))
     needed = len(law.local) + len(law.coefficients)
-    if law.shared and others < law.needs_rungs:
-        raise NotIdentifiable(f"{law.name} needs {law.needs_rungs} sizes beside the target, and there are {others}")
+    if law.shared and others < law.needs_sizes:
+        raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes beside the target, and there are {others}")
     if points < needed:
         raise NotIdentifiable(
             f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {seen.models[r]} are "
@@ -204,8 +210,8 @@ def _loss(law: Law, solution: Solution, own: int | None, at: Points) -> np.ndarr
     return law.loss(theta, coefficients, at)
 
 
-def _k(law: Law, solution: Solution, own: int | None, rung: Points) -> np.ndarray | None:
-    k = law.efficiency(solution.theta, rung.params, rung.base_loss)
+def _k(law: Law, solution: Solution, own: int | None, size: Points) -> np.ndarray | None:
+    k = law.efficiency(solution.theta, size.params, size.base_loss)
     if k is not None:
         return np.broadcast_to(k, (len(solution), 1))[:, 0]
     names = [p.name for p in law.local]

@@ -15,7 +15,7 @@ NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class Prediction:
     """The end of every document about losses that were not measured.
 
     Attributes:

@@ -11,7 +11,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class RungScore:
+class SizeScore:
     """How a law predicted one size: errors of the loss over its held-out points."""
 
     model: str
@@ -47,25 +47,25 @@ class LawScore:
     bias: float
     coverage: float
     log_score: float
-    rungs: tuple[RungScore, ...]
+    sizes: tuple[SizeScore, ...]
 
     @staticmethod
-    def over(law: str, rungs: list[RungScore], log_scores: list[float]) -> "LawScore":
+    def over(law: str, sizes: list[SizeScore], log_scores: list[float]) -> "LawScore":
         """The means over sizes, from the score and the log score of each."""
         return LawScore(
             law=law,
-            mae=float(np.mean([r.mae for r in rungs])),
-            rmse=float(np.sqrt(np.mean([r.rmse**2 for r in rungs]))),
-            bias=float(np.mean([r.bias for r in rungs])),
-            coverage=float(np.mean([r.coverage for r in rungs])),
+            mae=float(np.mean([r.mae for r in sizes])),
+            rmse=float(np.sqrt(np.mean([r.rmse**2 for r in sizes]))),
+            bias=float(np.mean([r.bias for r in sizes])),
+            coverage=float(np.mean([r.coverage for r in sizes])),
             log_score=float(np.mean(log_scores)),
-            rungs=tuple(rungs),
+            sizes=tuple(sizes),
         )
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
         told = {name: getattr(self, name) for name in ("law", "mae", "rmse", "bias", "coverage", "log_score")}
-        return told | {"rungs": [r.to_json() for r in self.rungs]}
+        return told | {"rungs": [r.to_json() for r in self.sizes]}
 
 
 def errors(measured: np.ndarray, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What of a ladder a backtest shows to the laws, and what it asks them.
 
-Axes: R rungs, M points of a rung.
+Axes: R sizes, M points of a size.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.curves import Curves, find_rung
+from rlaw.fitting.curves import Curves, find_size
 
 _LEAST_ASKED = 3  # held-out points that make a score
 _ORIGINS = (
@@ -25,7 +25,7 @@ class Split:
     whole: Curves
     seen: Curves
     asked: np.ndarray  # (R, M)
-    held: int | None  # the rung that is held out, when one is
+    held: int | None  # the size that is held out, when one is
 
 
 def by_cut(curves: Curves, cut: int) -> tuple[list[Split], str]:
@@ -82,7 +82,7 @@ def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[
             f"there is one size, {curves.models[0]}, so that none can be held out and told by others\n"
             f"  next: --cut K, its first K of {longest} evaluated steps -> the rest; or --rolling"
         )
-    held = range(len(curves.models)) if hold_out == "each" else [find_rung(curves, hold_out or "largest")]
+    held = range(len(curves.models)) if hold_out == "each" else [find_size(curves, hold_out or "largest")]
     early, splits = first_steps(curves, anchor), []
     for r in held:
         others = np.arange(len(curves.models))[:, None] != r
@@ -96,7 +96,7 @@ def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[
 
 
 def first_steps(curves: Curves, count: int) -> np.ndarray:
-    """(R, M) the points of each rung's first `count` steps."""
+    """(R, M) the points of each size's first `count` steps."""
     early = np.zeros_like(curves.present)
     for r in range(len(curves.models)):
         steps = np.unique(curves.step[r, curves.present[r]])[:count]

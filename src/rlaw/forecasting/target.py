@@ -1,6 +1,6 @@
 """The size that a forecast speaks of: what its anchor lets be seen of it, where it is asked, how far that is from data.
 
-Axes: R rungs, M points of a rung.
+Axes: R sizes, M points of a size.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotFound, RlawError, UsageError
-from rlaw.fitting.curves import Curves, find_rung
+from rlaw.fitting.curves import Curves, find_size
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.screening import collapsed, copies
 from rlaw.forecasting.splits import first_steps
@@ -30,9 +30,9 @@ class Target:
     Attributes:
         kind: how much of the target is seen.
         anchor: the same in words.
-        whole: everything measured, the target's rung included (without points when it is not in the data).
+        whole: everything measured, the target's size included (without points when it is not in the data).
         seen: what may be seen of it.
-        r: the target's rung.
+        r: the target's size.
         from_base: whether levels are told from the loss of each base at step 0.
         cautions: what was left out, and an anchor that had to be another one.
     """
@@ -166,9 +166,9 @@ def _anchor(anchor: str) -> tuple[Kind, int]:
 
 
 def _with_target(curves: Curves, target: str | float) -> tuple[Curves, int, bool]:
-    """The curves, the target's rung, and whether it is in the data; a size that is not gets a rung without points."""
+    """The curves, the target's size, and whether it is in the data; a size that is not gets a size without points."""
     try:
-        return curves, find_rung(curves, target), True
+        return curves, find_size(curves, target), True
     except NotFound:
         try:
             params = units.parse(target, "count")

@@ -1,9 +1,9 @@
 """What a law is: the loss as a sum of a few non-negative parts, L = floor(N) + gain(N) · progress(X; N).
 
 A law names its parameters and writes its parts; it never fits. Given the parameters, the sizes of the parts (the
-coefficients) follow in closed form, rung by rung: that is what `rlaw.fitting.solver` does (variable projection).
+coefficients) follow in closed form, size by rung: that is what `rlaw.fitting.solver` does (variable projection).
 
-Axes: B draws, R rungs, M points of a rung (short rungs are padded; see `Points`).
+Axes: B draws, R sizes, M points of a size (short sizes are padded; see `Points`).
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ import numpy as np
 
 Theta = tuple[
     np.ndarray, ...
-]  # one array per parameter: (B, 1, 1) when shared by the ladder, (B, R, 1) when a rung's own
+]  # one array per parameter: (B, 1, 1) when shared by the ladder, (B, R, 1) when a size's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Points:
 
     Attributes:
         x: (B or 1, R, M) axis of the law (FLOPs, prompts or steps), > 0; pads repeat `x_ref`.
-        x_ref: (B or 1, R, 1) geometric middle of the rung's x, so that fits do not depend on the unit of x.
+        x_ref: (B or 1, R, 1) geometric middle of the size's x, so that fits do not depend on the unit of x.
         log_x: (B or 1, R, M) ln(x / x_ref).
         params: (B or 1, R, 1) model size N.
         base_loss: (B or 1, R, 1) loss of the base before RL; nan where it was not measured.
@@ -37,7 +37,7 @@ class Points:
 
     @staticmethod
     def of(x: np.ndarray, x_ref: np.ndarray, params: np.ndarray, base_loss: np.ndarray) -> "Points":
-        """Points from (…, R, M) axis values and (…, R, 1) facts of the rungs."""
+        """Points from (…, R, M) axis values and (…, R, 1) facts of the sizes."""
         return Points(x, x_ref, np.log(x) - np.log(x_ref), params, base_loss)
 
     def take(self, index: np.ndarray) -> "Points":
@@ -45,8 +45,8 @@ class Points:
         picked = [a if len(a) == 1 else a[index] for a in (self.x, self.x_ref, self.log_x, self.params, self.base_loss)]
         return Points(*picked)
 
-    def rung(self, index: int) -> "Points":
-        """The points of one rung."""
+    def size(self, index: int) -> "Points":
+        """The points of one size."""
         at = slice(index, index + 1)
         return Points(*(a[:, at] for a in (self.x, self.x_ref, self.log_x, self.params, self.base_loss)))
 
@@ -75,11 +75,11 @@ class Parameter:
 
 
 class Law(ABC):
-    """A formula for the test loss along the axis, for every rung of a ladder.
+    """A formula for the test loss along the axis, for every size of a ladder.
 
-    `shared` parameters have one value for the whole ladder, `local` ones a value per rung; `coefficients` name the
-    non-negative sizes of the parts that `parts` returns, one value per rung. A law without shared parameters is fitted
-    rung by rung. `needs_rungs` is the least number of sizes with which its parameters can be told.
+    `shared` parameters have one value for the whole ladder, `local` ones a value per size; `coefficients` name the
+    non-negative sizes of the parts that `parts` returns, one value per size. A law without shared parameters is fitted
+    size by size. `needs_rungs` is the least number of sizes with which its parameters can be told.
     """
 
     name: ClassVar[str]
@@ -89,7 +89,7 @@ class Law(ABC):
     shared: ClassVar[tuple[Parameter, ...]] = ()
     local: ClassVar[tuple[Parameter, ...]] = ()
     coefficients: ClassVar[tuple[str, ...]] = ()
-    needs_rungs: ClassVar[int] = 1
+    needs_sizes: ClassVar[int] = 1
     needs_base_loss: ClassVar[bool] = False
     #: a worked example for documentation and tests: values of the shared, then the local parameters, then coefficients
     example: ClassVar[tuple[float, ...]]
@@ -110,7 +110,7 @@ class Law(ABC):
         """k(N), the slope of -log L against log X, (B, R); None when the law does not tie it to the size."""
         return None
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         """What the fit tells of each rung: (B, R) arrays by name, logarithms to base 10."""
         own = dict(zip((p.name for p in self.local), theta[len(self.shared) :], strict=True))
         told = {name: value[..., 0] for name, value in own.items()}

@@ -22,7 +22,7 @@ class BaseEfficiencyLaw(Law):
         Parameter("a", -200, 200, (2.0, 10.0, 30.0), "how fast efficiency falls with the loss of the base"),
     )
     coefficients = ("A",)
-    needs_rungs = 3
+    needs_sizes = 3
     needs_base_loss = True
     example = (0.1, 5.0, 0.6)
 
@@ -32,7 +32,7 @@ class BaseEfficiencyLaw(Law):
     def efficiency(self, theta: Theta, params: np.ndarray, base_loss: np.ndarray) -> np.ndarray:
         return _k(theta, base_loss)[..., 0]
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         k = self.efficiency(theta, at.params, at.base_loss)
         return {"k": k, "E": intercept(coefficients[..., 0], k, at)}
 

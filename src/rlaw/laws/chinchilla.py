@@ -22,7 +22,7 @@ class ChinchillaLaw(Law):
         ),
         Parameter("beta", 0.02, 3, (0.1, 0.4), "exponent of the axis", log=True),
     )
-    needs_rungs = 3
+    needs_sizes = 3
     example = (0.1, 2e7, 0.3, 1e15, 0.4)
 
     def parts(self, theta: Theta, at: Points) -> tuple[np.ndarray, ...]:

@@ -18,7 +18,7 @@ class CommonPointLaw(Law):
         Parameter("N_0", 1e-3, 1e3, (0.1, 1, 10), "size with half of that efficiency, parameters", "params", log=True),
         Parameter("S", 1e-9, 1, (1e-4, 1e-2), "where every size has loss 1, unit of the axis", "x", log=True),
     )
-    needs_rungs = 3
+    needs_sizes = 3
     example = (0.2, 7e9, 1e16)
 
     def parts(self, theta: Theta, at: Points) -> tuple[np.ndarray, ...]:
@@ -32,6 +32,6 @@ class CommonPointLaw(Law):
         K_max, N_0, _ = theta
         return (K_max / (1 + N_0 / params))[..., 0]
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         k = self.efficiency(theta, at.params, at.base_loss)
         return {"k": k, "E": k * np.log10(theta[2][..., 0])}

@@ -24,7 +24,7 @@ class DecompositionLaw(Law):
     )
     local = (Parameter("X_0", 1e-3, 1e4, (0.3, 3), "where half of the gain is made, unit of the axis", "x", log=True),)
     coefficients = ("lambda",)
-    needs_rungs = 3
+    needs_sizes = 3
     example = (0.1, 2e7, 0.3, 1.2, 1e18, 0.5)
 
     def parts(self, theta: Theta, at: Points) -> tuple[np.ndarray, ...]:
@@ -34,7 +34,7 @@ class DecompositionLaw(Law):
     def fixed(self, theta: Theta, at: Points) -> np.ndarray:
         return np.broadcast_to(_floor(theta, at.params), np.broadcast_shapes(theta[4].shape, at.x.shape))
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         gain, floor = coefficients[..., 0], _floor(theta, at.params)[..., 0]
         k = 0.5 * theta[3][..., 0] * gain / (gain + 2 * floor)
         return {"k": k, "X_0": theta[4][..., 0], "lambda": gain}

@@ -24,7 +24,7 @@ class BlindLaw(Law):
         ),
         Parameter("r", -1, 3, (0.0, 1.0), "exponent of the size in where the decline sets in"),
     )
-    needs_rungs = 4
+    needs_sizes = 4
     needs_base_loss = True
     example = (0.3, 7e9, 1e17, 0.5)
 
@@ -40,5 +40,5 @@ class BlindLaw(Law):
         K_max, N_0, _, _ = theta
         return (K_max / (1 + N_0 / params))[..., 0]
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         return {"k": self.efficiency(theta, at.params, at.base_loss)}

@@ -21,6 +21,6 @@ class PowerLaw(Law):
         (k,) = theta
         return (np.exp(-k * at.log_x),)
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         k = theta[0][..., 0]
         return {"k": k, "E": intercept(coefficients[..., 0], k, at)}

@@ -20,7 +20,7 @@ class SaturatingLaw(Law):
         Parameter("N_0", 1e-3, 1e3, (0.1, 1, 10), "size with half of that efficiency, parameters", "params", log=True),
     )
     coefficients = ("A",)
-    needs_rungs = 3
+    needs_sizes = 3
     example = (0.14, 13e9, 0.6)
 
     def parts(self, theta: Theta, at: Points) -> tuple[np.ndarray, ...]:
@@ -32,6 +32,6 @@ class SaturatingLaw(Law):
         K_max, N_0 = theta
         return (K_max / (1 + N_0 / params))[..., 0]
 
-    def of_rung(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
+    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         k = self.efficiency(theta, at.params, at.base_loss)
         return {"k": k, "E": intercept(coefficients[..., 0], k, at)}

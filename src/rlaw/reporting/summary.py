@@ -18,13 +18,13 @@ from rlaw.text import round_number, short_names
 
 def what(seen: Evidence) -> str:
     """What was measured, and by what."""
-    counts = sorted({rung.runs for rung in seen.rungs})
+    counts = sorted({size.runs for size in seen.sizes})
     runs = (
         f"{counts[-1]} run{'s' * (counts[-1] > 1)} each"
         if len(counts) == 1
         else f"{counts[0]} to {counts[-1]} runs each"
     )
-    measured = f"{len(seen.rungs)} sizes, {runs}, {len(seen.main)} evaluations"
+    measured = f"{len(seen.sizes)} sizes, {runs}, {len(seen.main)} evaluations"
     if seen.store is None:
         return f"{seen.frame.source}: {measured}"
     engine = seen.store.study.engine.name
@@ -41,8 +41,8 @@ def the_law(seen: Evidence) -> str:
     if fit is None:
         reason = next((text for name, text in seen.refused.items() if name.endswith(f"over {seen.axis}")), "")
         return f"no ladder law over {seen.axis}: {reason.splitlines()[0] if reason else 'none was asked for'}"
-    largest = fit.rungs[-1]
-    name = short_names([rung.model for rung in fit.rungs])[-1]
+    largest = fit.sizes[-1]
+    name = short_names([size.model for size in fit.sizes])[-1]
     k = f"k({name}) {largest.values['k'].text(three_digits)}" if "k" in largest.values else ""
     if not fit.identified:
         why = "; ".join(caution.text for caution in fit.warnings if caution.code in NOT_IDENTIFIED)
@@ -71,7 +71,7 @@ def best_sizes(seen: Evidence) -> str:
     ranked = ranking(seen)
     if ranked is None:
         return "best size at equal compute: no two sizes were measured at the same compute"
-    names = dict(zip([r.model for r in seen.rungs], short_names([r.model for r in seen.rungs]), strict=True))
+    names = dict(zip([r.model for r in seen.sizes], short_names([r.model for r in seen.sizes]), strict=True))
     best = [(budget, ranked.best(k), ranked.level_with_best(k)) for k, budget in enumerate(ranked.budgets)]
     told = []
     for model, same in groupby(best, key=lambda b: b[1].model):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RunCost:
+class RunUsage:
     """One run: how far it came and what it took.
 
     Attributes:
@@ -42,10 +42,10 @@ class RunCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class Usage:
     """All runs of a store, and their sums; a base that several runs share counts once."""
 
-    runs: tuple[RunCost, ...] = ()
+    runs: tuple[RunUsage, ...] = ()
     flops: dict[str, int] = field(default_factory=dict)
     base_flops: int = 0
     base_seconds: float = 0.0
@@ -66,7 +66,7 @@ class Cost:
         return self.base_seconds + sum(run.rl_seconds + run.evaluation_seconds for run in self.runs)
 
 
-def cost_of(store: Store) -> Cost:
+def usage_of(store: Store) -> Usage:
     """The cost of everything a store keeps.
 
     Raises:
@@ -77,14 +77,14 @@ def cost_of(store: Store) -> Cost:
     phases: Counter[str] = Counter()
     for run in runs:
         phases.update(run.flops)
-    return Cost(runs, dict(phases), sum(b.base_flops for b in bases), sum(b.base_seconds for b in bases))
+    return Usage(runs, dict(phases), sum(b.base_flops for b in bases), sum(b.base_seconds for b in bases))
 
 
-def _run(store: Store, label: str) -> RunCost:
+def _run(store: Store, label: str) -> RunUsage:
     status, base = store.status(label), store.base(label)
     steps, evaluations = store.steps(label), store.evaluations(label)
     counted = f"compute_flops_{store.study.fit.accounting}"
-    return RunCost(
+    return RunUsage(
         label=label,
         arm=status.arm,
         model=status.model,

@@ -1,6 +1,6 @@
 """What a plan costs on GPUs: memory, GPU-hours and money of every run, and how its compute compares with the paper's.
 
-All of it follows from assumptions that are told with the numbers: mean lengths (`lengths` of a rung), the share of the
+All of it follows from assumptions that are told with the numbers: mean lengths (`lengths` of a size), the share of the
 peak that the executed FLOPs take (MFU), prices.
 """
 
@@ -17,7 +17,7 @@ CLOSE = 0.25  # an estimate further from what was published is to be explained
 
 
 @dataclass(frozen=True, slots=True)
-class RunCost:
+class GpuCost:
     """What one run takes on one type of GPU.
 
     Attributes:
@@ -37,7 +37,7 @@ class RunCost:
     usd: float
 
 
-def run_cost(run: Run, gpu: str, mfu: float, usd_per_gpu_hour: float) -> RunCost:
+def run_cost(run: Run, gpu: str, mfu: float, usd_per_gpu_hour: float) -> GpuCost:
     """What one run takes on GPUs of that type."""
     need = run.resources
     taken = memory(
@@ -49,7 +49,7 @@ def run_cost(run: Run, gpu: str, mfu: float, usd_per_gpu_hour: float) -> RunCost
     )
     hours = run.executed_flops / (PEAK_FLOPS[gpu] * mfu * 3600)
     fits = taken.peak <= MEMORY_GB[gpu] * 1e9
-    return RunCost(need.gpus, taken, fits, hours, hours / max(1, need.gpus), hours * usd_per_gpu_hour)
+    return GpuCost(need.gpus, taken, fits, hours, hours / max(1, need.gpus), hours * usd_per_gpu_hour)
 
 
 def known_gpus(names: Sequence[str], prices: Mapping[str, float], mfu: float) -> tuple[str, ...]:
@@ -93,6 +93,6 @@ def published(plan: Plan) -> tuple[Published, ...]:
         name = names.get((run.checkpoint or "").partition("@")[0])
         if name is None or run.arm != MAIN or run.rl.steps * run.rl.samples != PUBLISHED_ROLLOUTS:
             continue
-        flops = accounted_flops("6N", run.rung.nominal or run.params, run.rl_tokens)
+        flops = accounted_flops("6N", run.size.nominal or run.params, run.rl_tokens)
         found.setdefault(name, Published(name, PUBLISHED_FLOPS[name], flops))
     return tuple(found.values())

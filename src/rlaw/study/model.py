@@ -14,7 +14,7 @@ from rlaw.tasks.base import Settings
 
 
 class Resources(Settings):
-    """What one run of a rung takes. Told to executors and engines; no part of the run's id."""
+    """What one run of a size takes. Told to executors and engines; no part of the run's id."""
 
     cpus: int = Field(default=1, gt=0)
     gpus: int = Field(default=0, ge=0, description="in all, over every node")
@@ -52,7 +52,7 @@ Checkpoint = Annotated[str, Field(min_length=1, description="a Hugging Face id, 
 NOT_IN_THE_ID = frozenset({"resources", "lengths", "nominal", "base"})
 
 
-class Rung(Settings):
+class Size(Settings):
     """One model size. What is left out follows the width: head size 8 to 32 wide, then 16; half as many kv heads.
 
     With a `checkpoint` nothing is pretrained: RL starts from these weights. The shape is then that of the checkpoint,
@@ -99,7 +99,7 @@ class Rung(Settings):
         return filled
 
     @model_validator(mode="after")
-    def _groups_divide(self) -> "Rung":
+    def _groups_divide(self) -> "Size":
         if self.heads % self.kv_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
         if self.head_dim % 2:
@@ -107,7 +107,7 @@ class Rung(Settings):
         return self
 
     def architecture(self, vocab: int = 0) -> Architecture:
-        """The model's shape; with a vocabulary of that many tokens when the rung names none."""
+        """The model's shape; with a vocabulary of that many tokens when the size names none."""
         shape = {f.name: getattr(self, f.name) for f in fields(Architecture)}
         return Architecture(**{**shape, "vocab": self.vocab or vocab})
 
@@ -121,8 +121,8 @@ class Rung(Settings):
         """The variants that there are checkpoints of; None: any."""
         return tuple(self.checkpoint) if isinstance(self.checkpoint, dict) else None
 
-    def of(self, variant: str) -> "Rung":
-        """The rung with the checkpoint of one variant."""
+    def of(self, variant: str) -> "Size":
+        """The size with the checkpoint of one variant."""
         if not isinstance(self.checkpoint, dict):
             return self
         return self.model_copy(update={"checkpoint": self.checkpoint[variant]})
@@ -143,7 +143,7 @@ class Model(Settings):
     model_config = ConfigDict(json_schema_extra=_with_preset)
 
     family: Literal["qwen2", "qwen3", "llama"] = "qwen2"
-    ladder: tuple[Rung, ...] = Field(min_length=1)
+    ladder: tuple[Size, ...] = Field(min_length=1)
     variants: dict[Name, Base] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -156,35 +156,35 @@ class Model(Settings):
         ladder, blocks = raw.get("ladder"), presets.FAMILIES.get(raw.get("family", "qwen2"), {})
         if not isinstance(ladder, list | tuple):
             return raw
-        rungs = [{**blocks, **rung} if isinstance(rung, dict) else rung for rung in ladder]
-        return {**raw, "ladder": rungs, "variants": raw.get("variants") or _variants(rungs)}
+        sizes = [{**blocks, **size} if isinstance(size, dict) else size for size in ladder]
+        return {**raw, "ladder": sizes, "variants": raw.get("variants") or _variants(sizes)}
 
     @model_validator(mode="after")
     def _bases_there(self) -> "Model":
-        for rung in self.ladder:
+        for size in self.ladder:
             for name, base in self.variants.items():
-                if rung.checkpoint is None and not base.steps:
-                    raise ValueError(f"rung {rung.name} has no checkpoint, and variant {name} pretrains for no steps")
-                if rung.checkpoint is not None and base.steps:
+                if size.checkpoint is None and not base.steps:
+                    raise ValueError(f"size {size.name} has no checkpoint, and variant {name} pretrains for no steps")
+                if size.checkpoint is not None and base.steps:
                     raise ValueError(
-                        f"rung {rung.name} has a checkpoint, and variant {name} pretrains for {base.steps} steps: "
+                        f"size {size.name} has a checkpoint, and variant {name} pretrains for {base.steps} steps: "
                         f"leave `variants` out, or write {{{name}: {{steps: 0}}}}"
                     )
-            if unknown := set(rung.variants or ()) - set(self.variants):
-                raise ValueError(f"rung {rung.name} has a checkpoint of {', '.join(sorted(unknown))}: no such variant")
+            if unknown := set(size.variants or ()) - set(self.variants):
+                raise ValueError(f"size {size.name} has a checkpoint of {', '.join(sorted(unknown))}: no such variant")
         return self
 
     @field_validator("ladder")
     @classmethod
-    def _sizes_rise(cls, ladder: tuple[Rung, ...]) -> tuple[Rung, ...]:
-        names = [rung.name for rung in ladder]
+    def _sizes_rise(cls, ladder: tuple[Size, ...]) -> tuple[Size, ...]:
+        names = [size.name for size in ladder]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two rungs are called {', '.join(twice)}: give each a name of its own")
+            raise ValueError(f"two sizes are called {', '.join(twice)}: give each a name of its own")
         return ladder
 
 
 def _published(raw: dict[str, Any]) -> dict[str, Any]:
-    """A rung with the shape of its checkpoint, where it tells none and that one is known or here."""
+    """A size with the shape of its checkpoint, where it tells none and that one is known or here."""
     named = raw.get("checkpoint")
     first = next(iter(named.values()), None) if isinstance(named, dict) else named
     if "hidden" in raw or not isinstance(first, str):
@@ -195,9 +195,9 @@ def _published(raw: dict[str, Any]) -> dict[str, Any]:
     return {**asdict(shape), **raw} if shape else raw
 
 
-def _variants(rungs: list[Any]) -> dict[str, Any]:
+def _variants(sizes: list[Any]) -> dict[str, Any]:
     """The variants of a ladder that names none: those of its checkpoints, else one base that is pretrained."""
-    named = [rung.get("checkpoint") for rung in rungs if isinstance(rung, dict)]
+    named = [size.get("checkpoint") for size in sizes if isinstance(size, dict)]
     variants = {name: NO_PRETRAINING for many in named if isinstance(many, dict) for name in many}
     if any(isinstance(one, str) for one in named):
         variants.setdefault("base", NO_PRETRAINING)

@@ -8,7 +8,7 @@ from typing import Any
 from rlaw import units
 from rlaw.errors import BudgetExceeded
 from rlaw.study.compute import Architecture, accounted_flops, forward_flops, training_flops
-from rlaw.study.model import NOT_IN_THE_ID, Lengths, Resources, Rung
+from rlaw.study.model import NOT_IN_THE_ID, Lengths, Resources, Size
 from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 from rlaw.study.study import Arm, Study, content_digest, slug
 from rlaw.tasks import AnyTask
@@ -23,7 +23,7 @@ class Run:
     study: str
     arm: str
     family: str
-    rung: Rung
+    size: Size
     variant: str
     base: Base
     task: AnyTask
@@ -41,34 +41,34 @@ class Run:
     @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
-        sections = ("rung", "base", "task", "rl", "data", "evaluation", "engine")
+        sections = ("base", "task", "rl", "data", "evaluation", "engine")
         parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
-        parts["rung"] = {key: value for key, value in parts["rung"].items() if key not in NOT_IN_THE_ID}
-        return {"family": self.family, "variant": self.variant, "seed": self.seed, **parts}
+        shape = {key: value for key, value in self.size.model_dump(mode="json").items() if key not in NOT_IN_THE_ID}
+        return {"family": self.family, "variant": self.variant, "seed": self.seed, "rung": shape, **parts}
 
     @property
     def label(self) -> str:
         """A name to read and to call the run's folder by: arm, size, variant, seed and id."""
-        return "-".join(map(slug, (self.arm, self.rung.name, self.variant, f"s{self.seed}", self.id)))
+        return "-".join(map(slug, (self.arm, self.size.name, self.variant, f"s{self.seed}", self.id)))
 
     @cached_property
     def architecture(self) -> Architecture:
         """The model's shape, the task's vocabulary included."""
-        return self.rung.architecture(len(self.task.vocabulary))
+        return self.size.architecture(len(self.task.vocabulary))
 
     @property
     def checkpoint(self) -> str | None:
         """The weights that RL starts from: a Hugging Face id, id@revision, or a folder. None: they are pretrained."""
-        return self.rung.checkpoint if isinstance(self.rung.checkpoint, str) else None
+        return self.size.checkpoint if isinstance(self.size.checkpoint, str) else None
 
     @property
     def resources(self) -> Resources:
         """CPUs, GPUs and memory that the run takes."""
-        return self.rung.resources or Resources()
+        return self.size.resources or Resources()
 
     @property
     def micro_batch(self) -> int:
-        """Sequences at a time on one device: the rung's own number, else the engine's."""
+        """Sequences at a time on one device: the size's own number, else the engine's."""
         return self.resources.micro_batch or self.engine.micro_batch
 
     @property
@@ -83,8 +83,8 @@ class Run:
 
     @property
     def lengths(self) -> Lengths:
-        """Mean tokens of a prompt and a response that plans count with: the rung's assumption, else the most."""
-        return self.rung.lengths or Lengths(prompt=self.task.prompt_tokens, response=self.task.completion_tokens)
+        """Mean tokens of a prompt and a response that plans count with: the size's assumption, else the most."""
+        return self.size.lengths or Lengths(prompt=self.task.prompt_tokens, response=self.task.completion_tokens)
 
     @cached_property
     def programs(self) -> str:
@@ -172,7 +172,7 @@ class Plan:
             return ""
         return (
             f"{' and '.join(named)} will stop nothing: no size declares GPUs, so that none are counted\n"
-            f"  next: resources: {{gpus: 1}} in the rungs that take one, or budget.wall, budget.compute"
+            f"  next: resources: {{gpus: 1}} in the sizes that take one, or budget.wall, budget.compute"
         )
 
     def check_budget(self) -> None:
@@ -181,7 +181,7 @@ class Plan:
         if cap is not None and self.total_flops > cap:
             raise BudgetExceeded(
                 f"the plan costs {units.flops(self.total_flops)}, the study's budget.compute is {units.flops(cap)}\n"
-                f"  next: fewer rungs, seeds or steps, or a larger budget.compute"
+                f"  next: fewer sizes, seeds or steps, or a larger budget.compute"
             )
 
 
@@ -206,20 +206,20 @@ def plan(study: Study) -> Plan:
 def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
     chosen = arm or Arm(name=MAIN)
     rl, data, evaluation = (study.section(name, arm) for name in ("rl", "data", "evaluation"))
-    for rung in study.model.ladder:
-        if chosen.rungs is not None and rung.name not in chosen.rungs:
+    for size in study.model.ladder:
+        if chosen.rungs is not None and size.name not in chosen.rungs:
             continue
         for variant in chosen.variants or tuple(study.model.variants):
-            if rung.variants is not None and variant not in rung.variants:
+            if size.variants is not None and variant not in size.variants:
                 continue
             for seed in chosen.seeds or study.seeds:
                 yield Run(
                     study=study.name,
                     arm=chosen.name,
                     family=study.model.family,
-                    rung=rung.of(variant),
+                    size=size.of(variant),
                     variant=variant,
-                    base=study.model.variants[variant].changed(rung.base),
+                    base=study.model.variants[variant].changed(size.base),
                     task=study.task,
                     rl=rl,
                     data=data,

@@ -68,7 +68,7 @@ class Instruct(Optimizer):
 class Base(Optimizer):
     """How the checkpoint that RL starts from is pretrained: next-token loss on completions, cosine to a tenth.
 
-    No steps: it is not pretrained, the rung names a checkpoint.
+    No steps: it is not pretrained, the size names a checkpoint.
     """
 
     steps: int = Field(default=3000, ge=0)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rlaw import laws, tasks
 from rlaw.errors import StoreError
-from rlaw.study.model import Rung
+from rlaw.study.model import Size
 from rlaw.study.plan import Run
 from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 
@@ -12,8 +12,8 @@ from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 def document(run: Run) -> dict[str, Any]:
     """Everything that makes the run what it is, as plain data."""
     named = {"id": run.id, "label": run.label, "study": run.study, "arm": run.arm}
-    sizes = {"model": run.rung.name, "params": run.params, "params_total": run.architecture.params_total}
-    return {**named, **sizes, "steps": run.rl.steps, **run.content, "rung": run.rung.model_dump(mode="json")}
+    sizes = {"model": run.size.name, "params": run.params, "params_total": run.architecture.params_total}
+    return {**named, **sizes, "steps": run.rl.steps, **run.content, "rung": run.size.model_dump(mode="json")}
 
 
 def run_of(given: dict[str, Any]) -> Run:
@@ -26,7 +26,7 @@ def run_of(given: dict[str, Any]) -> Run:
         study=given["study"],
         arm=given["arm"],
         family=given["family"],
-        rung=Rung.model_validate(given["rung"]),
+        size=Size.model_validate(given["rung"]),
         variant=given["variant"],
         base=Base.model_validate(given["base"]),
         task=tasks.of(given["task"]),
@@ -51,11 +51,11 @@ def single_study(run: Run) -> dict[str, Any]:
         "name": run.study,
         "model": {
             "family": run.family,
-            "ladder": [run.rung.model_dump(mode="json")],
+            "ladder": [run.size.model_dump(mode="json")],
             "variants": {run.variant: content["base"]},
         },
         **{section: content[section] for section in ("task", "rl", "data", "evaluation")},
         "seeds": [run.seed],
         "engine": content["engine"],
-        "fit": {"laws": [name for name in laws.names() if laws.get(name).needs_rungs == 1]},
+        "fit": {"laws": [name for name in laws.names() if laws.get(name).needs_sizes == 1]},
     }

@@ -17,7 +17,7 @@ from rlaw import laws, tasks, units
 from rlaw.errors import RlawError
 from rlaw.study import yaml
 from rlaw.study.compute import DEFAULT_USD_PER_GPU_HOUR, Accounting
-from rlaw.study.model import Model, Rung
+from rlaw.study.model import Model, Size
 from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems
 from rlaw.tasks import AnyTask
 from rlaw.tasks.base import Settings
@@ -38,7 +38,7 @@ GpuHours = Annotated[float, _quantity("GPU-h")]
 Seconds = Annotated[float, _quantity("duration")]
 
 
-class Budget(Settings):
+class SpendingCaps(Settings):
     """Caps. A plan above `compute` is not started, unless in stages. At a cap the runs save and end."""
 
     wall: Seconds | None = None
@@ -114,7 +114,7 @@ class Study(Settings):
     evaluation: Evaluation = Evaluation()
     arms: tuple[Arm, ...] = ()
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
-    budget: Budget = Budget()
+    budget: SpendingCaps = SpendingCaps()
     stage: Stage | None = None
     engine: EngineChoice = EngineChoice()
     fit: FitChoice = FitChoice()
@@ -141,11 +141,11 @@ class Study(Settings):
         enough_problems(self.rl, self.data)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"a seed stands twice in seeds {list(self.seeds)}")
-        sizes = len({rung.params for rung in self.model.ladder})
+        sizes = len({size.params for size in self.model.ladder})
         for name in self.fit.laws:
-            if sizes < laws.get(name).needs_rungs:
+            if sizes < laws.get(name).needs_sizes:
                 raise ValueError(
-                    f"fit.laws: {name} needs {laws.get(name).needs_rungs} sizes, the ladder has {sizes}: "
+                    f"fit.laws: {name} needs {laws.get(name).needs_sizes} sizes, the ladder has {sizes}: "
                     f"add rungs to model.ladder, or fit laws of single sizes (fit.laws: [power])"
                 )
         return self
@@ -163,17 +163,17 @@ class Study(Settings):
             study = cls.model_validate(document.data)
         except ValidationError as error:
             raise document.error(error, known=_known_keys(document.data)) from error
-        for index, rung in enumerate(study.model.ladder):
-            study.check_rung(index, rung, document)
+        for index, size in enumerate(study.model.ladder):
+            study.check_size(index, size, document)
         for index, arm in enumerate(study.arms):
             study.check_arm(index, arm, document)
         return study
 
-    def check_rung(self, index: int, rung: Rung, document: "yaml.Document") -> None:
-        """Raise SpecError, with file and line, when a rung changes its pretraining to nonsense."""
+    def check_size(self, index: int, size: Size, document: "yaml.Document") -> None:
+        """Raise SpecError, with file and line, when a size changes its pretraining to nonsense."""
         try:
             for base in self.model.variants.values():
-                base.changed(rung.base)
+                base.changed(size.base)
         except ValidationError as error:
             keys, prefix = _known_keys(document.data), ("model", "ladder", index, "base")
             raise document.error(error, prefix=prefix, known=keys) from error
@@ -209,7 +209,7 @@ class Study(Settings):
         return content_digest(self.model_dump(mode="json"))
 
     def __str__(self) -> str:
-        sizes = ", ".join(rung.name for rung in self.model.ladder)
+        sizes = ", ".join(size.name for size in self.model.ladder)
         return f"study {self.name}: {sizes} · seeds {', '.join(map(str, self.seeds))} · {self.rl.steps} steps"
 
 

@@ -34,21 +34,21 @@ def ladder(law: Law, noise: float = 0.0, seed: int = 0, unit: float = 1.0) -> Cu
     theta, coefficients = example(law)
     loss = np.broadcast_to(law.loss(theta, coefficients, at), at.x.shape)[0]
     loss = np.clip(loss + np.random.default_rng(seed).normal(0, noise, loss.shape), 1e-6, None)
-    rung, point = (a.ravel() for a in np.indices(loss.shape))
+    size, point = (a.ravel() for a in np.indices(loss.shape))
     return Curves.of(
-        np.array([f"size-{r}" for r in rung]),
-        at.params[0, rung, 0],
+        np.array([f"size-{r}" for r in size]),
+        at.params[0, size, 0],
         at.x.ravel() * unit,
         loss.ravel(),
         step=point + 1,
-        seed=np.zeros_like(rung),
-        items=np.full(rung.shape, np.nan),
-        base_loss=at.base_loss[0, rung, 0],
+        seed=np.zeros_like(size),
+        items=np.full(size.shape, np.nan),
+        base_loss=at.base_loss[0, size, 0],
     )
 
 
 def example(law: Law) -> tuple[Theta, np.ndarray]:
-    """Parameters and coefficients (1, R, C) of the worked example, the same for every rung."""
+    """Parameters and coefficients (1, R, C) of the worked example, the same for every size."""
     values, n = law.example, len(law.parameters)
     shared = [np.full((1, 1, 1), v) for v in values[: len(law.shared)]]
     local = [np.full((1, SIZES, 1), v) for v in values[len(law.shared) : n]]

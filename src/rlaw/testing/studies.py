@@ -59,9 +59,9 @@ class Truth:
             return self.slopes[list(self.sizes).index(params)]
         return self.K_max / (1 + self.N_0 / params)
 
-    def loss(self, rung: int, step: np.ndarray) -> np.ndarray:
+    def loss(self, size: int, step: np.ndarray) -> np.ndarray:
         """The true loss of a size after some steps."""
-        return 10 ** (self.intercepts[rung] - self.k(self.sizes[rung]) * np.log10(step * self.prompts))
+        return 10 ** (self.intercepts[size] - self.k(self.sizes[size]) * np.log10(step * self.prompts))
 
 
 def study(truth: Truth, seed: int) -> Frame:

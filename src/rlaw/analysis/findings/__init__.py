@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.findings import behaviour, law, recipe, size
-from rlaw.analysis.findings.base import Finding, Judge, Verdict
+from rlaw.analysis.findings.base import Finding, Judge, Judgement
 
-__all__ = ["FINDINGS", "Finding", "Judge", "Verdict", "judge_all"]
+__all__ = ["FINDINGS", "Finding", "Judge", "Judgement", "judge_all"]
 
 #: in the order of a report
 FINDINGS: tuple[Judge, ...] = (

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from rlaw.analysis.evidence import Evidence
 from rlaw.fitting.interval import Interval
 
-Verdict = Literal["seen", "not seen", "cannot tell"]
+Judgement = Literal["seen", "not seen", "cannot tell"]
 SURE = 0.95
 PAPER = "arXiv 2509.25300"
 
@@ -33,7 +33,7 @@ class Finding:
     name: str
     claim: str
     source: str
-    verdict: Verdict
+    verdict: Judgement
     effect: str
     value: Interval | None
     rule: str
@@ -64,7 +64,7 @@ class Claim:
     effect: str
     rule: str
 
-    def found(self, verdict: Verdict, evidence: str, value: Interval | None = None) -> Finding:
+    def found(self, verdict: Judgement, evidence: str, value: Interval | None = None) -> Finding:
         """The finding that follows."""
         return Finding(self.name, self.claim, self.source, verdict, self.effect, value, self.rule, evidence)
 
@@ -81,12 +81,12 @@ class Claim:
         return replace(self.cannot_tell(why), asked=False)
 
 
-def by_probability(probability: float) -> Verdict:
+def by_probability(probability: float) -> Judgement:
     """Seen at 0.95 or more, not seen at 0.05 or less, otherwise cannot tell."""
     return "seen" if probability >= SURE else "not seen" if probability <= 1 - SURE else "cannot tell"
 
 
-def in_every_pair(probabilities: list[float]) -> Verdict:
+def in_every_pair(probabilities: list[float]) -> Judgement:
     """Seen when it is sure in every pair, not seen when the contrary is sure in one."""
     if any(p <= 1 - SURE for p in probabilities):
         return "not seen"
@@ -99,7 +99,7 @@ def of_known_sizes(claim: Claim) -> Callable[[Judge], Judge]:
     def guarded(judge: Judge) -> Judge:
         @wraps(judge)
         def judged(seen: Evidence) -> Finding:
-            unknown = [rung.model for rung in seen.rungs if not math.isfinite(rung.params)]
+            unknown = [size.model for size in seen.sizes if not math.isfinite(size.params)]
             return claim.cannot_tell(f"no n_params is told of {', '.join(unknown)}") if unknown else judge(seen)
 
         return judged

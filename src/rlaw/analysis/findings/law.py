@@ -74,12 +74,12 @@ def same_law_for_data(seen: Evidence) -> Finding:
     claim = SAME_LAW_FOR_DATA
     if not {"compute", "data"} <= set(seen.fits):
         return claim.cannot_tell("the law could not be fitted over both compute and data")
-    worst = {axis: min(seen.fits[axis].rungs, key=lambda rung: rung.r2) for axis in ("compute", "data")}
-    shares = [rung.r2 for rung in worst.values()]
+    worst = {axis: min(seen.fits[axis].sizes, key=lambda size: size.r2) for axis in ("compute", "data")}
+    shares = [size.r2 for size in worst.values()]
     verdict = (
         "seen" if min(shares) >= 0.9 else "not seen" if max(shares) >= 0.9 and min(shares) < 0.5 else "cannot tell"
     )
-    evidence = "; ".join(f"over {axis}: R² {rung.r2:.3f} at worst ({rung.model})" for axis, rung in worst.items())
+    evidence = "; ".join(f"over {axis}: R² {size.r2:.3f} at worst ({size.model})" for axis, size in worst.items())
     if _tokens_are_constant(seen):
         evidence += ". Every step costs the same here, so the two axes are one up to a factor"
     return claim.found(verdict, evidence, Interval(min(shares)))
@@ -113,18 +113,18 @@ def base_quality(seen: Evidence) -> Finding:
 def size_beyond_base(seen: Evidence) -> Finding:
     """The control: sizes with matched bases."""
     claim, power = SIZE_BEYOND_BASE, seen.power
-    bases = {rung.model: rung.base_loss for rung in seen.rungs}
+    bases = {size.model: size.base_loss for size in seen.sizes}
     if len(bases) < 3 or not seen.base_is_step_0:
         return claim.not_asked("it takes three sizes whose loss was measured at step 0")
     spread = max(bases.values()) - min(bases.values())
     told = f"step-0 losses {min(bases.values()):.3f} to {max(bases.values()):.3f}"
     if spread > MATCHED:
         return claim.not_asked(f"the bases are not matched: {told}")
-    if power is None or power.drawn is None or len(power.rungs) < 3:
+    if power is None or power.drawn is None or len(power.sizes) < 3:
         return claim.cannot_tell(f"{told}; it takes three sizes with a slope each")
-    log_n = np.log([rung.params for rung in power.rungs])
+    log_n = np.log([size.params for size in power.sizes])
     estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
-    slopes = ", ".join(f"{r.model} {k:.3f}" for r, k in zip(power.rungs, estimate, strict=True))
+    slopes = ", ".join(f"{r.model} {k:.3f}" for r, k in zip(power.sizes, estimate, strict=True))
     drawn = drawn[(drawn > 0).all(axis=1)]
     if (estimate <= 0).any() or len(drawn) < 20:
         return claim.cannot_tell(f"{told}; k by size {slopes}: a size without a positive slope has no logarithm")

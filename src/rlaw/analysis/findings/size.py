@@ -8,7 +8,7 @@ import numpy as np
 from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.findings.base import PAPER, SURE, Claim, Finding, in_every_pair, of_known_sizes
-from rlaw.analysis.ranking import Place, shared_end
+from rlaw.analysis.ranking import Placing, shared_end
 from rlaw.fitting.interval import percentile
 from rlaw.measurements.frame import AXES
 from rlaw.text import round_number, short_names
@@ -87,15 +87,15 @@ def larger_at_equal_data(seen: Evidence) -> Finding:
 @of_known_sizes(TRADE_OFF)
 def trade_off(seen: Evidence) -> Finding:
     """Finding 1, the two largest sizes: who wins early, who late."""
-    if len(seen.rungs) < 2 or not _has(seen, "compute"):
+    if len(seen.sizes) < 2 or not _has(seen, "compute"):
         return TRADE_OFF.cannot_tell("it takes two sizes and the compute of every evaluation")
-    smaller, larger = (rung.model for rung in seen.rungs[-2:])
+    smaller, larger = (size.model for size in seen.sizes[-2:])
     early, late = (shared_end(seen, "compute", smaller, larger, first=first) for first in (True, False))
     if early is None or late is None:
         return TRADE_OFF.cannot_tell("the two largest sizes were never measured at the same compute")
     smaller_early = _larger_lower(seen, early[2], early[1])
     larger_late = _larger_lower(seen, late[1], late[2])
-    names = short_names([rung.model for rung in seen.rungs])[-2:]
+    names = short_names([size.model for size in seen.sizes])[-2:]
     told = [
         f"at {round_number(at)} FLOPs {names[0]} {a.loss:.3f}, {names[1]} {b.loss:.3f}" for at, a, b in (early, late)
     ]
@@ -105,7 +105,7 @@ def trade_off(seen: Evidence) -> Finding:
 
 
 def _pairs_at_shared_end(seen: Evidence, claim: Claim, axis: str, *, leave_out_largest: bool) -> Finding:
-    models = [rung.model for rung in seen.rungs]
+    models = [size.model for size in seen.sizes]
     pairs = list(itertools.pairwise(models))[: -1 if leave_out_largest and len(models) > 2 else None]
     if not pairs or not _has(seen, axis):
         return claim.cannot_tell(f"it takes two sizes and the {axis} of every evaluation")
@@ -122,10 +122,10 @@ def _pairs_at_shared_end(seen: Evidence, claim: Claim, axis: str, *, leave_out_l
 @of_known_sizes(FINAL_LOSS_FALLS)
 def final_loss_falls(seen: Evidence) -> Finding:
     """Finding 4, first half."""
-    if len(seen.rungs) < 2:
+    if len(seen.sizes) < 2:
         return FINAL_LOSS_FALLS.cannot_tell("it takes two sizes")
-    names, found = short_names([rung.model for rung in seen.rungs]), []
-    for i, (small, large) in enumerate(itertools.pairwise(seen.rungs)):
+    names, found = short_names([size.model for size in seen.sizes]), []
+    for i, (small, large) in enumerate(itertools.pairwise(seen.sizes)):
         p = seen.noise.probability_lower((large.final_loss, large.runs), (small.final_loss, small.runs))
         found.append((names[i], names[i + 1], small.final_loss, large.final_loss, p))
     return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
@@ -135,19 +135,19 @@ def final_loss_falls(seen: Evidence) -> Finding:
 def no_power_law_in_size(seen: Evidence) -> Finding:
     """Finding 4, second half."""
     claim = NO_POWER_LAW_IN_SIZE
-    rungs = [rung for rung in seen.rungs if math.isfinite(rung.params) and rung.final_loss > 0]
-    if len({rung.params for rung in rungs}) < 4:
-        return claim.cannot_tell(f"a curvature takes four sizes; there are {len(rungs)}")
-    log_n = np.log([rung.params for rung in rungs])
-    loss = np.array([rung.final_loss for rung in rungs])
-    drawn = seen.noise.draws(loss, np.array([rung.runs for rung in rungs]), 2000, seed=2)
+    sizes = [size for size in seen.sizes if math.isfinite(size.params) and size.final_loss > 0]
+    if len({size.params for size in sizes}) < 4:
+        return claim.cannot_tell(f"a curvature takes four sizes; there are {len(sizes)}")
+    log_n = np.log([size.params for size in sizes])
+    loss = np.array([size.final_loss for size in sizes])
+    drawn = seen.noise.draws(loss, np.array([size.runs for size in sizes]), 2000, seed=2)
     curvature, departure = _curved(log_n, np.log(np.maximum(drawn, 1e-6)))
     estimate, misses = (float(found[0]) for found in _curved(log_n, np.log(loss)[None]))
     one_sign = max(float(np.mean(curvature > 0)), float(np.mean(curvature < 0)))
     near = float(np.mean(departure <= _NEAR))
     verdict = "not seen" if near >= SURE else "seen" if one_sign >= SURE and misses > _NEAR else "cannot tell"
     evidence = (
-        f"a power law misses the curved fit by {misses:.0%} at most over {len(rungs)} sizes (by 5 % or less in "
+        f"a power law misses the curved fit by {misses:.0%} at most over {len(sizes)} sizes (by 5 % or less in "
         f"{near:.0%} of the draws); the curvature has one sign in {one_sign:.0%} of the draws"
     )
     return claim.found(verdict, evidence, percentile(estimate, curvature, seen.choice.level))
@@ -164,13 +164,13 @@ def _curved(log_n: np.ndarray, log_loss: np.ndarray) -> tuple[np.ndarray, np.nda
 def efficiency_rises(seen: Evidence) -> Finding:
     """Finding 3, first half."""
     claim, power = EFFICIENCY_RISES, seen.power
-    if power is None or power.drawn is None or len(power.rungs) < 3:
+    if power is None or power.drawn is None or len(power.sizes) < 3:
         return claim.cannot_tell("it takes three sizes with a slope each")
     estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
     correlation = _rank_correlation(drawn)
     value = percentile(float(_rank_correlation(estimate[None])[0]), correlation, power.level)
     share = float(np.mean(correlation > 0))
-    names = short_names([rung.model for rung in power.rungs])
+    names = short_names([size.model for size in power.sizes])
     slopes = ", ".join(f"{n} {k:.3f}" for n, k in zip(names, estimate, strict=True))
     return claim.by_probability(share, f"k by size: {slopes}; positive in {share:.0%} of the draws", value)
 
@@ -179,9 +179,9 @@ def efficiency_rises(seen: Evidence) -> Finding:
 def efficiency_saturates(seen: Evidence) -> Finding:
     """Finding 3, second half: three forms of two parameters each, judged by what they leave."""
     claim, power = EFFICIENCY_SATURATES, seen.power
-    if power is None or power.drawn is None or len(power.rungs) < 4:
+    if power is None or power.drawn is None or len(power.sizes) < 4:
         return claim.cannot_tell("three forms of k(N) take four sizes to be told apart")
-    params = np.array([rung.params for rung in power.rungs])
+    params = np.array([size.params for size in power.sizes])
     drawn = power.drawn.solution.theta[0][:, :, 0]
     weight = 1 / np.maximum(drawn.std(axis=0), 1e-9) ** 2
     left, n_0 = _left_by_forms(drawn, params, weight)
@@ -225,7 +225,7 @@ def _rank_correlation(values: np.ndarray) -> np.ndarray:
     return 1 - 6 * np.sum((ranks - order) ** 2, axis=1) / (n * (n**2 - 1))
 
 
-def _larger_lower(seen: Evidence, smaller: Place, larger: Place) -> float:
+def _larger_lower(seen: Evidence, smaller: Placing, larger: Placing) -> float:
     return seen.noise.probability_lower((larger.loss, larger.weight), (smaller.loss, smaller.weight))
 
 

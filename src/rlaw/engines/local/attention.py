@@ -19,35 +19,35 @@ ROPE_THETA = 1000.0  # the base of the rotary embedding: these models read tens 
 FEW_ROWS, FEW_POSITIONS = 4, 64
 
 
-class Memory(NamedTuple):
+class KeyValues(NamedTuple):
     """Keys (S, K, E, C) and values (S, K, C, E) of a layer: as the products of attention want them."""
 
     keys: jax.Array
     values: jax.Array
 
-    def repeated(self, group: int) -> "Memory":
+    def repeated(self, group: int) -> "KeyValues":
         """Of every answer of a group, where this one is of their prompt."""
-        return Memory(*(jnp.repeat(x, group, axis=0) for x in self))
+        return KeyValues(*(jnp.repeat(x, group, axis=0) for x in self))
 
-    def roomier(self, positions: int) -> "Memory":
+    def roomier(self, positions: int) -> "KeyValues":
         """With room for so many positions more."""
         room = [(0, 0), (0, 0), (0, 0), (0, positions)]
-        return Memory(jnp.pad(self.keys, room), jnp.pad(self.values.swapaxes(2, 3), room).swapaxes(2, 3))
+        return KeyValues(jnp.pad(self.keys, room), jnp.pad(self.values.swapaxes(2, 3), room).swapaxes(2, 3))
 
-    def followed_by(self, new: "Memory") -> "Memory":
+    def followed_by(self, new: "KeyValues") -> "KeyValues":
         """These positions, then those."""
-        return Memory(jnp.concatenate([self.keys, new.keys], 3), jnp.concatenate([self.values, new.values], 2))
+        return KeyValues(jnp.concatenate([self.keys, new.keys], 3), jnp.concatenate([self.values, new.values], 2))
 
-    def with_one(self, new: "Memory", position: jax.Array) -> "Memory":
+    def with_one(self, new: "KeyValues", position: jax.Array) -> "KeyValues":
         """One position more, written into the room that there is."""
         keys = jax.lax.dynamic_update_slice_in_dim(self.keys, new.keys, position, axis=3)
-        return Memory(keys, jax.lax.dynamic_update_slice_in_dim(self.values, new.values, position, axis=2))
+        return KeyValues(keys, jax.lax.dynamic_update_slice_in_dim(self.values, new.values, position, axis=2))
 
 
-def remember(k_TKE: jax.Array, v_TKE: jax.Array, sequences: int) -> Memory:
+def remember(k_TKE: jax.Array, v_TKE: jax.Array, sequences: int) -> KeyValues:
     """The memory of so many sequences, whose tokens these are."""
     k_SNKE, v_SNKE = (x.reshape(sequences, -1, *x.shape[1:]) for x in (k_TKE, v_TKE))
-    return Memory(k_SNKE.transpose(0, 2, 3, 1), v_SNKE.transpose(0, 2, 1, 3))
+    return KeyValues(k_SNKE.transpose(0, 2, 3, 1), v_SNKE.transpose(0, 2, 1, 3))
 
 
 def turns(arch: Architecture, positions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ rotate.defvjp(
 )
 
 
-def attend(q_THE: jax.Array, memory: Memory, first: Any = None) -> jax.Array:
+def attend(q_THE: jax.Array, memory: KeyValues, first: Any = None) -> jax.Array:
     """(T, H E): what every query reads from its own and all earlier positions.
 
     The first query is at position `first`; left out, the last one is at the memory's last position.

@@ -10,7 +10,7 @@ from rlaw.engines.clock import Clock
 from rlaw.engines.data import training_data
 from rlaw.engines.local import optimizer
 from rlaw.engines.local.model import Params, cast
-from rlaw.engines.local.objective import Told, advantages, token_weights
+from rlaw.engines.local.objective import BatchStatistics, advantages, token_weights
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.rollout import Rollout, answer, grade
 from rlaw.engines.local.settings import dtype
@@ -43,7 +43,7 @@ class GRPO:
         with clock("reference"):
             reference_PGT = self._reference(sequences_PGN) if rl.beta else None
         samples = Samples(sequences_PGN, rollout.logprobs_PGT, reference_PGT, advantages_PG, rollout.mask_PGT)
-        rate = optimizer.constant_rate(rl, run.rung.hidden, step)
+        rate = optimizer.constant_rate(rl, run.size.hidden, step)
         with clock("update"):
             policy, told = self._update(at.policy, samples, rate)
         flops = step_flops(run, rollout.lengths_PG)
@@ -61,7 +61,7 @@ class GRPO:
         )
         return logprobs_MBGT.reshape(-1, group, tokens)[:prompts]
 
-    def _update(self, policy: Policy, samples: Samples, rate: float) -> tuple[Policy, Told]:
+    def _update(self, policy: Policy, samples: Samples, rate: float) -> tuple[Policy, BatchStatistics]:
         """`num_iterations` passes over the step's minibatches; what they told, in the mean."""
         run, rl, told = self.run, self.run.rl, []
         skip = rl.beta == 0  # with a KL term, a group without advantage still has a gradient
@@ -71,7 +71,7 @@ class GRPO:
             samples_MB, used = micro_batches(chosen, run.engine.micro_batch, skip)
             policy, one = update(run.architecture, rl, policy, samples_MB, used, np.float32(rate), dtype=dtype(run))
             told.append(one)
-        return policy, Told(*(float(np.mean(values)) for values in zip(*told, strict=True)))
+        return policy, BatchStatistics(*(float(np.mean(values)) for values in zip(*told, strict=True)))
 
     def _record(
         self,
@@ -79,7 +79,7 @@ class GRPO:
         rewards_PG: np.ndarray,
         rollout: Rollout,
         flops: Flops,
-        told: Told,
+        told: BatchStatistics,
         rate: float,
         seconds: dict[str, float],
     ) -> Step:

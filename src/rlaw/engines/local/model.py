@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlaw.engines.local import attention
-from rlaw.engines.local.attention import Memory
+from rlaw.engines.local.attention import KeyValues
 from rlaw.study.compute import Architecture
 
 RMS_EPSILON = 1e-6
 INIT_STD = 0.02  # of all matrices, as Qwen2 starts
 
 Params = dict[str, Any]
-Attend = Callable[[int, jax.Array, jax.Array, jax.Array, bool], tuple[jax.Array, Memory]]
+Attend = Callable[[int, jax.Array, jax.Array, jax.Array, bool], tuple[jax.Array, KeyValues]]
 
 
 def init(arch: Architecture, rng: np.random.Generator) -> Params:
@@ -62,7 +62,7 @@ def forward(
     turns: tuple[Any, Any],
     attend: Attend,
     keep: Callable[[jax.Array], jax.Array] = lambda x: x,
-) -> tuple[jax.Array, list[Memory]]:
+) -> tuple[jax.Array, list[KeyValues]]:
     """Read tokens of any number of sequences; how these lie and what they see is the business of `attend`.
 
     Args:
@@ -93,11 +93,13 @@ def forward(
     return (_rms_norm(x_TD, params["norm"]) @ params["embedding"].T).astype(jnp.float32), memories
 
 
-def whole_logits(arch: Architecture, params: Params, tokens_SN: jax.Array, last: int) -> tuple[jax.Array, list[Memory]]:
+def whole_logits(
+    arch: Architecture, params: Params, tokens_SN: jax.Array, last: int
+) -> tuple[jax.Array, list[KeyValues]]:
     """(S, last, V) logits at the last positions of whole sequences, and the memory of all positions."""
     sequences, length = tokens_SN.shape
 
-    def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
+    def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, KeyValues]:
         memory = attention.remember(k_TKE, v_TKE, sequences)
         return attention.attend(_last(q_THE, sequences, last) if top else q_THE, memory), memory
 
@@ -116,7 +118,7 @@ def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, c
         return jnp.repeat(whole_logits(arch, params, prompts_PQ, 1)[0][:, None], group, axis=1)
     cut, length, new, answers = prompts_PQ.size, prompts_PQ.shape[1], completion_tokens - 1, prompts * group
 
-    def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, Memory]:
+    def attend(_: int, q_THE: jax.Array, k_TKE: jax.Array, v_TKE: jax.Array, top: bool) -> tuple[jax.Array, KeyValues]:
         prompt = attention.remember(k_TKE[:cut], v_TKE[:cut], prompts)
         answer = attention.remember(k_TKE[cut:], v_TKE[cut:], answers)
         memory = prompt.repeated(group).followed_by(answer)
@@ -137,11 +139,13 @@ def group_logits(arch: Architecture, params: Params, sequences_PGN: jax.Array, c
 
 
 def next_logits(
-    arch: Architecture, params: Params, token_S: jax.Array, memories: list[Memory], position: jax.Array
-) -> tuple[jax.Array, list[Memory]]:
+    arch: Architecture, params: Params, token_S: jax.Array, memories: list[KeyValues], position: jax.Array
+) -> tuple[jax.Array, list[KeyValues]]:
     """(S, V) logits after one token more of every sequence, and the memories with it written into their room."""
 
-    def attend(depth: int, q_SHE: jax.Array, k_SKE: jax.Array, v_SKE: jax.Array, _: bool) -> tuple[jax.Array, Memory]:
+    def attend(
+        depth: int, q_SHE: jax.Array, k_SKE: jax.Array, v_SKE: jax.Array, _: bool
+    ) -> tuple[jax.Array, KeyValues]:
         memory = memories[depth].with_one(attention.remember(k_SKE, v_SKE, len(token_S)), position)
         return attention.attend(q_SHE, memory, position), memory
 

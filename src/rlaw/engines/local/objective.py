@@ -16,7 +16,7 @@ from rlaw.study.recipe import RL
 ADVANTAGE_EPSILON = 1e-4  # keeps an advantage finite; TRL's value
 
 
-class Told(NamedTuple):
+class BatchStatistics(NamedTuple):
     """What an optimizer step tells: sums over the tokens of its batch, weighted as the loss weighs them.
 
     `grad_norm` is of the whole batch's gradient, before it is clipped; a micro-batch has none to tell.
@@ -54,7 +54,7 @@ def grpo_loss(
     advantages_B: jax.Array,
     weights_BT: jax.Array,
     rl: RL,
-) -> tuple[jax.Array, Told]:
+) -> tuple[jax.Array, BatchStatistics]:
     """The weighted sum over tokens of -min(ratio A, clipped ratio A) + beta KL, and what it tells.
 
     Args:
@@ -75,4 +75,4 @@ def grpo_loss(
         gap_BT = reference_BT - logprobs_BT
         kl = (weights_BT * (jnp.exp(gap_BT) - gap_BT - 1)).sum()
         loss += rl.beta * kl
-    return loss, Told(loss, kl, (weights_BT * clipped_BT).sum(), jnp.zeros(()))
+    return loss, BatchStatistics(loss, kl, (weights_BT * clipped_BT).sum(), jnp.zeros(()))

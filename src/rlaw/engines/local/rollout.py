@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.engines.local.attention import Memory
+from rlaw.engines.local.attention import KeyValues
 from rlaw.engines.local.compiling import WRITES, jit
 from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
 from rlaw.engines.local.settings import dtype
@@ -122,13 +122,15 @@ def sample(
 
 
 @jit(WRITES, static_argnums=0)
-def _read(arch: Architecture, params: Params, prompts_PQ: jax.Array) -> tuple[jax.Array, list[Memory]]:
+def _read(arch: Architecture, params: Params, prompts_PQ: jax.Array) -> tuple[jax.Array, list[KeyValues]]:
     """(P, 1, V) logits of the first token of every prompt's answers, and the memories that the prompts leave."""
     return whole_logits(arch, params, prompts_PQ, 1)
 
 
 @jit(WRITES, static_argnums=(0, 1))
-def _spread(group: int, room: int, parted: list[tuple[jax.Array, list[Memory]]]) -> tuple[jax.Array, list[Memory]]:
+def _spread(
+    group: int, room: int, parted: list[tuple[jax.Array, list[KeyValues]]]
+) -> tuple[jax.Array, list[KeyValues]]:
     """(S, V) logits of the first token of a group of answers to every prompt, and memories with room for the others."""
     logits_P1V, memories = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parted)
     return jnp.repeat(logits_P1V[:, 0], group, axis=0), [memory.repeated(group).roomier(room) for memory in memories]
@@ -140,10 +142,10 @@ def _write(
     end_token: int | None,
     params: Params,
     logits_SV: jax.Array,
-    memories: list[Memory],
+    memories: list[KeyValues],
     uniforms_ST: jax.Array,
     temperature: jax.Array,
-) -> tuple[tuple[jax.Array, ...], list[Memory]]:
+) -> tuple[tuple[jax.Array, ...], list[KeyValues]]:
     """(S, T) what `sample` returns, of one batch: a program of its own, for groups of any size.
 
     The memories are returned, too, so that they are written into where they lie and not copied first.

@@ -11,14 +11,14 @@ from safetensors.numpy import load_file, save_file
 from rlaw.engines import checkpoint, progress
 from rlaw.engines.local import hugging_face, optimizer
 from rlaw.engines.local.optimizer import Policy
-from rlaw.engines.progress import Standing
+from rlaw.engines.progress import Progress
 from rlaw.study.plan import Run
 
 MOMENTS = "optimizer.safetensors"
 
 
 @dataclass(frozen=True)
-class Position(Standing):
+class Position(Progress):
     """Everything that the next step depends on: `policy` is weights and optimizer moments."""
 
     policy: Policy = field(kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 from rlaw.engines.local import model, optimizer
 from rlaw.engines.local.compiling import TRAINS, jit
 from rlaw.engines.local.model import Params, group_logits, whole_logits
-from rlaw.engines.local.objective import Told, grpo_loss
+from rlaw.engines.local.objective import BatchStatistics, grpo_loss
 from rlaw.engines.local.optimizer import Policy
 from rlaw.study.compute import Architecture
 from rlaw.study.recipe import RL
@@ -62,7 +62,7 @@ def update(
     used: int,
     learning_rate: Any,
     dtype: str = "float32",
-) -> tuple[Policy, Told]:
+) -> tuple[Policy, BatchStatistics]:
     """Sum the gradients of the first `used` micro-batches and make one AdamW step; also what the loss told.
 
     The model's products are made in `dtype`; weights, gradients' sums and the optimizer are float32.
@@ -74,13 +74,16 @@ def update(
         gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, worked, samples_BG)
         return jax.tree.map(jnp.add, total, (optimizer.vector(gradient), told))
 
-    nothing = (jnp.zeros_like(optimizer.vector(policy.params)), Told(*(jnp.zeros(()),) * len(Told._fields)))
+    nothing = (
+        jnp.zeros_like(optimizer.vector(policy.params)),
+        BatchStatistics(*(jnp.zeros(()),) * len(BatchStatistics._fields)),
+    )
     gradient, told = jax.lax.fori_loop(0, used, add, nothing)
     told = told._replace(grad_norm=jnp.linalg.norm(gradient))
     return optimizer.step(policy, gradient, learning_rate, rl), told
 
 
-def _loss(arch: Architecture, rl: RL, params: Params, samples_BG: Samples) -> tuple[jax.Array, Told]:
+def _loss(arch: Architecture, rl: RL, params: Params, samples_BG: Samples) -> tuple[jax.Array, BatchStatistics]:
     tokens = samples_BG.weights_T.shape[-1]
     logprobs_BGT = group_logprobs(arch, params, samples_BG.sequences_N, tokens, rl.temperature)
     samples = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), samples_BG)

@@ -14,11 +14,11 @@ from datasets import Dataset
 
 from rlaw.engines import checkpoint, progress
 from rlaw.engines.base import Workspace, started
-from rlaw.engines.progress import Standing
+from rlaw.engines.progress import Progress
 from rlaw.engines.trl import settings, state
 from rlaw.engines.trl.adapter import Questions, questions
 from rlaw.engines.trl.evaluation import Evaluations
-from rlaw.engines.trl.recorder import Narrator
+from rlaw.engines.trl.recorder import Recorder
 from rlaw.engines.trl.rollouts import Grader
 from rlaw.engines.trl.start import Start, start
 from rlaw.engines.trl.stream import Stream
@@ -31,7 +31,7 @@ from rlaw.study.plan import Run
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """The records of one attempt; closing the iterator, or Ctrl-C, keeps the last finished step."""
     found = checkpoint.newest(workspace.folder / "checkpoints")
-    at = progress.read(found) if found else Standing()
+    at = progress.read(found) if found else Progress()
     yield started(run, workspace.attempt, at.step, threads=torch.get_num_threads(), hardware=hardware())
     begin = start(run, workspace)
     if begin.record is not None:
@@ -46,7 +46,7 @@ def hardware() -> dict[str, str]:
     return {"platform": "gpu" if cuda else "cpu", "device": device, "machine": platform.machine()}
 
 
-def _work(run: Run, workspace: Workspace, begin: Start, at: Standing, found: Path | None, stream: Stream) -> None:
+def _work(run: Run, workspace: Workspace, begin: Start, at: Progress, found: Path | None, stream: Stream) -> None:
     """What the trainer's thread does."""
     transformers.utils.logging.disable_progress_bar()
     checkpoints, output = workspace.folder / "checkpoints", workspace.folder / "trl"
@@ -55,7 +55,7 @@ def _work(run: Run, workspace: Workspace, begin: Start, at: Standing, found: Pat
         begin = Start(str(found))
     asked = questions(run, begin.checkpoint, begin.revision)
     grader = Grader(run, asked)
-    narrator = Narrator(at, workspace.attempt, grader, Evaluations(run, workspace.attempt, asked), checkpoints)
+    narrator = Recorder(at, workspace.attempt, grader, Evaluations(run, workspace.attempt, asked), checkpoints)
     try:
         trainer = _trainer(run, begin, asked, grader, output)
         narrator.listen(trainer, stream)
@@ -86,7 +86,7 @@ def _trainer(run: Run, begin: Start, asked: Questions, grader: Grader, output: P
     return trainer
 
 
-def _finished(run: Run, attempt: int, at: Standing, checkpoints: Path) -> RunFinished:
+def _finished(run: Run, attempt: int, at: Progress, checkpoints: Path) -> RunFinished:
     return RunFinished(
         run=run.id,
         attempt=attempt,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlaw.engines.clock import Clock
-from rlaw.engines.progress import Standing
+from rlaw.engines.progress import Progress
 from rlaw.engines.rng import generator
 from rlaw.engines.trl.adapter import Questions
 from rlaw.store.records import Evaluated
@@ -31,12 +31,12 @@ class Evaluations:
         self.schedule = frozenset(run.evaluation.schedule(run.rl.steps))
         self.benchmarks = {name: run.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
 
-    def of(self, at: Standing, model: Any) -> list[Evaluated]:
+    def of(self, at: Progress, model: Any) -> list[Evaluated]:
         """The evaluations of a position, one per benchmark; none when its step is not in the schedule."""
         names = self.benchmarks if at.step in self.schedule else ()
         return [self._one(at, model, name) for name in names]
 
-    def _one(self, at: Standing, model: Any, benchmark: str) -> Evaluated:
+    def _one(self, at: Progress, model: Any, benchmark: str) -> Evaluated:
         run, problems, clock = self.run, self.benchmarks[benchmark], Clock()
         samples, items = run.evaluation.samples, len(problems)
         with clock("evaluation"), torch.random.fork_rng():

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from rlaw.engines.progress import Standing
+from rlaw.engines.progress import Progress
 from rlaw.engines.trl import state
 from rlaw.engines.trl.evaluation import Evaluations, seed_of
 from rlaw.engines.trl.rollouts import Grader, step_flops
@@ -24,12 +24,12 @@ from rlaw.study.compute import Flops
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
-class Narrator(TrainerCallback):
+class Recorder(TrainerCallback):
     """Tells the records of one attempt. `at` is where it stands."""
 
     trainer: Trainer
 
-    def __init__(self, at: Standing, attempt: int, grader: Grader, evaluations: Evaluations, checkpoints: Path) -> None:
+    def __init__(self, at: Progress, attempt: int, grader: Grader, evaluations: Evaluations, checkpoints: Path) -> None:
         self.at, self.kept, self.attempt, self.run = at, at, attempt, grader.run
         self.grader, self.evaluations, self.checkpoints = grader, evaluations, checkpoints
         self.logs: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ class Narrator(TrainerCallback):
         flops = step_flops(self.run, rollouts)
         record = self._record(flops, seconds)
         tokens = rollouts.prompt_tokens + rollouts.response_tokens
-        self.at = Standing(record.step, self.at.tokens + tokens, self.at.flops + flops.total, record)
+        self.at = Progress(record.step, self.at.tokens + tokens, self.at.flops + flops.total, record)
         self.logs.clear()
 
     def _record(self, flops: Flops, seconds: dict[str, float]) -> Step:

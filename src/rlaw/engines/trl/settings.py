@@ -54,7 +54,7 @@ def recipe(run: Run) -> dict[str, Any]:
         "epsilon_high": rl.epsilon_high,
         # the optimizer; its rates are in `Trainer.create_scheduler`
         "optim": "adamw_torch",
-        "learning_rate": rl.peak_rate(run.rung.hidden),
+        "learning_rate": rl.peak_rate(run.size.hidden),
         "weight_decay": rl.weight_decay,
         "adam_beta1": rl.adam_beta1,
         "adam_beta2": rl.adam_beta2,

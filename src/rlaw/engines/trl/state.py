@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.engines import checkpoint
-from rlaw.engines.progress import Standing
+from rlaw.engines.progress import Progress
 
 LEFT_OUT = ("training_args.bin", "README.md")  # a pickle, and a card for a hub: neither is read again
 
 
-def save(at: Standing, trainer: Any, checkpoints: Path) -> None:
+def save(at: Progress, trainer: Any, checkpoints: Path) -> None:
     """Keep a position after a step in a folder of its own.
 
     Raises:

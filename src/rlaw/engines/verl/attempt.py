@@ -11,7 +11,7 @@ from rlaw.engines.base import Workspace, started
 from rlaw.engines.verl import checkpoint, data, launch, log, settings
 from rlaw.engines.verl.checkpoint import Told
 from rlaw.engines.verl.paths import Paths
-from rlaw.engines.verl.recorder import Narrator
+from rlaw.engines.verl.recorder import Recorder
 from rlaw.errors import EngineError
 from rlaw.store.provenance import now
 from rlaw.store.records import Record, RunFinished
@@ -43,7 +43,7 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     yield _finished(run, workspace, paths, run.rl.steps)
 
 
-def told(narrator: Narrator, paths: Paths, at: Told, training: launch.Training) -> Iterator[Record]:
+def told(narrator: Recorder, paths: Paths, at: Told, training: launch.Training) -> Iterator[Record]:
     """The records of a training, while it runs; returns the step at which it diverged, or None.
 
     Raises:
@@ -88,7 +88,7 @@ def _model(run: Run) -> tuple[str, Any]:
     return model, tokenizer
 
 
-def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Narrator:
+def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Recorder:
     """Write what veRL reads."""
     met = data.problems(run)
     benchmarks: dict[str, TextProblems] = {
@@ -97,7 +97,7 @@ def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Narrator:
     data.check_lengths(run, [met, *benchmarks.values()], tokenizer)
     data.write(run, paths, met)
     items = {name: len(problems) for name, problems in benchmarks.items()}
-    return Narrator(run, attempt, data.distinct(met), items, tokenizer)
+    return Recorder(run, attempt, data.distinct(met), items, tokenizer)
 
 
 def _finished(run: Run, workspace: Workspace, paths: Paths, step: int, *, diverged: bool = False) -> RunFinished:

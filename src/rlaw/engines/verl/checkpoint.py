@@ -56,7 +56,7 @@ def newest(checkpoints: Path, gpus: int) -> tuple[Told, Path] | None:
         if step in known and (world := whole(path)):
             if world != gpus:
                 raise EngineError(
-                    f"{path} was written on {world} GPUs, the rung's resources say {gpus}: shards of another number\n"
+                    f"{path} was written on {world} GPUs, the size's resources say {gpus}: shards of another number\n"
                     f"  next: resources: {{gpus: {world}}} until the run is done, or remove {checkpoints} to start over"
                 )
             return known[step], path

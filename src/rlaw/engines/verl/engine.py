@@ -31,7 +31,7 @@ _ANSWERS: dict[str, str] = {}  # what veRL said of each set of engine.settings; 
 
 
 class VerlEngine:
-    """RL post-trains a Hugging Face checkpoint with veRL: FSDP and vLLM on the GPUs of the rung's resources."""
+    """RL post-trains a Hugging Face checkpoint with veRL: FSDP and vLLM on the GPUs of the size's resources."""
 
     name = "verl"
 
@@ -40,9 +40,9 @@ class VerlEngine:
         of_text(run.task)
         if run.checkpoint is None:
             raise EngineError(
-                f"veRL trains checkpoints, and rung {run.rung.name} has none\n"
+                f"veRL trains checkpoints, and size {run.size.name} has none\n"
                 f"  run:  {run.label}\n"
-                f"  next: give the rung a checkpoint, or the model a preset: {{preset: qwen2.5-math}}"
+                f"  next: give the size a checkpoint, or the model a preset: {{preset: qwen2.5-math}}"
             )
         settings.check(run)
         _accepted(run)
@@ -56,7 +56,7 @@ class VerlEngine:
             )
 
     def estimate_seconds(self, run: Run) -> float:
-        """Wall seconds on the rung's GPUs, as if they were H100 at the assumed share of their peak. An estimate."""
+        """Wall seconds on the size's GPUs, as if they were H100 at the assumed share of their peak. An estimate."""
         flops = run.rl_flops("12N" if run.rl.beta else "8N") + run.evaluation_flops
         return SECONDS_TO_START + flops / (max(1, run.resources.gpus) * PEAK_FLOPS[ASSUMED_GPU] * DEFAULT_MFU)
 
@@ -134,7 +134,7 @@ def _devices(run: Run) -> list[str]:
         return []
     lacking = []
     if len(memory) < need.gpus:
-        lacking.append(f"{len(memory)} GPUs here, the rung needs {need.gpus}")
+        lacking.append(f"{len(memory)} GPUs here, the size needs {need.gpus}")
     if need.memory_gb and min(memory) < need.memory_gb:
-        lacking.append(f"a GPU here has {min(memory):.0f} GB, the rung needs {need.memory_gb:g}")
+        lacking.append(f"a GPU here has {min(memory):.0f} GB, the size needs {need.memory_gb:g}")
     return lacking

@@ -21,7 +21,7 @@ PHASES = {
 
 
 @dataclass(frozen=True)
-class Narrator:
+class Recorder:
     """Tells the records of one attempt.
 
     Attributes:

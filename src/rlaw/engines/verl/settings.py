@@ -69,7 +69,7 @@ def recipe(run: Run) -> dict[str, Any]:
         "actor_rollout_ref.actor.clip_ratio_c": NO_DUAL_CLIP,
         # the optimizer
         "actor_rollout_ref.actor.optim.optimizer": "AdamW",
-        "actor_rollout_ref.actor.optim.lr": rl.peak_rate(run.rung.hidden),
+        "actor_rollout_ref.actor.optim.lr": rl.peak_rate(run.size.hidden),
         "actor_rollout_ref.actor.optim.lr_scheduler_type": "constant",
         "actor_rollout_ref.actor.optim.lr_warmup_steps": rl.warmup_steps,
         "actor_rollout_ref.actor.optim.zero_indexed_step": False,  # the first step has a rate above 0
@@ -162,7 +162,7 @@ def check(run: Run) -> None:
             f"engine.settings: {', '.join(decided)} follow from the study\n"
             f"  next: take them out of engine.settings; write what you mean in rl, data, evaluation or resources"
         )
-    need, shape = run.resources, run.rung
+    need, shape = run.resources, run.size
     answers = run.rl.samples // run.rl.minibatches
     faults = [
         (need.gpus == 0, "no GPUs", "resources: {gpus: 4, tensor_parallel: 1, micro_batch: 2} in the rung"),

@@ -22,6 +22,6 @@ Axes: R sizes, n points of a size, H settings of the grid, S draws, M asked poin
 """
 
 from rlaw.forecasting.pooling.posterior import Pooled, pool
-from rlaw.forecasting.pooling.size import Size, sizes_of
+from rlaw.forecasting.pooling.size import PooledSize, sizes_of
 
-__all__ = ["Pooled", "Size", "pool", "sizes_of"]
+__all__ = ["Pooled", "PooledSize", "pool", "sizes_of"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from rlaw.forecasting.pooling.likelihood import likelihood_of, posterior
 from rlaw.forecasting.pooling.prior import Prior, laws_of, together, with_levels
-from rlaw.forecasting.pooling.size import Size, scales_of
+from rlaw.forecasting.pooling.size import PooledSize, scales_of
 from rlaw.forecasting.pooling.whitened import Whitened
 
 _WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
@@ -19,7 +19,7 @@ _MOST_SETTINGS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class GridPoint:
     """One setting of the grid with its weight and the (2R + J,) normal posterior of levels, slopes and shared walk."""
 
     drift: int
@@ -42,8 +42,8 @@ class Setting:
 
 
 def averaged(
-    sizes: list[Size], whitened: tuple[tuple[Whitened, ...], ...], edges: np.ndarray, *, law: bool
-) -> tuple[Setting, ...]:
+    sizes: list[PooledSize], whitened: tuple[tuple[Whitened, ...], ...], edges: np.ndarray, *, law: bool
+) -> tuple[GridPoint, ...]:
     """The settings that carry the weight: first with the usual levels, then, where levels must be told, with others.
 
     Args:
@@ -67,21 +67,21 @@ def averaged(
 
 def settings_of(
     whitened: tuple[tuple[Whitened, ...], ...], asked: list[tuple[int, float, float, Prior]], edges: np.ndarray
-) -> list[Setting]:
+) -> list[GridPoint]:
     """Settings of drift, noise, wander and one row of a prior, their weights log likelihoods; alike ones at once."""
     alike: dict[tuple[int, float, float], list[int]] = {}
     for i, (drift, noise, wander, _) in enumerate(asked):
         alike.setdefault((drift, noise, wander), []).append(i)
-    told: dict[int, Setting] = {}
+    told: dict[int, GridPoint] = {}
     for (drift, noise, wander), places in alike.items():
         priors = [asked[i][3] for i in places]
         found = posterior(whitened[drift], noise, wander, together(priors), edges)
         for i, prior, likelihood, mean, root in zip(places, priors, *found, strict=True):
-            told[i] = Setting(drift, noise, wander, prior, float(likelihood), mean, root)
+            told[i] = GridPoint(drift, noise, wander, prior, float(likelihood), mean, root)
     return [told[i] for i in range(len(asked))]
 
 
-def weighed(settings: list[Setting]) -> tuple[Setting, ...]:
+def weighed(settings: list[GridPoint]) -> tuple[GridPoint, ...]:
     """The settings that carry the weight, their log likelihoods turned into shares."""
     likelihood = np.array([s.weight for s in settings])
     kept = [settings[i] for i, _ in _heaviest(likelihood[:, None], _MOST_SETTINGS)]

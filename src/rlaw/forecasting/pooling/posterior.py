@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rlaw.fitting.bootstrap import binomial_unit
-from rlaw.forecasting.pooling.grid import Setting, averaged, settings_of, weighed
-from rlaw.forecasting.pooling.size import Size, middle_of, span_of
+from rlaw.forecasting.pooling.grid import GridPoint, averaged, settings_of, weighed
+from rlaw.forecasting.pooling.size import PooledSize, middle_of, span_of
 from rlaw.forecasting.pooling.whitened import DRIFTS, Whitened, design, walk_of, whiten
 
 _STRETCH = 0.5  # of the shared walk, e-folds
@@ -29,11 +29,11 @@ class Pooled:
         typical_unit: root mean square of √(L (1 - L)) over the points, to which the noise refers.
     """
 
-    sizes: tuple[Size, ...]
+    sizes: tuple[PooledSize, ...]
     middle: tuple[float, float]
     edges: np.ndarray
     span: tuple[float, float]
-    settings: tuple[Setting, ...]
+    settings: tuple[GridPoint, ...]
     whitened: tuple[tuple[Whitened, ...], ...]
     typical_unit: float
 
@@ -71,7 +71,7 @@ class Pooled:
             total += setting.weight * kriged.at(self._own(r, setting.mean[None], setting))[0]
         return np.exp(total)
 
-    def hide(self, r: int, seen: Size) -> "Pooled":
+    def hide(self, r: int, seen: PooledSize) -> "Pooled":
         """The same ladder and the same settings with less seen of size r."""
         turn = self.middle[0] + self.middle[1] * np.log(seen.params)
         whitened = tuple(
@@ -82,12 +82,12 @@ class Pooled:
         sizes = (*self.sizes[:r], seen, *self.sizes[r + 1 :])
         return replace(self, sizes=sizes, settings=weighed(settings), whitened=whitened)
 
-    def _own(self, r: int, many: np.ndarray, setting: Setting) -> np.ndarray:
+    def _own(self, r: int, many: np.ndarray, setting: GridPoint) -> np.ndarray:
         """(S, 2 + J) level, slope and shared walk of one size, from the ladder's."""
         R = len(self.sizes)
         return np.concatenate([many[:, 2 * r : 2 * r + 2], many[:, 2 * R :] * setting.shape[r]], axis=1)
 
-    def _krige(self, r: int, log_x: np.ndarray, setting: Setting) -> "_Kriged":
+    def _krige(self, r: int, log_x: np.ndarray, setting: GridPoint) -> "_Kriged":
         """The walk of one size at asked points, given how its seen points stray from its line."""
         size, seen = self.sizes[r], self.whitened[setting.drift][r]
         middle = self.middle[0] + self.middle[1] * np.log(size.params)
@@ -119,7 +119,7 @@ class _Kriged:
         return np.linalg.cholesky(self.left + (1e-7 * self.scale + 1e-14) * np.eye(len(self.left)))
 
 
-def pool(sizes: list[Size], *, law: bool = True) -> Pooled:
+def pool(sizes: list[PooledSize], *, law: bool = True) -> Pooled:
     """Fit a ladder.
 
     Args:

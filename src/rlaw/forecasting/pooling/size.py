@@ -11,7 +11,7 @@ _SMALLEST = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class PooledSize:
     """What is seen of one size; empty arrays for a size of which nothing is.
 
     Attributes:
@@ -31,12 +31,12 @@ class Size:
     level: float = 0.0
 
     @staticmethod
-    def unseen(model: str, params: float, level: float = 0.0) -> "Size":
+    def unseen(model: str, params: float, level: float = 0.0) -> "PooledSize":
         """A size without points."""
-        return Size(model, params, np.zeros(0), np.zeros(0), np.zeros(0, int), level)
+        return PooledSize(model, params, np.zeros(0), np.zeros(0), np.zeros(0, int), level)
 
 
-def sizes_of(curves: Curves) -> list[Size]:
+def sizes_of(curves: Curves) -> list[PooledSize]:
     """What curves tell of every size; long runs averaged in groups of neighbouring evaluations."""
     told = []
     for r, model in enumerate(curves.models):
@@ -49,11 +49,11 @@ def sizes_of(curves: Curves) -> list[Size]:
             log_x, loss = (np.bincount(group, a[r, here]) / count for a in (np.log(curves.at.x[0]), curves.loss))
             parts.append((log_x, loss, np.full(len(loss), i)))
         log_x, loss, run = (np.concatenate(p) for p in zip(*parts, strict=True)) if parts else (np.zeros(0),) * 3
-        told.append(Size(model, float(curves.params[r]), log_x, loss, run.astype(int)))
+        told.append(PooledSize(model, float(curves.params[r]), log_x, loss, run.astype(int)))
     return told
 
 
-def middle_of(sizes: list[Size]) -> tuple[float, float]:
+def middle_of(sizes: list[PooledSize]) -> tuple[float, float]:
     """Intercept and slope, in ln N, of the middle of the curves; short ones are left out where there are long ones."""
     longest = max(len(np.unique(s.log_x)) for s in sizes)
     long = [s for s in sizes if len(np.unique(s.log_x)) >= max(longest / 2, 1)]
@@ -65,20 +65,20 @@ def middle_of(sizes: list[Size]) -> tuple[float, float]:
     return float(intercept), float(slope)
 
 
-def span_of(sizes: list[Size], turns: np.ndarray) -> tuple[float, float]:
+def span_of(sizes: list[PooledSize], turns: np.ndarray) -> tuple[float, float]:
     """Ends of what was seen of any size, ln X from the middle."""
     seen = [s.log_x - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x)]
     return float(min(z.min() for z in seen)), float(max(z.max() for z in seen))
 
 
-def scales_of(sizes: list[Size]) -> tuple[float, float]:
+def scales_of(sizes: list[PooledSize]) -> tuple[float, float]:
     """The ladder's k and the noise of a loss, root mean squares over sizes with three places: units of the grid."""
     told = [p for p in map(_pilot, sizes) if p is not None]
     k, noise = (max(float(np.sqrt(np.mean(np.square(v)))), _SMALLEST) for v in zip(*told, strict=True))
     return k, noise
 
 
-def _pilot(size: Size) -> tuple[float, float] | None:
+def _pilot(size: PooledSize) -> tuple[float, float] | None:
     """Slope of the straight line, and scatter of the loss about a parabola; None with fewer than three places."""
     if len(np.unique(size.log_x)) < 3:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaw.forecasting.pooling.size import Size
+from rlaw.forecasting.pooling.size import PooledSize
 
 DRIFTS = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share of the variance that lasts, memory
 
@@ -31,7 +31,7 @@ class Whitened:
     logs: float
 
 
-def whiten(size: Size, turn: float, edges: np.ndarray, drift: tuple[float, float]) -> Whitened:
+def whiten(size: PooledSize, turn: float, edges: np.ndarray, drift: tuple[float, float]) -> Whitened:
     """The points of a size about `turn`, the ln X where its line turns, for one share and memory of the drift."""
     z, y = size.log_x - turn, np.log(size.loss) - size.level
     X = design(z, edges)
@@ -62,7 +62,7 @@ def walk_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(same_side, np.minimum.outer(np.abs(a), np.abs(b)), 0.0)
 
 
-def _smooth(size: Size) -> np.ndarray:
+def _smooth(size: PooledSize) -> np.ndarray:
     """(n,) loss along the size's own parabola in log-log, to turn errors of the loss into those of its logarithm."""
     z, y = size.log_x - size.log_x.mean(), np.log(size.loss)
     degree = min(2, len(np.unique(z)) - 1)

@@ -30,12 +30,12 @@ from rlaw.reporting.figures import (
     step_curves,
 )
 from rlaw.reporting.figures.bare_tables import table_of
-from rlaw.reporting.figures.base import FORMS, Draw, DrawTable, Figure, style
+from rlaw.reporting.figures.base import FORMS, Figure, FigureFn, TableFigureFn, drawing_style
 
-__all__ = ["FIGURES", "FORMS", "OF_TABLES", "Draw", "Figure", "draw", "draw_all", "style", "titles"]
+__all__ = ["FIGURES", "FORMS", "OF_TABLES", "Figure", "FigureFn", "draw", "draw_all", "drawing_style", "titles"]
 
 #: in the order of a report: name -> (its function, what it shows)
-_REGISTRY: dict[str, tuple[Draw, str]] = {
+_REGISTRY: dict[str, tuple[FigureFn, str]] = {
     "loss-compute": (loss_curves.against_compute, "loss against compute with the law, every size"),
     "loss-data": (loss_curves.against_data, "loss against data with the law, every size"),
     "inter-model": (predictions.inter_model, "law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)"),
@@ -60,10 +60,10 @@ _REGISTRY: dict[str, tuple[Draw, str]] = {
     "residuals": (residuals.draw, "what the law leaves over, size by size"),
     "arms": (arms.draw, "other arms, and what the main law forecast"),
 }
-FIGURES: dict[str, Draw] = {name: function for name, (function, _) in _REGISTRY.items()}
+FIGURES: dict[str, FigureFn] = {name: function for name, (function, _) in _REGISTRY.items()}
 
 #: what a table without losses along training can still show
-OF_TABLES: dict[str, DrawTable] = {
+OF_TABLES: dict[str, TableFigureFn] = {
     "response-length": response_length.of_table,
     "transfer": benchmarks.of_table,
 }
@@ -94,10 +94,10 @@ def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> 
         shown = table.shows
         if shown not in OF_TABLES or name != shown:
             raise DataError(f"{source} has no losses along training, so there is no figure {name}\n  next: {shown}")
-        with style():
+        with drawing_style():
             return _with_origin(OF_TABLES[name](table.rows).settle(), source)
     seen = gather(source, draws=draws, seed=seed)
-    with style():
+    with drawing_style():
         return _with_origin(FIGURES[name](seen).settle(), seen.frame.source)
 
 
@@ -114,7 +114,7 @@ def draw_all(seen: Evidence) -> tuple[tuple[Figure, ...], dict[str, str]]:
     drawn, left_out = [], {}
     for name, function in FIGURES.items():
         try:
-            with style():
+            with drawing_style():
                 drawn.append(_with_origin(function(seen).settle(), seen.frame.source))
         except RlawError as error:
             left_out[name] = str(error)

@@ -7,7 +7,7 @@ import numpy as np
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, ink, log_axis, looks, loss_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, ink, log_axis, loss_axis, styles
 
 _DRAWS = 300
 _BUDGETS = 41
@@ -20,7 +20,7 @@ _BEWARE = (
 
 def draw(seen: Evidence) -> Figure:
     """Left: expected loss of every size with its band against the budget. Right: probability of being the best."""
-    if "compute" not in seen.axes or len(seen.rungs) < 2:
+    if "compute" not in seen.axes or len(seen.sizes) < 2:
         raise DataError("a budget takes two sizes whose evaluations tell compute")
     curves, sizes = seen.over_compute
     used = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
@@ -29,7 +29,7 @@ def draw(seen: Evidence) -> Figure:
     loss = np.stack([sizes.draw(r, budgets, **drawn).true for r in range(len(used))], axis=1)
     canvas = new_canvas(WIDTH_INCHES, 3.3)
     left, right = canvas.subplots(1, 2)
-    how = [looks(seen)[model] for model in curves.models]
+    how = [styles(seen)[model] for model in curves.models]
     reach = [(float(u.min()), float(u.max())) for u in used]
     for r, (begun, _) in enumerate(reach):
         loss[:, r, budgets < begun] = np.inf  # not one evaluation's worth of steps is paid for
@@ -46,7 +46,7 @@ def draw(seen: Evidence) -> Figure:
 
 
 def _losses(
-    axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Look], reach: list[tuple[float, float]]
+    axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Style], reach: list[tuple[float, float]]
 ) -> None:
     tail = (1 - seen.choice.level) / 2
     low, high = np.quantile(loss, [tail, 1 - tail], axis=0, method="nearest")
@@ -67,7 +67,7 @@ def _losses(
     end_labels(axes, ends)
 
 
-def _chances(axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Look]) -> None:
+def _chances(axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Style]) -> None:
     best = loss.argmin(axis=1)
     chances = np.array([(best == r).mean(axis=0) for r in range(loss.shape[1])])
     peaks = []

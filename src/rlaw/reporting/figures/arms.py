@@ -10,7 +10,7 @@ from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, loss_axis, plain
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, plain
 
 _COLUMNS = 2
 _SHADES = ("#b5452c", "#2f6fb0", "#5f8f2e", "#8a4fa3", "#b8860b", "#15808a", "#6b4f3a", "#c0417d")
@@ -56,13 +56,13 @@ def _panel(axes: Any, seen: Evidence, rows: pl.DataFrame, model: str) -> None:
     ends = []
     if len(main):
         axes.plot(main[column], main["test_loss"], color="#5a636b", linestyle="", marker="o", markersize=3.2, zorder=3)
-        ends.append((main[column][-1], main["test_loss"][-1], Look("#5a636b", "o", "main")))
+        ends.append((main[column][-1], main["test_loss"][-1], Style("#5a636b", "o", "main")))
     _forecast(axes, seen, model, x.max())
     for arm, shade in zip(arms["arm"].unique(maintain_order=True), _SHADES * len(arms), strict=False):
         own = arms.filter(pl.col("arm") == arm)
         how = {"linewidth": 0.9, "marker": "o", "markersize": 3.2, "markerfacecolor": "white"}
         axes.plot(own[column], own["test_loss"], color=shade, **how, zorder=4)
-        ends.append((own[column][-1], own["test_loss"][-1], Look(shade, "o", plain(arm))))
+        ends.append((own[column][-1], own["test_loss"][-1], Style(shade, "o", plain(arm))))
     end_labels(axes, ends)
 
 

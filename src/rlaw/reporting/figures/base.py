@@ -87,13 +87,13 @@ class Figure:
 
     def _rendered(self, form: str) -> bytes:
         buffer = io.BytesIO()
-        with style():
+        with drawing_style():
             self.canvas.savefig(buffer, format=form, dpi=_PIXELS_PER_INCH, metadata=_NO_METADATA[form])
         return buffer.getvalue()
 
     def settle(self) -> "Figure":
         """The same figure with its layout worked out once, for all formats."""
-        with style():
+        with drawing_style():
             lay_out(self.canvas)
             self.canvas.set_layout_engine(None)  # not "none", which makes every format draw twice
         return self
@@ -120,7 +120,7 @@ class Figure:
         return tuple(wanted.values())
 
 
-class Draw(Protocol):
+class FigureFn(Protocol):
     """A member of the family: one module, one `draw`."""
 
     def __call__(self, seen: Evidence) -> Figure:
@@ -132,7 +132,7 @@ class Draw(Protocol):
         ...
 
 
-class DrawTable(Protocol):
+class TableFigureFn(Protocol):
     """A figure that a table without losses along training can show."""
 
     def __call__(self, rows: "pl.DataFrame") -> Figure:
@@ -141,7 +141,7 @@ class DrawTable(Protocol):
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def drawing_style() -> Iterator[None]:
     """The look of every figure; what the process had set before comes back afterwards.
 
     Raises:

@@ -10,7 +10,7 @@ from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES, Axis
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import grid, key
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, log_axis, loss_axis, ordered, plain, size_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, log_axis, loss_axis, ordered, plain, size_axis
 from rlaw.text import short_names
 
 _COLUMNS = 3
@@ -87,7 +87,7 @@ def _along(seen: Evidence, axis: Axis, title: str) -> Figure:
         raise DataError(f"no evaluation tells {column}")
     means = rows.group_by("benchmark", "params", "model", "step", maintain_order=True)
     means = means.agg(pl.col(column, "test_loss").mean())
-    models = [rung.model for rung in seen.rungs]
+    models = [size.model for size in seen.sizes]
     looks = dict(zip(models, ordered(short_names(models)), strict=True))
     names = means["benchmark"].unique(maintain_order=True).to_list()
     canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.7)
@@ -105,7 +105,7 @@ def _along(seen: Evidence, axis: Axis, title: str) -> Figure:
     return Figure(f"benchmarks-{axis}", title, caption, _CURVES, canvas)
 
 
-def _curves(axes: Any, means: pl.DataFrame, column: str, looks: dict[str, Look]) -> None:
+def _curves(axes: Any, means: pl.DataFrame, column: str, looks: dict[str, Style]) -> None:
     x, loss = means[column].to_numpy(), means["test_loss"].to_numpy()
     loss_axis(axes, loss.min(), loss.max())
     log_axis(axes, x.min() / 1.3, x.max() * 1.3, "")
@@ -117,7 +117,7 @@ def _curves(axes: Any, means: pl.DataFrame, column: str, looks: dict[str, Look])
         )  # fmt: skip
 
 
-def _change(axes: Any, table: pl.DataFrame, looks: dict[str, Look]) -> None:
+def _change(axes: Any, table: pl.DataFrame, looks: dict[str, Style]) -> None:
     params = table["params"].to_numpy()
     before, after = table["loss_before"].to_numpy(), table["loss_after"].to_numpy()
     answers = table["answers"].to_numpy() if "answers" in table.columns else np.full(len(table), np.nan)

@@ -35,7 +35,7 @@ def window(text: str) -> str:
 
 def runs(seen: Evidence) -> str:
     """What a point of a size is: one run, or the mean of several."""
-    counts = sorted({rung.runs for rung in seen.rungs})
+    counts = sorted({size.runs for size in seen.sizes})
     if counts == [1]:
         return "one run per size"
     return f"means of {counts[0]} runs" if len(counts) == 1 else f"means of {counts[0]} to {counts[-1]} runs"

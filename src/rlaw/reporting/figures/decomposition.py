@@ -13,7 +13,7 @@ from rlaw.forecasting.forecast import Forecast, forecast
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import law_line, points
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, looks, loss_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
 
 _LAW = "decomposition"
 _SHARE = 0.3  # of the steps that are seen, as in the paper
@@ -53,7 +53,7 @@ def draw(seen: Evidence) -> Figure:
 def _largest(seen: Evidence, axis: Any, count: int) -> Forecast | RlawError:
     try:
         return forecast(
-            seen.main, seen.rungs[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW, window=seen.choice.window,
+            seen.main, seen.sizes[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW, window=seen.choice.window,
             level=seen.choice.level, **seen.drawn(_DRAWS),
         )  # fmt: skip
     except NotIdentifiable as error:
@@ -65,7 +65,7 @@ def _steps_panel(axes: Any, seen: Evidence, early: Fit, cut: int) -> None:
     rows = seen.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     _frame(axes, seen, rows, early.axis, "early steps to the rest")
     ends = []
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         own = rows.filter(pl.col("model") == model)
         if own.is_empty() or model not in early.curves.models:
             continue
@@ -76,7 +76,7 @@ def _steps_panel(axes: Any, seen: Evidence, early: Fit, cut: int) -> None:
     end_labels(axes, ends, gap_points=8.5)
 
 
-def _line(axes: Any, early: Fit, model: str, x: np.ndarray, inside: np.ndarray, look: Look) -> float:
+def _line(axes: Any, early: Fit, model: str, x: np.ndarray, inside: np.ndarray, look: Style) -> float:
     def predict(at: np.ndarray) -> np.ndarray:
         return early.predict(model, at)
 
@@ -90,9 +90,9 @@ def _sizes_panel(axes: Any, seen: Evidence, late: Forecast | RlawError, axis: st
     rows = seen.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     _frame(axes, seen, rows, axis, "small sizes to the largest")
     axes.set_ylabel("")
-    target = seen.rungs[-1].model
+    target = seen.sizes[-1].model
     ends = []
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         own = rows.filter(pl.col("model") == model)
         if own.is_empty():
             continue
@@ -120,6 +120,6 @@ def _right(seen: Evidence, late: Forecast | RlawError) -> str:
     told = late.held_out
     error = f"; RMSE {told.rmse:.4f}, {told.coverage:.0%} inside" if told else ""
     return (
-        f"{seen.rungs[-1].model} from the smaller sizes and its own filled points, a calibrated forecast with its "
+        f"{seen.sizes[-1].model} from the smaller sizes and its own filled points, a calibrated forecast with its "
         f"{seen.choice.level:.0%} band{error}."
     )

@@ -13,7 +13,7 @@ from rlaw.fitting.fit import Fit
 from rlaw.fitting.interval import Interval, three_digits
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, end_labels, looks, size_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, size_axis, styles
 
 _BEWARE = "Along one ladder size and base quality rise together; a smooth curve in N is no proof that N is the cause."
 
@@ -24,8 +24,8 @@ def draw(seen: Evidence) -> Figure:
         raise DataError(f"no size has a slope: {seen.refused.get('power', 'the power law could not be fitted')}")
     canvas = new_canvas(WIDTH_INCHES, 3.5)
     by_size, by_base = canvas.subplots(1, 2, sharey=True)
-    how = looks(seen)
-    k = {rung.model: rung.values["k"] for rung in seen.power.rungs}
+    how = styles(seen)
+    k = {size.model: size.values["k"] for size in seen.power.sizes}
     explained = explain(seen)
     _against_size(by_size, seen, k, how)
     _against_base(by_base, seen, k, how)
@@ -35,7 +35,7 @@ def draw(seen: Evidence) -> Figure:
     lows = [v.low if np.isfinite(v.low) else v.value for v in k.values()] + [s.k for s in seen.run_slopes]
     by_size.set_ylim(min(0.0, *lows) * 1.08, max(tops) * 1.08)
     by_size.set_ylabel("learning efficiency k")
-    base = {rung.model: rung.base_loss for rung in seen.rungs}
+    base = {size.model: size.base_loss for size in seen.sizes}
     end_labels(by_base, [(base[model], value.value, how[model]) for model, value in k.items()])
     return Figure(
         "efficiency",
@@ -46,8 +46,8 @@ def draw(seen: Evidence) -> Figure:
     )
 
 
-def _against_size(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Look]) -> None:
-    params = {rung.model: rung.params for rung in seen.rungs}
+def _against_size(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
+    params = {size.model: size.params for size in seen.sizes}
     size_axis(axes, [params[m] for m in k])
     axes.set_title("against model size N")
     if seen.law is not None and "K_max" in seen.law.parameters:
@@ -73,8 +73,8 @@ def _saturating_curve(axes: Any, law: Fit, params: Sequence[float]) -> None:
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.5)
 
 
-def _against_base(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Look]) -> None:
-    base = {rung.model: rung.base_loss for rung in seen.rungs}
+def _against_base(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
+    base = {size.model: size.base_loss for size in seen.sizes}
     at = "step 0" if seen.base_is_step_0 else "first evaluation"
     axes.set_xlabel(f"base loss L₀ ({at})")
     axes.set_title("against base quality L₀")
@@ -88,7 +88,7 @@ def _against_base(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[s
 
 def _shares(by_size: Any, by_base: Any, seen: Evidence, explained: Explained) -> None:
     """R² of both descriptions, and the line in the base's loss."""
-    base = [rung.base_loss for rung in seen.rungs]
+    base = [size.base_loss for size in seen.sizes]
     grid = np.linspace(min(base), max(base), 50)
     intercept, slope = explained.line
     by_base.plot(grid, np.exp(intercept + slope * grid), color="#33383d", linewidth=1.2, zorder=2)
@@ -97,12 +97,12 @@ def _shares(by_size: Any, by_base: Any, seen: Evidence, explained: Explained) ->
         axes.text(0.97, 0.03, text, transform=axes.transAxes, ha="right", fontsize=7.5, color="#33383d")
 
 
-def _single_run(axes: Any, x: float, k: float, look: Look) -> None:
+def _single_run(axes: Any, x: float, k: float, look: Style) -> None:
     how = {"marker": "o", "markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": 0.7}
     axes.plot(x, k, **how, color=look.color, zorder=3)
 
 
-def _with_intervals(axes: Any, k: dict[str, Interval], x: dict[str, float], how: dict[str, Look]) -> None:
+def _with_intervals(axes: Any, k: dict[str, Interval], x: dict[str, float], how: dict[str, Style]) -> None:
     for model, value in k.items():
         look = how[model]
         if np.isfinite(value.low) and np.isfinite(value.high):
@@ -124,7 +124,7 @@ def _caption(seen: Evidence, power: Fit) -> str:
         f"k: slope of -log L against log {x}, each size's own straight line, fitted to "
         f"{captions.window(power.settings['window'])}; vertical lines: its interval."
     ]
-    if any(rung.runs > 1 for rung in seen.rungs):
+    if any(size.runs > 1 for size in seen.sizes):
         parts.append("Small rings: single runs.")
     if seen.law is not None and "K_max" in seen.law.parameters:
         parts.append("Left, curve: K_max / (1 + N₀/N) of the ladder law, fitted to the losses, not to these points.")

@@ -10,7 +10,7 @@ from rlaw.errors import NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit, fit
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import AHEAD, grid
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, looks, plain, size_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, plain, size_axis, styles
 
 _CURVES = {
     "all": ("#33383d", "-", "all sizes, all steps"),
@@ -63,7 +63,7 @@ def _panel(axes: Any, seen: Evidence, here: list[Protocol]) -> None:
         assert protocol.fit is not None  # noqa: S101 - those without were left out
         top = max(top, _curve(axes, protocol.fit, reach, *_CURVES[protocol.name][:2]))
     own = _own_lines(seen, first)
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         if own is not None and model in own.curves.models:
             top = max(top, _point(axes, own, model, look))
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), top * 1.12)
@@ -94,12 +94,12 @@ def _own_lines(seen: Evidence, protocol: Protocol) -> Fit | None:
         return None
 
 
-def _point(axes: Any, own: Fit, model: str, look: Look) -> float:
-    rung = own.rung(model)
-    k = rung.values["k"]
-    axes.plot([rung.params] * 2, [k.low, k.high], color=look.color, linewidth=1.1, zorder=3)
+def _point(axes: Any, own: Fit, model: str, look: Style) -> float:
+    size = own.size(model)
+    k = size.values["k"]
+    axes.plot([size.params] * 2, [k.low, k.high], color=look.color, linewidth=1.1, zorder=3)
     how = {"marker": look.marker, "color": look.color, "markersize": 5, "markeredgecolor": "white", "zorder": 4}
-    axes.plot(rung.params, k.value, **how)
+    axes.plot(size.params, k.value, **how)
     return float(k.high) if np.isfinite(k.high) else k.value
 
 

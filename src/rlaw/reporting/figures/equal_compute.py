@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.ranking import Place, rank
+from rlaw.analysis.ranking import Placing, rank
 from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, accounting, end_labels, loss_axis, size_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, accounting, end_labels, loss_axis, size_axis
 from rlaw.text import round_number
 
 _BEWARE = (
@@ -38,7 +38,7 @@ def draw(seen: Evidence) -> Figure:
     shades = np.linspace(0.85, 0.1, len(ranking.budgets))
     ends = []
     for row, budget, shade in zip(ranking.rows, ranking.budgets, shades, strict=True):
-        look = Look(colormaps["plasma"](float(shade)), "o", f"{round_number(budget)} FLOPs")
+        look = Style(colormaps["plasma"](float(shade)), "o", f"{round_number(budget)} FLOPs")
         here = [p for p in row if p.state == "measured" and math.isfinite(p.params)]
         if not here:
             continue
@@ -48,7 +48,7 @@ def draw(seen: Evidence) -> Figure:
     return Figure("equal-compute", "Loss of each size at equal compute", _caption(seen), _BEWARE, canvas)
 
 
-def _line(axes: Any, here: list[Place], look: Look) -> None:
+def _line(axes: Any, here: list[Placing], look: Style) -> None:
     axes.plot([p.params for p in here], [p.loss for p in here], color=look.color, linewidth=1.1, zorder=2)
     for p in here:
         face = look.color if p.standing == "best" else "white" if p.standing == "behind" else (*look.color[:3], 0.4)

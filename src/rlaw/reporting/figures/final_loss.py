@@ -8,7 +8,7 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, end_labels, ink, looks, loss_axis, size_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, ink, loss_axis, size_axis, styles
 
 _LETTERS_ABREAST = 85  # of labels side by side that the axis has room for
 _BEWARE = "All sizes are compared at equal steps, so the larger ones have spent more compute."
@@ -16,35 +16,35 @@ _BEWARE = "All sizes are compared at equal steps, so the larger ones have spent 
 
 def draw(seen: Evidence) -> Figure:
     """Final loss of each size with its runs, the base's loss above it, and the best power law in N for comparison."""
-    rungs = [rung for rung in seen.rungs if np.isfinite(rung.params) and rung.final_loss > 0]
-    if len({rung.params for rung in rungs}) < 2:
+    sizes = [size for size in seen.sizes if np.isfinite(size.params) and size.final_loss > 0]
+    if len({size.params for size in sizes}) < 2:
         raise DataError("the final loss against size needs two sizes with a known number of parameters")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     axes = canvas.subplots()
-    params = np.array([r.params for r in rungs])
-    base = np.array([r.base_loss for r in rungs])
-    final = np.array([r.final_loss for r in rungs])
-    errors = np.array([seen.noise.error(r.final_loss, r.runs) for r in rungs])
-    singles = [loss for r in rungs for loss in r.run_losses if loss > 0]
+    params = np.array([r.params for r in sizes])
+    base = np.array([r.base_loss for r in sizes])
+    final = np.array([r.final_loss for r in sizes])
+    errors = np.array([seen.noise.error(r.final_loss, r.runs) for r in sizes])
+    singles = [loss for r in sizes for loss in r.run_losses if loss > 0]
     loss_axis(axes, min([*singles, *np.maximum(final - errors, final / 2)]), base.max(), headroom=0.1)
     size_axis(axes, params.tolist())
     axes.plot(params, base, color="#8a9299", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     axes.plot(params, final, color="#33383d", linewidth=1.1, zorder=2)
-    how_drawn = looks(seen)
-    crowded = sum(len(how_drawn[rung.model].name) + 2 for rung in rungs) > _LETTERS_ABREAST
+    how_drawn = styles(seen)
+    crowded = sum(len(how_drawn[size.model].name) + 2 for size in sizes) > _LETTERS_ABREAST
     straight = _power_law(axes, params, final)
-    for rung, error in zip(rungs, errors, strict=True):
-        look = how_drawn[rung.model]
+    for size, error in zip(sizes, errors, strict=True):
+        look = how_drawn[size.model]
         how = {"marker": look.marker, "color": look.color, "markersize": 6, "zorder": 4}
-        axes.plot(rung.params, rung.base_loss, **how, markerfacecolor="white")
+        axes.plot(size.params, size.base_loss, **how, markerfacecolor="white")
         axes.plot(
-            [rung.params] * 2, [max(rung.final_loss - error, 1e-9), rung.final_loss + error], color=look.color, zorder=3
+            [size.params] * 2, [max(size.final_loss - error, 1e-9), size.final_loss + error], color=look.color, zorder=3
         )
-        axes.plot(rung.params, rung.final_loss, **how, markeredgecolor="white")
-        for loss in rung.run_losses if rung.runs > 1 else ():
-            axes.plot(rung.params, loss, marker="_", color=look.color, markersize=8, zorder=3)
+        axes.plot(size.params, size.final_loss, **how, markeredgecolor="white")
+        for loss in size.run_losses if size.runs > 1 else ():
+            axes.plot(size.params, loss, marker="_", color=look.color, markersize=8, zorder=3)
         axes.annotate(
-            look.name, (rung.params, rung.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
+            look.name, (size.params, size.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
             color=ink(look.color), ha="center", rotation=35 if crowded else 0, parse_math=False,
         )  # fmt: skip
     ends = [
@@ -52,7 +52,7 @@ def draw(seen: Evidence) -> Figure:
         ("after RL", final[-1], "#33383d"),
         ("power law in N", straight, "#c2571a"),
     ]
-    end_labels(axes, [(params[-1], loss, Look(color, "", name)) for name, loss, color in ends], offset_points=8)
+    end_labels(axes, [(params[-1], loss, Style(color, "", name)) for name, loss, color in ends], offset_points=8)
     return Figure("final-loss", "Loss before and after RL, by model size", _caption(seen), _BEWARE, canvas)
 
 
@@ -65,11 +65,11 @@ def _power_law(axes: Any, params: np.ndarray, final: np.ndarray) -> float:
 
 
 def _caption(seen: Evidence) -> str:
-    steps = sorted({rung.last_step for rung in seen.rungs})
+    steps = sorted({size.last_step for size in seen.sizes})
     last = "the last step that all runs of a size reached"
     after = f"step {steps[0]}" if len(steps) == 1 else f"{last} ({steps[0]} to {steps[-1]})"
     before = "step 0" if seen.base_is_step_0 else "the first evaluation (step 0 was not measured)"
-    runs = "; dashes: single runs" if any(rung.runs > 1 for rung in seen.rungs) else ""
+    runs = "; dashes: single runs" if any(size.runs > 1 for size in seen.sizes) else ""
     return (
         f"Hollow: {before}; filled: {after}, the last measurement, not the best one; {captions.runs(seen)}{runs}. "
         f"Bars: one standard error from {seen.noise.how}. Dotted: the straight line through the final losses, a power "

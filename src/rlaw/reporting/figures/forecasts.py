@@ -10,7 +10,7 @@ from rlaw.errors import DataError, NotIdentifiable, RlawError
 from rlaw.forecasting.forecast import Forecast, forecast
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, log_axis, looks, loss_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, log_axis, loss_axis, styles
 
 _SEEN_SHARE = 0.25  # of the target's steps, that the calibrated forecast sees
 _LEAST_SEEN = 5
@@ -23,9 +23,9 @@ _BEWARE = (
 
 def draw(seen: Evidence) -> Figure:
     """Blind, anchored and calibrated forecasts of the largest size, with what it then measured."""
-    if len(seen.rungs) < 3:
+    if len(seen.sizes) < 3:
         raise DataError("a forecast of the largest size takes two smaller ones")
-    target, column = seen.rungs[-1].model, AXES[seen.axis]
+    target, column = seen.sizes[-1].model, AXES[seen.axis]
     rows = seen.mean_curves.filter((pl.col("model") == target) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
     inside = seen.in_window(rows["step"].to_numpy())
     count = max(_LEAST_SEEN, round(_SEEN_SHARE * int(inside.sum())))
@@ -42,7 +42,7 @@ def draw(seen: Evidence) -> Figure:
         log_axis(panel, x.min() / 1.3, x.max() * 1.3, "")
         panel.set_title(kind)
         points = {"calibrated": count, "anchored": _points_anchored_on(one)}.get(kind, 0)
-        _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), looks(seen)[target])
+        _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), styles(seen)[target])
     canvas.supxlabel(axis_title(seen, seen.axis), fontsize=8.5, color="#33383d")
     for panel in panels[1:]:
         panel.set_ylabel("")
@@ -65,7 +65,7 @@ def _points_anchored_on(one: Forecast | RlawError) -> int:
 
 
 def _panel(
-    panel: Any, one: Forecast | RlawError, x: np.ndarray, loss: np.ndarray, hidden: np.ndarray, look: Look
+    panel: Any, one: Forecast | RlawError, x: np.ndarray, loss: np.ndarray, hidden: np.ndarray, look: Style
 ) -> None:
     """Band and median of the forecast; the target's points, hollow where the forecast had not seen them."""
     if isinstance(one, Forecast):

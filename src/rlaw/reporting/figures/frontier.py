@@ -14,10 +14,10 @@ from rlaw.reporting.figures.style import (
     axis_title,
     ink,
     log_axis,
-    looks,
     loss_axis,
     round_ticks,
     size_axis,
+    styles,
 )
 
 _DRAWS = 200
@@ -49,7 +49,7 @@ def _crossovers(axes: Any, seen: Evidence, fit: Fit, crossovers: tuple[Crossover
     loss_axis(axes, min(loss.min(), *lowest, 1.0), loss.max())
     log_axis(axes, used.min() / 1.3, used.max() * _REACH, axis_title(seen, "compute"))
     axes.set_title("who leads")
-    how = looks(seen)
+    how = styles(seen)
     for r, model in enumerate(fit.curves.models):
         own = fit.curves.at.x[0, r, fit.curves.present[r]]
         x = np.geomspace(own.min(), own.max(), 60)

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.analysis.ablations import Setting, settings
+from rlaw.analysis.ablations import Ablation, ablations_of
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import SMOOTHED, smooth
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, loss_axis, ordered
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, ordered
 
 _BEWARE = (
     "At equal prompts a larger group has cost more compute; at equal compute it has seen fewer prompts. Often one run "
@@ -20,7 +20,7 @@ _BEWARE = (
 
 def draw(seen: Evidence) -> Figure:
     """Loss against compute and against data for every G, a row per size."""
-    told = settings(seen, "group_size", "G")
+    told = ablations_of(seen, "group_size", "G")
     axes_told = [a for a in ("compute", "data") if a in seen.axes]
     if not axes_told:
         raise DataError("no evaluation tells compute or data")
@@ -38,7 +38,7 @@ def draw(seen: Evidence) -> Figure:
     return Figure("groups", "Loss by group size (cf. Fig. 12)", caption, _BEWARE, canvas)
 
 
-def _panel(axes: Any, seen: Evidence, here: list[Setting], axis: str) -> None:
+def _panel(axes: Any, seen: Evidence, here: list[Ablation], axis: str) -> None:
     column = AXES[axis]
     curves = [s.curve.filter((s.curve[column] > 0) & (s.curve["test_loss"] > 0)) for s in here]
     x = np.concatenate([c[column].to_numpy() for c in curves])
@@ -51,7 +51,7 @@ def _panel(axes: Any, seen: Evidence, here: list[Setting], axis: str) -> None:
     end_labels(axes, ends)
 
 
-def _curve(axes: Any, x: np.ndarray, loss: np.ndarray, look: Look) -> tuple[float, float, Look]:
+def _curve(axes: Any, x: np.ndarray, loss: np.ndarray, look: Style) -> tuple[float, float, Style]:
     middle = smooth(loss)
     if middle is not loss:
         axes.plot(x, loss, color=look.color, linewidth=0.4, alpha=0.45, zorder=1)

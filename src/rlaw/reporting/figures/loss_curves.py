@@ -12,7 +12,7 @@ from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import MOST_MARKERS, points
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, end_labels, log_axis, looks, loss_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
 
 _POINTS_OF_A_LINE = 60
 
@@ -41,7 +41,7 @@ def _draw(seen: Evidence, axis: str, title: str) -> Figure:
     loss_axis(axes, loss.min(), loss.max())
     log_axis(axes, x.min() / 1.3, x.max() * 1.3, axis_title(seen, axis))
     ends = []
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         curve = rows.filter(pl.col("model") == model)
         if len(curve):
             _runs(axes, seen, model, column, look)
@@ -53,7 +53,7 @@ def _draw(seen: Evidence, axis: str, title: str) -> Figure:
     return Figure(f"loss-{axis}", title, _caption(seen, axis, fit), _BEWARE, canvas)
 
 
-def _runs(axes: Any, seen: Evidence, model: str, column: str, look: Look) -> None:
+def _runs(axes: Any, seen: Evidence, model: str, column: str, look: Style) -> None:
     """A thin line per run, where a size has several."""
     rows = seen.main.rows.filter((pl.col("model") == model) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
     runs = rows.partition_by("run", "seed", maintain_order=True)
@@ -61,7 +61,7 @@ def _runs(axes: Any, seen: Evidence, model: str, column: str, look: Look) -> Non
         axes.plot(run[column], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45, zorder=1)
 
 
-def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Look) -> float | None:
+def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Style) -> float | None:
     """The fitted line with its band: solid over the window, dashed over what else was measured. Its last level."""
     if model not in fit.curves.models:
         return None
@@ -80,7 +80,7 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Look) -> f
     return float(fit.predict(model, [measured.max()])[0])
 
 
-def _points(axes: Any, seen: Evidence, curve: pl.DataFrame, column: str, look: Look) -> None:
+def _points(axes: Any, seen: Evidence, curve: pl.DataFrame, column: str, look: Style) -> None:
     """The mean over runs at each evaluation; hollow outside the window of the fit."""
     points(axes, curve[column], curve["test_loss"], seen.in_window(curve["step"].to_numpy()), look)
 
@@ -89,10 +89,10 @@ def _caption(seen: Evidence, axis: str, fit: Fit | None) -> str:
     points = f"Points: {captions.runs(seen)}; hollow: outside the window of the fit, where its line is dashed."
     if any(n > MOST_MARKERS for n in seen.mean_curves["model"].value_counts()["count"]):
         points += f" At most {MOST_MARKERS} points of a curve are drawn; all are fitted."
-    if any(rung.runs > 1 for rung in seen.rungs):
+    if any(size.runs > 1 for size in seen.sizes):
         points += " Thin lines: single runs."
     if fit is None:
         return f"{points} No law is drawn: none could be fitted over {axis}."
-    r2 = f"R² within sizes is {min(rung.r2 for rung in fit.rungs):.3f} at worst"
+    r2 = f"R² within sizes is {min(size.r2 for size in fit.sizes):.3f} at worst"
     pooled = f"pooled it is {fit.r2_pooled:.3f}, which is mostly the difference between sizes"
     return f"{points} {captions.how_fitted(fit)} {r2}; {pooled}."

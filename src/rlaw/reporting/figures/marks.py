@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.reporting.figures.style import Look
+from rlaw.reporting.figures.style import Style
 
 _SMOOTHED = 9  # evaluations of the centred mean
 _LEAST_SMOOTHED = 40  # evaluations of a curve from which on it is smoothed
@@ -15,7 +15,7 @@ AHEAD = (0, (3, 2))  # dashes of a line beyond what it was fitted to
 _LINE_POINTS = 60
 
 
-def points(axes: Any, x: Any, y: Any, seen: Any, look: Look, *, size: float = 4.4) -> None:
+def points(axes: Any, x: Any, y: Any, seen: Any, look: Style, *, size: float = 4.4) -> None:
     """At most `MOST_MARKERS` points of a curve, hollow where `seen` is false."""
     shown = _shown(len(x))
     x, y, used = np.asarray(x)[shown], np.asarray(y)[shown], np.asarray(seen, bool)[shown]
@@ -33,7 +33,7 @@ def _shown(n: int) -> np.ndarray:
     return np.unique(np.r_[early, evenly].round().astype(int))
 
 
-def law_line(axes: Any, predict: Any, low: float, high: float, look: Look, *, ahead: bool = False) -> float:
+def law_line(axes: Any, predict: Any, low: float, high: float, look: Style, *, ahead: bool = False) -> float:
     """A fitted line between two places, dashed where it lies ahead of what it was fitted to; the loss at its end."""
     x = np.geomspace(low, high, _LINE_POINTS)
     y = predict(x)
@@ -52,7 +52,7 @@ def grid(canvas: Any, count: int, columns: int, **options: Any) -> list[Any]:
     return list(panels[:count])
 
 
-def key(axes: Any, looks: Sequence[Look], **options: Any) -> None:
+def key(axes: Any, looks: Sequence[Style], **options: Any) -> None:
     """A legend of names with their marker and colour."""
     from matplotlib.lines import Line2D
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rlaw.forecasting.forecast import Forecast
-from rlaw.reporting.figures.base import Figure, new_canvas, style
+from rlaw.reporting.figures.base import Figure, drawing_style, new_canvas
 from rlaw.reporting.figures.style import log_axis, loss_axis, plain
 
 _COLOR = "#2a6f97"
@@ -19,7 +19,7 @@ def plot(told: Forecast) -> Figure:
     Raises:
         RlawError: matplotlib is not installed.
     """
-    with style():
+    with drawing_style():
         canvas = new_canvas(5.2, 3.4)
         axes = canvas.subplots()
         x, loss, low, high = np.array([(p.x, p.loss, p.low, p.high) for p in told.points]).T

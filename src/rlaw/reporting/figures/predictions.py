@@ -14,7 +14,7 @@ from rlaw.fitting.interval import three_digits
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import grid, law_line, points
-from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, looks, loss_axis, plain
+from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, loss_axis, plain, styles
 
 _INTER = (
     "The dashed line has the slope that the smaller sizes predict and a level fitted on the held-out curve, as in the "
@@ -80,7 +80,7 @@ def _panel(axes: Any, seen: Evidence, protocol: Protocol) -> None:
     loss_axis(axes, loss.min(), loss.max())
     log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(seen, protocol.axis))
     ends = []
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         curve = means.filter(pl.col("model") == model).sort("step")
         if curve.is_empty():
             continue

@@ -9,7 +9,7 @@ from rlaw.errors import DataError
 from rlaw.fitting.fit import Fit
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, axis_title, ink, log_axis, looks
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, ink, log_axis, styles
 
 _COLUMNS = 4
 
@@ -31,7 +31,7 @@ def draw(seen: Evidence) -> Figure:
     panels = canvas.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     left = np.where(fit.curves.present, fit.curves.loss - fit.fitted, 0.0)
     reach = max(float(np.abs(left).max()), 1e-4) * 1.1
-    how = looks(seen)
+    how = styles(seen)
     x = fit.curves.at.x[0]
     for r, (axes, model) in enumerate(zip(panels, models, strict=False)):
         _panel(axes, fit, r, left[r], how[model])
@@ -39,7 +39,7 @@ def draw(seen: Evidence) -> Figure:
         own = x[r, fit.curves.present[r]]
         log_axis(axes, own.min() / 1.3, own.max() * 1.3, "")
         axes.set_title(
-            f"{how[model].name}   R² {fit.rungs[r].r2:.3f}", color=ink(how[model].color), fontsize=8, parse_math=False
+            f"{how[model].name}   R² {fit.sizes[r].r2:.3f}", color=ink(how[model].color), fontsize=8, parse_math=False
         )
     for axes in panels[len(models) :]:
         axes.set_visible(False)
@@ -48,7 +48,7 @@ def draw(seen: Evidence) -> Figure:
     return Figure("residuals", "What the law leaves over", _caption(seen, fit), _BEWARE, canvas)
 
 
-def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Look) -> None:
+def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Style) -> None:
     here = fit.curves.present[r]
     axes.axhline(0, color="#8a9299", linewidth=0.8, zorder=1)
     for run in range(int(fit.curves.runs[r])):
@@ -62,7 +62,7 @@ def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Look) -> None:
 
 
 def _caption(seen: Evidence, fit: Fit) -> str:
-    second = " A line per run." if any(rung.runs > 1 for rung in seen.rungs) else ""
+    second = " A line per run." if any(size.runs > 1 for size in seen.sizes) else ""
     drift = next((f" Caution: {w.text}." for w in fit.warnings if w.code == "residual-trend"), "")
     return (
         f"Measured minus fitted loss at every point of the fit; all panels share the vertical axis.{second} "

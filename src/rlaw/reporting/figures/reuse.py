@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.analysis.ablations import Setting, settings
+from rlaw.analysis.ablations import Ablation, ablations_of
 from rlaw.analysis.evidence import Evidence
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import SMOOTHED, smooth
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, end_labels, log_axis, loss_axis, ordered
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, log_axis, loss_axis, ordered
 
 _BEWARE = (
     "Often one run for each τ: a difference within the bars may be another seed's luck, and neighbouring evaluations "
@@ -18,7 +18,7 @@ _BEWARE = (
 
 def draw(seen: Evidence) -> Figure:
     """Left: loss against step. Right: loss at the last step that all reached, against tau. A row per size and kind."""
-    told = settings(seen, "tau", "τ")
+    told = ablations_of(seen, "tau", "τ")
     canvas = new_canvas(WIDTH_INCHES, 2.9 * len(told))
     panels = canvas.subplots(len(told), 2, squeeze=False, width_ratios=(1.6, 1))
     for (left, right), (model, here) in zip(panels, told.items(), strict=True):
@@ -32,7 +32,7 @@ def draw(seen: Evidence) -> Figure:
     )
 
 
-def _curves(axes: Any, here: list[Setting], looks: list[Look]) -> None:
+def _curves(axes: Any, here: list[Ablation], looks: list[Style]) -> None:
     every = np.concatenate([s.curve.filter(s.curve["step"] > 0)["test_loss"].to_numpy() for s in here])
     loss_axis(axes, max(every.min(), 1e-4), every.max())
     ends = []
@@ -51,7 +51,7 @@ def _curves(axes: Any, here: list[Setting], looks: list[Look]) -> None:
     end_labels(axes, ends, gap_points=9)
 
 
-def _ends(axes: Any, seen: Evidence, here: list[Setting], looks: list[Look]) -> None:
+def _ends(axes: Any, seen: Evidence, here: list[Ablation], looks: list[Style]) -> None:
     """Loss at the last shared step with one standard error of a measurement."""
     last = min(int(s.curve["step"].to_numpy().max()) for s in here)
     ends = [float(s.curve.filter(s.curve["step"] <= last)["test_loss"][-1]) for s in here]
@@ -66,7 +66,7 @@ def _ends(axes: Any, seen: Evidence, here: list[Setting], looks: list[Look]) -> 
     axes.set_ylabel(f"test loss L at step {last}")
 
 
-def _caption(seen: Evidence, told: dict[str, list[Setting]]) -> str:
+def _caption(seen: Evidence, told: dict[str, list[Ablation]]) -> str:
     first = next(iter(told.values()))
     runs = sorted({s.runs for s in first})
     mean = "single runs" if runs == [1] else f"means of {runs[0]} to {runs[-1]} runs"

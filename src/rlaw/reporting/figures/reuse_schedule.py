@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from rlaw.analysis.ablations import Setting, settings
+from rlaw.analysis.ablations import Ablation, ablations_of
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, ink, ordered
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, ink, ordered
 
 _MOST_TEETH = 120
 _DOTS = 900  # of a row whose passes are reshuffled
@@ -23,7 +23,7 @@ _BEWARE = (
 
 def draw(seen: Evidence) -> Figure:
     """A row for each tau and schedule: which of its unique problems training meets, at every step."""
-    every = [s for here in settings(seen, "tau", "τ").values() for s in here]
+    every = [s for here in ablations_of(seen, "tau", "τ").values() for s in here]
     rows = _rows(every)
     if max(s.value for s in rows) > _MOST_TEETH:
         raise DataError(f"more than {_MOST_TEETH} repeats cannot be drawn apart")
@@ -48,9 +48,9 @@ def draw(seen: Evidence) -> Figure:
     )
 
 
-def _rows(found: list[Setting]) -> list[Setting]:
+def _rows(found: list[Ablation]) -> list[Ablation]:
     """One setting for each tau and schedule, of the size that has most of them."""
-    by_size: dict[str, dict[tuple[float, str], Setting]] = {}
+    by_size: dict[str, dict[tuple[float, str], Ablation]] = {}
     for s in found:
         told = by_size.setdefault(s.model, {})
         told.setdefault((s.value, s.schedule if s.value > 1 else ""), s)
@@ -58,7 +58,7 @@ def _rows(found: list[Setting]) -> list[Setting]:
     return [most[key] for key in sorted(most)]
 
 
-def _teeth(axes: Any, bottom: float, passes: int, steps: float, look: Look) -> None:
+def _teeth(axes: Any, bottom: float, passes: int, steps: float, look: Style) -> None:
     """One tooth per pass: it rises from the first unique problem to the last."""
     edges = np.linspace(0, steps, passes + 1)
     x = np.repeat(edges, 2)[1:-1]
@@ -67,7 +67,7 @@ def _teeth(axes: Any, bottom: float, passes: int, steps: float, look: Look) -> N
     axes.plot(x, y, color=ink(look.color), linewidth=0.7)
 
 
-def _reshuffled(axes: Any, bottom: float, passes: int, steps: int, look: Look) -> None:
+def _reshuffled(axes: Any, bottom: float, passes: int, steps: int, look: Style) -> None:
     """The tooth of the first pass, and dots all over the later ones, which meet the same problems in another order."""
     first = steps / passes
     _teeth(axes, bottom, 1, first, look)
@@ -78,7 +78,7 @@ def _reshuffled(axes: Any, bottom: float, passes: int, steps: int, look: Look) -
         axes.plot([start, start], [bottom, bottom + 1], color=ink(look.color), linewidth=0.4)
 
 
-def _caption(every: list[Setting], rows: list[Setting]) -> str:
+def _caption(every: list[Ablation], rows: list[Ablation]) -> str:
     repeated = [s for s in every if s.value > 1]
     shares = ", ".join(f"τ {v:g}: 1/{v:g}" for v in sorted({s.value for s in repeated}))
     told = [
@@ -93,7 +93,7 @@ def _caption(every: list[Setting], rows: list[Setting]) -> str:
     return " ".join(told)
 
 
-def _of(repeated: list[Setting], kind: str) -> str:
+def _of(repeated: list[Ablation], kind: str) -> str:
     """The tau that runs of this kind of subsets, or with this schedule, have."""
     values = sorted({s.value for s in repeated if kind in (s.subsets, s.schedule)})
     return "τ " + ", ".join(f"{v:g}" for v in values) if values else ""

@@ -11,7 +11,7 @@ from rlaw.fitting.fit import Fit
 from rlaw.fitting.solver import Solution
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, looks, size_axis
+from rlaw.reporting.figures.style import WIDTH_INCHES, size_axis, styles
 
 _LEAST_DRAWS = 20
 _GRID = 90
@@ -74,7 +74,7 @@ def _region(axes: Any, inside: np.ndarray, level: float) -> None:
 
 
 def _without_sizes(axes: Any, seen: Evidence) -> None:
-    told, how = seen.sensitivity, looks(seen)
+    told, how = seen.sensitivity, styles(seen)
     for refit in told.sizes if told is not None else ():
         if not refit.values:
             continue

@@ -8,7 +8,7 @@ import polars as pl
 from rlaw.analysis.evidence import Evidence
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Look, end_labels, looks
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, styles
 
 _SMOOTHED = 9  # steps of the centred mean of the reward
 
@@ -36,7 +36,7 @@ def _rewards(seen: Evidence) -> pl.DataFrame:
 
 def _losses(axes: Any, seen: Evidence) -> None:
     ends = []
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         curve = seen.mean_curves.filter(pl.col("model") == model)
         every = seen.main.rows.filter(pl.col("model") == model).partition_by("run", "seed", maintain_order=True)
         for run in every if len(every) > 1 else ():
@@ -50,7 +50,7 @@ def _losses(axes: Any, seen: Evidence) -> None:
 
 def _reward_panel(axes: Any, seen: Evidence, rewards: pl.DataFrame) -> None:
     ends = []
-    for model, look in looks(seen).items():
+    for model, look in styles(seen).items():
         curve = rewards.filter(pl.col("model") == model)
         if curve.is_empty():
             continue
@@ -63,7 +63,7 @@ def _reward_panel(axes: Any, seen: Evidence, rewards: pl.DataFrame) -> None:
     end_labels(axes, ends)
 
 
-def _line(axes: Any, x: pl.Series, y: pl.Series, look: Look) -> None:
+def _line(axes: Any, x: pl.Series, y: pl.Series, look: Style) -> None:
     markers = look.marker if len(x) <= 40 else ""
     axes.plot(
         x,
@@ -84,7 +84,7 @@ def _centred_mean(values: np.ndarray) -> np.ndarray:
 
 
 def _caption(seen: Evidence, with_reward: bool) -> str:
-    thin = " Thin lines: single runs." if any(rung.runs > 1 for rung in seen.rungs) else ""
+    thin = " Thin lines: single runs." if any(size.runs > 1 for size in seen.sizes) else ""
     left = f"Test loss on held-out problems, {captions.runs(seen)}.{thin}"
     if not with_reward:
         return f"{left} The source tells no training rewards."

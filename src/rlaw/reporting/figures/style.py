@@ -25,7 +25,7 @@ _READABLE = 4.5  # least contrast of text with white paper (WCAG 2, AA)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Style:
     """How one size is drawn."""
 
     color: Any
@@ -33,19 +33,19 @@ class Look:
     name: str
 
 
-def looks(seen: Evidence) -> dict[str, Look]:
+def styles(seen: Evidence) -> dict[str, Style]:
     """Size by size, from light (small) to dark (large), a marker each: legible without colour."""
-    models = [rung.model for rung in seen.rungs]
+    models = [size.model for size in seen.sizes]
     return dict(zip(models, ordered(short_names(models)), strict=True))
 
 
-def ordered(names: Sequence[str]) -> list[Look]:
+def ordered(names: Sequence[str]) -> list[Style]:
     """A look for each of things in order, from light (first) to dark (last), a marker each."""
     from matplotlib import colormaps
 
     shades = np.linspace(_LIGHTEST, _DARKEST, len(names)) if len(names) > 1 else [0.3]
     return [
-        Look(colormaps["viridis"](float(shade)), _MARKERS[i % len(_MARKERS)], plain(name))
+        Style(colormaps["viridis"](float(shade)), _MARKERS[i % len(_MARKERS)], plain(name))
         for i, (name, shade) in enumerate(zip(names, shades, strict=True))
     ]
 
@@ -174,7 +174,7 @@ def log_axis(axes: Any, low: float, high: float, title: str) -> None:
 
 
 def end_labels(
-    axes: Any, ends: Sequence[tuple[float, float, Look]], *, gap_points: float = 9.5, offset_points: float = 5
+    axes: Any, ends: Sequence[tuple[float, float, Style]], *, gap_points: float = 9.5, offset_points: float = 5
 ) -> None:
     """Write each size's name right of where its curve ends, moved apart vertically where names would overlap.
 

@@ -6,12 +6,12 @@ from typing import Any
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.errors import NotFound, RlawError
 from rlaw.reporting.tables import held_out, law, measured, protocols, recipe, usage
-from rlaw.reporting.tables.base import FORMS, Number, Table, Tell
+from rlaw.reporting.tables.base import FORMS, Number, Table, TableFn
 
-__all__ = ["FORMS", "TABLES", "Number", "Table", "Tell", "all_tables", "make", "titles"]
+__all__ = ["FORMS", "TABLES", "Number", "Table", "TableFn", "all_tables", "make", "titles"]
 
 #: in the order of a list: name -> (its function, what it tells)
-_REGISTRY: dict[str, tuple[Tell, str]] = {
+_REGISTRY: dict[str, tuple[TableFn, str]] = {
     "parameters": (law.parameters, "shared parameters of the ladder law over every axis"),
     "sizes": (law.sizes, "k and E of every size, by its own line and by the ladder law"),
     "ladder": (measured.ladder, "the sizes as measured"),
@@ -29,7 +29,7 @@ _REGISTRY: dict[str, tuple[Tell, str]] = {
     "runs": (usage.runs, "every run with what it took"),
     "phases": (usage.phases, "where the FLOPs went"),
 }
-TABLES: dict[str, Tell] = {name: function for name, (function, _) in _REGISTRY.items()}
+TABLES: dict[str, TableFn] = {name: function for name, (function, _) in _REGISTRY.items()}
 
 
 def titles() -> dict[str, str]:

@@ -63,7 +63,7 @@ class Table:
         return latex(self.name, self.caption, self.columns, rows, self.strong)
 
 
-class Tell(Protocol):
+class TableFn(Protocol):
     """A member of the family: one function, one table."""
 
     def __call__(self, seen: Evidence) -> Table:

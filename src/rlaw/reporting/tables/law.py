@@ -17,7 +17,7 @@ def parameters(seen: Evidence) -> Table:
             f"{fit.law.name} over {axis}",
             *(parameter(fit, name) if name in fit.parameters else "" for name in names),
             f"{fit.r2_pooled:.4f}",
-            f"{min(rung.r2 for rung in fit.rungs):.3f}",
+            f"{min(size.r2 for size in fit.sizes):.3f}",
             f"{fit.rmse:.4f}",
             _yes(fit.identified),
         )
@@ -36,13 +36,13 @@ def sizes(seen: Evidence) -> Table:
     if seen.power is None:
         raise DataError(f"no size has a line of its own: {seen.refused.get('power', 'none could be fitted')}")
     rows = []
-    for rung in seen.power.rungs:
-        law = _rung_of(seen.law, rung.model)
+    for size in seen.power.sizes:
+        law = _size_of(seen.law, size.model)
         rows.append(
             (
-                rung.model,
-                Number(rung.values["k"]),
-                f"{rung.r2:.3f}",
+                size.model,
+                Number(size.values["k"]),
+                f"{size.r2:.3f}",
                 *(law if law else ("", "", "", "")),
             )
         )
@@ -61,12 +61,12 @@ def parameter(fit: Fit, name: str) -> Number:
     return Number(fit.parameters[name], count=unit == "params")
 
 
-def _rung_of(fit: Fit | None, model: str) -> tuple[Cell, ...] | None:
-    rung = next((r for r in fit.rungs if r.model == model), None) if fit else None
-    if rung is None:
+def _size_of(fit: Fit | None, model: str) -> tuple[Cell, ...] | None:
+    size = next((r for r in fit.sizes if r.model == model), None) if fit else None
+    if size is None:
         return None
-    values = [Number(rung.values[name]) if name in rung.values else "" for name in ("k", "E")]
-    return values[0], values[1], f"{rung.r2:.3f}", f"{rung.rmse:.4f}"
+    values = [Number(size.values[name]) if name in size.values else "" for name in ("k", "E")]
+    return values[0], values[1], f"{size.r2:.3f}", f"{size.rmse:.4f}"
 
 
 def without_sizes(seen: Evidence) -> Table:

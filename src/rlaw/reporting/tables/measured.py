@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from rlaw.analysis.evidence import Evidence, Rung
+from rlaw.analysis.evidence import Evidence, SizeSummary
 from rlaw.analysis.protocols import variants
-from rlaw.analysis.ranking import Place
+from rlaw.analysis.ranking import Placing
 from rlaw.errors import DataError
 from rlaw.reporting import summary
 from rlaw.reporting.figures.style import accounting
@@ -22,7 +22,7 @@ def ladder(seen: Evidence) -> Table:
     base = "loss at step 0" if seen.base_is_step_0 else "loss at the first evaluation"
     rows = tuple(
         (r.model, _count(r.params), str(r.runs), f"{r.base_loss:.3f}", f"{r.final_loss:.3f}", str(r.last_step))
-        for r in seen.rungs
+        for r in seen.sizes
     )
     caption = (
         "The ladder as measured, means over runs. The last step is the last one that all runs of the size reached."
@@ -56,7 +56,7 @@ def equal_compute(seen: Evidence) -> Table:
     return Table("equal-compute", caption, columns, rows, strong, faint)
 
 
-def _cell(place: Place) -> str:
+def _cell(place: Placing) -> str:
     if place.state != "measured":
         return place.state
     return f"{place.loss:.3f}" + (" ≈" if place.standing == "level" else "")
@@ -91,16 +91,16 @@ def benchmarks(seen: Evidence) -> Table:
 def pass_rates(seen: Evidence) -> Table:
     """Pass@1 before and after RL, and the best of all evaluations: the paper's Table 4."""
     lines = []
-    for variant, rung, rows in _by_size(seen):
-        error = seen.noise.error(rung.final_loss, rung.runs)
+    for variant, size, rows in _by_size(seen):
+        error = seen.noise.error(size.final_loss, size.runs)
         best = 1 - float(rows["test_loss"].min())  # pyright: ignore[reportArgumentType]
-        last = 1 - rung.final_loss
+        last = 1 - size.final_loss
         lines.append(
             (
-                rung.model,
+                size.model,
                 variant,
-                str(rung.runs),
-                f"{1 - rung.base_loss:.3f}",
+                str(size.runs),
+                f"{1 - size.base_loss:.3f}",
                 f"{last:.3f}",
                 f"{error:.3f}",
                 f"{best:.3f}",
@@ -119,16 +119,16 @@ def pass_rates(seen: Evidence) -> Table:
 def repeats(seen: Evidence) -> Table:
     """Scatter of the runs of a size at the last step: the paper's Table 5."""
     lines, largest = [], 0
-    for variant, rung, _ in _by_size(seen):
-        largest = max(largest, rung.runs)
-        if rung.runs > 1:
-            std = float(np.std(rung.run_losses, ddof=1))
-            scatter = (f"{std:.4f}", f"{std / math.sqrt(rung.runs):.4f}")
+    for variant, size, _ in _by_size(seen):
+        largest = max(largest, size.runs)
+        if size.runs > 1:
+            std = float(np.std(size.run_losses, ddof=1))
+            scatter = (f"{std:.4f}", f"{std / math.sqrt(size.runs):.4f}")
         else:
             scatter = ("", "")
-        pooled = seen.noise.error(rung.final_loss, 1)
-        name = (rung.model, variant, str(rung.runs), str(rung.last_step))
-        lines.append((*name, f"{rung.final_loss:.4f}", *scatter, f"{pooled:.4f}"))
+        pooled = seen.noise.error(size.final_loss, 1)
+        name = (size.model, variant, str(size.runs), str(size.last_step))
+        lines.append((*name, f"{size.final_loss:.4f}", *scatter, f"{pooled:.4f}"))
     none = "" if largest > 1 else " Every size was run once here, so that no scatter between runs is known."
     caption = (
         "Loss at the last step and its scatter over runs (cf. Table 5). The standard deviation of two or three runs is "
@@ -138,8 +138,8 @@ def repeats(seen: Evidence) -> Table:
     return Table("repeats", caption, columns, tuple(lines))
 
 
-def _by_size(seen: Evidence) -> Iterator[tuple[str, Rung, pl.DataFrame]]:
+def _by_size(seen: Evidence) -> Iterator[tuple[str, SizeSummary, pl.DataFrame]]:
     """Every variant and size of the main arm."""
     for variant, frame in variants(seen).items():
-        for rung in replace(seen, main=frame).rungs:
-            yield variant, rung, frame.rows.filter(pl.col("model") == rung.model)
+        for size in replace(seen, main=frame).sizes:
+            yield variant, size, frame.rows.filter(pl.col("model") == size.model)

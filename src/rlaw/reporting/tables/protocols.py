@@ -47,7 +47,7 @@ def _line(protocol: Protocol) -> tuple[Cell, ...]:
         parameter(fitted, "K_max"),
         parameter(fitted, "N_0"),
         f"{fitted.r2_pooled:.4f}",
-        f"{min(rung.r2 for rung in fitted.rungs):.3f}",
+        f"{min(size.r2 for size in fitted.sizes):.3f}",
         f"{fitted.rmse:.4f}",
         *unseen,
         "yes" if fitted.identified else "no",
@@ -64,8 +64,8 @@ def decomposition(seen: Evidence) -> Table:
     )  # fmt: skip
     names = {"X_0": "D_0" if axis == "data" else "X_0", "lambda": "λ", "k": "k_max(N)"}
     rows = tuple(
-        (rung.model, *(Number(rung.values[name]) for name in names), f"{rung.r2:.3f}", f"{rung.rmse:.4f}")
-        for rung in told.rungs
+        (size.model, *(Number(size.values[name]) for name in names), f"{size.r2:.3f}", f"{size.rmse:.4f}")
+        for size in told.sizes
     )
     shared = ", ".join(
         f"{name} {value.text(units.count if name == 'N_0' else three_digits)}"

@@ -14,7 +14,7 @@ def recipe(seen: Evidence) -> Table:
     if seen.store is None:
         raise DataError("the source is a table; it does not tell the recipe")
     study = seen.store.study.model_dump(mode="json")
-    study["model"]["ladder"] = [rung["name"] for rung in study["model"]["ladder"]]
+    study["model"]["ladder"] = [size["name"] for size in study["model"]["ladder"]]
     rows = [(section, *line) for section in _SECTIONS for line in _lines(study[section])]
     rows += [("", "seeds", ", ".join(map(str, study["seeds"]))), ("", "engine", study["engine"]["name"])]
     for arm in study["arms"]:

@@ -5,10 +5,10 @@ import math
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.reporting.tables.base import Table
-from rlaw.store.usage import Cost
+from rlaw.store.usage import Usage
 
 
-def _cost(seen: Evidence) -> Cost:
+def _cost(seen: Evidence) -> Usage:
     if not seen.cost.runs:
         raise DataError("the source is a table; it does not tell what its runs cost")
     return seen.cost

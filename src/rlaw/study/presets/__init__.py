@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.study.presets import llama3, qwen3, qwen25
-from rlaw.study.presets.base import FAMILIES, Ladder, Size
+from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize
 from rlaw.study.presets.folder import shape_in
 
 LADDERS: dict[str, Ladder] = {
@@ -23,7 +23,7 @@ def study_file(name: str) -> AbstractContextManager[Path]:
     return resources.as_file(resources.files(__name__) / f"{name}.yaml")
 
 
-def size_of(checkpoint: str) -> Size | None:
+def size_of(checkpoint: str) -> PublishedSize | None:
     """The published size that a Hugging Face id (a revision may follow @) is the weights of."""
     name = checkpoint.partition("@")[0]
     sizes = (size for ladder in LADDERS.values() for size in ladder.sizes.values())
@@ -47,7 +47,7 @@ def resolve(model: dict[str, Any]) -> dict[str, Any]:
     sizes = model.get("sizes", list(ladder.sizes))
     if not isinstance(sizes, list) or any(size not in ladder.sizes for size in sizes):
         raise ValueError(f"sizes is a list of {', '.join(ladder.sizes)} (it says {sizes!r})")
-    return {**rest, "family": ladder.family, "ladder": [r for r in ladder.rungs() if r["name"] in sizes]}
+    return {**rest, "family": ladder.family, "ladder": [r for r in ladder.entries() if r["name"] in sizes]}
 
 
-__all__ = ["FAMILIES", "LADDERS", "STUDIES", "Ladder", "Size", "resolve", "shape_in", "size_of", "study_file"]
+__all__ = ["FAMILIES", "LADDERS", "STUDIES", "Ladder", "PublishedSize", "resolve", "shape_in", "size_of", "study_file"]

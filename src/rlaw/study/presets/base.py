@@ -15,7 +15,7 @@ FAMILIES: dict[str, dict[str, bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class PublishedSize:
     """One published model size.
 
     Attributes:
@@ -32,8 +32,8 @@ class Size:
     resources: Mapping[str, int] | None = None
     lengths: Mapping[str, float] | None = None
 
-    def rung(self, name: str) -> dict[str, Any]:
-        """The size as a rung of a study file."""
+    def entry(self, name: str) -> dict[str, Any]:
+        """The size as an entry of a study file's ladder."""
         told = {"nominal": self.nominal, "checkpoint": dict(self.checkpoints)}
         parts = {key: dict(part) for key in ("resources", "lengths") if (part := getattr(self, key))}
         return {"name": name, **asdict(self.architecture), **told, **parts}
@@ -46,8 +46,8 @@ class Ladder:
     family: str
     about: str
     source: str
-    sizes: Mapping[str, Size] = field(default_factory=dict)
+    sizes: Mapping[str, PublishedSize] = field(default_factory=dict)
 
-    def rungs(self) -> list[dict[str, Any]]:
-        """All sizes as rungs of a study file."""
-        return [size.rung(name) for name, size in self.sizes.items()]
+    def entries(self) -> list[dict[str, Any]]:
+        """The ladder of a study file."""
+        return [size.entry(name) for name, size in self.sizes.items()]

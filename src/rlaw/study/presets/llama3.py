@@ -1,14 +1,14 @@
 """Llama 3, text models: 1B and 3B are of release 3.2, the others of 3.1. Configurations only."""
 
 from rlaw.study.compute import Architecture
-from rlaw.study.presets.base import FAMILIES, Ladder, Size
+from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize
 
 
 def _size(
     name: str, hidden: int, layers: int, heads: int, head_dim: int, intermediate: int, release: str, *, tied: bool
-) -> Size:
+) -> PublishedSize:
     base = f"meta-llama/Llama-{release}-{name}"
-    return Size(
+    return PublishedSize(
         Architecture(hidden, layers, heads, 8, head_dim, intermediate, 128256, tied, **FAMILIES["llama"]),
         nominal=float(name[:-1]) * 1e9,
         checkpoints={"base": base, "instruct": f"{base}-Instruct"},

@@ -1,7 +1,7 @@
 """Qwen2.5, dense: the models, the GPUs and the lengths of arXiv 2509.25300."""
 
 from rlaw.study.compute import Architecture
-from rlaw.study.presets.base import Ladder, Size
+from rlaw.study.presets.base import Ladder, PublishedSize
 
 #: mean prompt of the paper's training problems with its instruction and Qwen's chat template: 440 characters at about
 #: 3.5 a token, and 25 of the template; what is left of the published compute beside the responses is 30 to 170
@@ -17,9 +17,9 @@ PUBLISHED_ROLLOUTS = 105 * 512 * 8
 
 def _size(
     name: str, shape: tuple[int, int, int, int, int, int, int], response: float, resources: tuple[int, int, int]
-) -> Size:
+) -> PublishedSize:
     gpus, tensor_parallel, micro_batch = resources
-    return Size(
+    return PublishedSize(
         Architecture(*shape, tied_embeddings=shape[-1] == 151936),
         nominal=float(name[:-1]) * 1e9,
         checkpoints={"base": f"Qwen/Qwen2.5-{name}", "instruct": f"Qwen/Qwen2.5-{name}-Instruct"},

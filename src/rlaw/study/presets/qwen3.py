@@ -1,12 +1,12 @@
 """Qwen3, dense: configurations only. There is no base of 32B."""
 
 from rlaw.study.compute import Architecture
-from rlaw.study.presets.base import FAMILIES, Ladder, Size
+from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize
 
 
-def _size(name: str, hidden: int, layers: int, heads: int, intermediate: int, *, tied: bool = False) -> Size:
+def _size(name: str, hidden: int, layers: int, heads: int, intermediate: int, *, tied: bool = False) -> PublishedSize:
     instruct = f"Qwen/Qwen3-{name}"
-    return Size(
+    return PublishedSize(
         Architecture(hidden, layers, heads, 8, 128, intermediate, 151936, tied, **FAMILIES["qwen3"]),
         nominal=float(name[:-1]) * 1e9,
         checkpoints={"instruct": instruct} if name == "32B" else {"base": f"{instruct}-Base", "instruct": instruct},

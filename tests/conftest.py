@@ -116,9 +116,9 @@ def quick() -> Callable[[pl.DataFrame], Evidence]:
 
     def of(rows: pl.DataFrame) -> Evidence:
         frame = load(rows)
-        seen = Evidence(frame, frame.main(), FitChoice.model_validate({}))
-        power = fit("power", seen.main, axis=seen.axis, draws=200, seed=0) if len(seen.sizes) > 0 else None
-        return Evidence(frame, seen.main, seen.choice, power=power)
+        evidence = Evidence(frame, frame.main(), FitChoice.model_validate({}))
+        power = fit("power", evidence.main, axis=evidence.axis, draws=200, seed=0) if len(evidence.sizes) > 0 else None
+        return Evidence(frame, evidence.main, evidence.choice, power=power)
 
     return of
 
@@ -157,7 +157,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def seen(store: Store) -> Evidence:
+def evidence(store: Store) -> Evidence:
     """Everything the store can speak of."""
     return gather(store.path, draws=200, seed=0)
 

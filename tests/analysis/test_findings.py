@@ -271,8 +271,8 @@ def test_reuse_is_judged_for_every_kind_of_subset(quick: Quick):
     assert "nested subsets" in found.evidence
 
 
-def test_what_no_run_was_made_for_is_told_as_not_asked(seen: Evidence):
-    found = {finding.name: finding for finding in judge_all(seen)}
+def test_what_no_run_was_made_for_is_told_as_not_asked(evidence: Evidence):
+    found = {finding.name: finding for finding in judge_all(evidence)}
     assert len(found) == len(FINDINGS)
     for name in (
         *("instruct-lower-and-slower", "best-group-grows-with-compute", "curriculum-ends-lower", "forgetting"),
@@ -282,8 +282,8 @@ def test_what_no_run_was_made_for_is_told_as_not_asked(seen: Evidence):
         assert found[name].verdict == "cannot tell"
 
 
-def test_every_finding_states_its_rule_and_saves_as_json(seen: Evidence):
-    for finding in judge_all(seen):
+def test_every_finding_states_its_rule_and_saves_as_json(evidence: Evidence):
+    for finding in judge_all(evidence):
         assert isinstance(finding, Finding)
         told = finding.to_json()
         assert "cannot tell" in told["rule"]
@@ -291,12 +291,12 @@ def test_every_finding_states_its_rule_and_saves_as_json(seen: Evidence):
 
 
 def test_one_size_is_enough_for_a_report_of_what_cannot_be_told(quick: Quick):
-    seen = quick(table(power_law(saturating), params=PARAMS[:1]))
+    evidence = quick(table(power_law(saturating), params=PARAMS[:1]))
     for judge in (size.larger_at_equal_compute, size.trade_off, size.larger_at_equal_data, size.efficiency_rises):
-        assert judge(seen).verdict == "cannot tell"
+        assert judge(evidence).verdict == "cannot tell"
     for judge in (size.efficiency_saturates, size.final_loss_falls, size.no_power_law_in_size, law.base_quality):
-        assert judge(seen).verdict == "cannot tell"
-    assert not {finding.name for finding in judge_all(seen) if finding.asked}  # what sizes do is no question of one
+        assert judge(evidence).verdict == "cannot tell"
+    assert not {finding.name for finding in judge_all(evidence) if finding.asked}  # what sizes do is no question of one
 
 
 def test_nothing_is_told_of_larger_and_smaller_models_whose_sizes_are_not_told():

@@ -20,8 +20,8 @@ Quick = Callable[[pl.DataFrame], Evidence]
 
 
 def test_a_loss_between_two_evaluations_lies_on_the_power_law_that_made_them(quick: Quick):
-    seen = quick(table(power_law(saturating), noise=0.0, seeds=1))
-    for row, budget in zip(rank(seen, "compute").rows, rank(seen, "compute").budgets, strict=True):
+    evidence = quick(table(power_law(saturating), noise=0.0, seeds=1))
+    for row, budget in zip(rank(evidence, "compute").rows, rank(evidence, "compute").budgets, strict=True):
         for place in row:
             if place.state == "measured":
                 step = budget / (6 * place.params * 1e4)
@@ -56,8 +56,8 @@ def test_sizes_within_the_noise_are_level_with_the_best(quick: Quick):
 
 
 def test_two_sizes_share_the_end_of_the_one_that_stops_first(quick: Quick):
-    seen = quick(table(power_law(saturating), params=PARAMS[:2]))
-    end = shared_end(seen, "compute", "m-10000", "m-40000")
+    evidence = quick(table(power_law(saturating), params=PARAMS[:2]))
+    end = shared_end(evidence, "compute", "m-10000", "m-40000")
     assert end is not None
     assert end[0] == pytest.approx(6 * 1e4 * 64 * 1e4)
     assert [end[1].model, end[2].model] == ["m-10000", "m-40000"]

@@ -10,21 +10,21 @@ from rlaw.analysis.evidence import Evidence, gather
 from rlaw.analysis.protocols import protocols
 from rlaw.errors import DataError, NotFound
 from rlaw.measurements import datasets
-from rlaw.reporting.figures import FIGURES, OF_TABLES, Figure, draw, style, titles
+from rlaw.reporting.figures import FIGURES, OF_TABLES, Figure, draw, drawing_style, titles
 from rlaw.store import Store
 
 A4_TEXT_INCHES = 6.3
 
 
 @pytest.fixture(scope="module")
-def drawn(seen: Evidence) -> dict[str, Figure]:
-    with style():
-        return {name: function(seen).settle() for name, function in FIGURES.items()}
+def drawn(evidence: Evidence) -> dict[str, Figure]:
+    with drawing_style():
+        return {name: function(evidence).settle() for name, function in FIGURES.items()}
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_all_text_is_large_enough_whole_and_apart(name: str, drawn: dict[str, Figure]):
-    with style():
+    with drawing_style():
         assert faults(drawn[name].canvas) == []
     assert drawn[name].canvas.get_size_inches()[0] <= A4_TEXT_INCHES
 
@@ -57,7 +57,7 @@ def test_fonts_are_embedded_as_outlines_that_printers_take(drawn: dict[str, Figu
 )
 def test_bundled_tables_are_drawn_with_their_caveats(name: str, source: str):
     figure = draw(name, source, draws=20)
-    with style():
+    with drawing_style():
         assert faults(figure.canvas) == []
     assert all(caveat in figure.caption for caveat in datasets.get(source).caveats)
 
@@ -75,41 +75,41 @@ def test_an_unknown_name_gets_the_list():
 
 def test_variants_get_panels_of_their_own():
     both = pl.concat([table(power_law(saturating), variant=v, seeds=1) for v in ("base", "instruct")])
-    seen = gather(both, draws=20)
-    with style():
-        figure = FIGURES["inter-model"](seen).settle()
+    evidence = gather(both, draws=20)
+    with drawing_style():
+        figure = FIGURES["inter-model"](evidence).settle()
         assert faults(figure.canvas) == []
     heads = [axes.get_title(loc="left") for axes in figure.canvas.axes]
     assert heads == ["base", "base", "instruct", "instruct"]
-    assert {(p.variant, p.axis) for p in protocols(seen)} == {
+    assert {(p.variant, p.axis) for p in protocols(evidence)} == {
         (variant, axis) for variant in ("base", "instruct") for axis in ("compute", "data")
     }
 
 
 def test_the_held_out_size_is_not_in_the_fit_and_its_points_are_hollow():
-    seen = gather(table(power_law(saturating), seeds=1), draws=20)
-    inter = next(p for p in protocols(seen) if p.name == "inter" and p.axis == "compute")
+    evidence = gather(table(power_law(saturating), seeds=1), draws=20)
+    inter = next(p for p in protocols(evidence) if p.name == "inter" and p.axis == "compute")
     assert inter.fit is not None
     assert inter.fit.held_out is not None
-    largest = seen.sizes[-1].model
+    largest = evidence.sizes[-1].model
     assert inter.fit.held_out.model == largest
     assert largest not in inter.fit.curves.models
-    with style():
-        axes = FIGURES["inter-model"](seen).settle().canvas.axes[0]
+    with drawing_style():
+        axes = FIGURES["inter-model"](evidence).settle().canvas.axes[0]
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white" and len(line.get_xdata())]
     xs = np.concatenate([np.asarray(line.get_xdata()) for line in hollow])
-    own = seen.mean_curves.filter((pl.col("model") == largest) & (pl.col("step") > 0))
+    own = evidence.mean_curves.filter((pl.col("model") == largest) & (pl.col("step") > 0))
     assert sorted(xs) == pytest.approx(sorted(own["compute_flops"]))
 
 
 def test_intra_sees_nothing_after_its_cut():
-    seen = gather(table(power_law(saturating), seeds=1), draws=20)
-    intra = next(p for p in protocols(seen) if p.name == "intra" and p.axis == "data")
+    evidence = gather(table(power_law(saturating), seeds=1), draws=20)
+    intra = next(p for p in protocols(evidence) if p.name == "intra" and p.axis == "data")
     assert intra.fit is not None
     assert intra.fit.curves.step[intra.fit.curves.present].max() == intra.cut == 16
     assert intra.judged is not None
-    with style():
-        assert f"on {intra.judged.points} points not seen" in FIGURES["intra-model"](seen).caption
+    with drawing_style():
+        assert f"on {intra.judged.points} points not seen" in FIGURES["intra-model"](evidence).caption
 
 
 def test_points_that_a_forecast_saw_are_filled_and_the_others_hollow():
@@ -118,7 +118,7 @@ def test_points_that_a_forecast_saw_are_filled_and_the_others_hollow():
     marked = [[line for line in panel.lines if line.get_linestyle() == "None"] for panel in panels]
     filled = [np.size(lines[0].get_xdata()) for lines in marked]
     assert filled == [0, 1, 26]
-    assert [np.size(lines[1].get_xdata()) for lines in marked] == [103 - seen for seen in filled]
+    assert [np.size(lines[1].get_xdata()) for lines in marked] == [103 - n for n in filled]
 
 
 def test_passes_in_another_order_are_drawn_apart_from_passes_that_repeat():
@@ -146,6 +146,6 @@ def test_passes_in_another_order_are_drawn_apart_from_passes_that_repeat():
 def test_more_draws_and_another_seed_are_heeded_by_every_figure_that_draws(store: Store):
     evidence = [gather(store.path, draws=n, seed=s) for n, s in ((40, 0), (80, 0), (40, 1))]
     for name in ("allocation", "forecasts", "frontier", "decomposition", "efficiency-fits"):
-        with style():
-            pictures = {FIGURES[name](seen).settle().picture("svg") for seen in evidence}
+        with drawing_style():
+            pictures = {FIGURES[name](evidence).settle().picture("svg") for evidence in evidence}
         assert len(pictures) == 3, name

@@ -18,7 +18,7 @@ from rlaw.analysis.findings import judge_all
 from rlaw.cli import main
 from rlaw.errors import RlawError, StoreError, UsageError
 from rlaw.reporting import Report, summary
-from rlaw.reporting.figures import FIGURES, draw_all, loss_curves, style
+from rlaw.reporting.figures import FIGURES, draw_all, drawing_style, loss_curves
 from rlaw.reporting.page import render
 from rlaw.store import Store
 
@@ -166,9 +166,9 @@ def test_hostile_names_stand_on_the_page_as_text(tmp_path: Path):
 
 
 def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
-    seen = quick(table(power_law(saturating), seeds=1).with_columns(model=pl.format("模型-{}🚀", "model")))
-    with style():
-        assert loss_curves.against_compute(seen).settle().picture("svg")
+    evidence = quick(table(power_law(saturating), seeds=1).with_columns(model=pl.format("模型-{}🚀", "model")))
+    with drawing_style():
+        assert loss_curves.against_compute(evidence).settle().picture("svg")
 
 
 #: of what a table without arms, benchmarks and lengths cannot speak
@@ -196,21 +196,21 @@ _HARDLY = {"decomposition", "efficiency-fits", "forecasts", "frontier", "inter-m
     ],
 )
 def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, missing):
-    seen = gather(table(power_law(saturating), params=params, steps=steps, seeds=1), draws=50)
-    figures, left_out = draw_all(seen)
+    evidence = gather(table(power_law(saturating), params=params, steps=steps, seeds=1), draws=50)
+    figures, left_out = draw_all(evidence)
     missing = missing | _NEVER
     assert set(left_out) == missing
     assert all(left_out.values())
-    page = Page(render(seen, figures, judge_all(seen), left_out))
+    page = Page(render(evidence, figures, judge_all(evidence), left_out))
     assert page.open == []
     assert all(f"No figure {name}" in page.visible for name in missing)
 
 
 def test_a_table_that_tells_steps_alone_is_fitted_over_steps():
-    seen = gather(table(power_law(saturating)).drop("data_size", "compute_flops"), draws=50)
-    assert seen.axis == "step"
-    assert "saturating law over step" in summary.the_law(seen)
-    _, left_out = draw_all(seen)
+    evidence = gather(table(power_law(saturating)).drop("data_size", "compute_flops"), draws=50)
+    assert evidence.axis == "step"
+    assert "saturating law over step" in summary.the_law(evidence)
+    _, left_out = draw_all(evidence)
     assert {"loss-compute", "loss-data", "equal-compute"} <= set(left_out)
 
 
@@ -221,9 +221,11 @@ def test_a_law_that_is_not_identified_is_not_dressed_up():
 
 
 def test_several_variants_are_told_and_one_of_them_is_fitted():
-    seen = gather(pl.concat([table(power_law(saturating), variant=v, seeds=1) for v in ("base", "instruct")]), draws=50)
-    assert set(seen.main.rows["variant"]) == {"base"}
-    assert "the laws are fitted to variant base alone" in seen.refused.values()
+    evidence = gather(
+        pl.concat([table(power_law(saturating), variant=v, seeds=1) for v in ("base", "instruct")]), draws=50
+    )
+    assert set(evidence.main.rows["variant"]) == {"base"}
+    assert "the laws are fitted to variant base alone" in evidence.refused.values()
 
 
 def test_an_unwritable_place_is_named_with_what_to_do(store: Store, unwritable: Path):

@@ -4,23 +4,23 @@ import pytest
 
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.errors import DataError
-from rlaw.reporting.figures import Figure, ridge, style
+from rlaw.reporting.figures import Figure, drawing_style, ridge
 from rlaw.testing.studies import Truth, study
 
 
 @pytest.fixture(scope="module")
-def seen() -> Evidence:
+def evidence() -> Evidence:
     return gather(study(Truth(steps=60, drift=0.005, tell_items=False), seed=0).rows, draws=300)
 
 
 @pytest.fixture(scope="module")
-def figure(seen: Evidence) -> Figure:
-    with style():
-        return ridge.draw(seen).settle()
+def figure(evidence: Evidence) -> Figure:
+    with drawing_style():
+        return ridge.draw(evidence).settle()
 
 
-def test_the_region_holds_about_nine_tenths_of_the_draws(seen: Evidence, figure: Figure):
-    law = seen.law
+def test_the_region_holds_about_nine_tenths_of_the_draws(evidence: Evidence, figure: Figure):
+    law = evidence.law
     assert law is not None
     assert law.drawn is not None
     axes = figure.canvas.axes[0]
@@ -29,8 +29,8 @@ def test_the_region_holds_about_nine_tenths_of_the_draws(seen: Evidence, figure:
     assert np.mean(outline.contains_points(np.column_stack([N_0, K_max]))) == pytest.approx(0.9, abs=0.03)
 
 
-def test_every_size_left_out_is_marked_where_the_refit_without_it_lies(seen: Evidence, figure: Figure):
-    told = seen.sensitivity
+def test_every_size_left_out_is_marked_where_the_refit_without_it_lies(evidence: Evidence, figure: Figure):
+    told = evidence.sensitivity
     assert told is not None
     marked = {line.get_label(): line.get_xydata()[0] for line in figure.canvas.axes[0].lines}
     for refit in told.sizes:

@@ -18,8 +18,8 @@ from rlaw.reporting.tables.latex import escape
 
 
 @pytest.fixture(scope="module")
-def tables(seen: Evidence) -> dict[str, Table]:
-    made, left_out = all_tables(seen)
+def tables(evidence: Evidence) -> dict[str, Table]:
+    made, left_out = all_tables(evidence)
     assert left_out == {}
     return made
 
@@ -86,10 +86,10 @@ def test_pass_at_1_tells_the_last_and_the_best():
     dip = rows.with_columns(
         test_loss=pl.when((pl.col("step") == 8) & (pl.col("seed") == 1)).then(0.01).otherwise(pl.col("test_loss"))
     )
-    seen = gather(dip, draws=20)
-    told = TABLES["pass-at-1"](seen)
+    evidence = gather(dip, draws=20)
+    told = TABLES["pass-at-1"](evidence)
     line = dict(zip(told.columns, told.rows[0], strict=True))
-    assert line["after RL"] == f"{1 - seen.sizes[0].final_loss:.3f}"
+    assert line["after RL"] == f"{1 - evidence.sizes[0].final_loss:.3f}"
     assert line["best of all"] == "0.990"
 
 

@@ -44,7 +44,9 @@ def test_parameters_of_the_published_sizes_are_those_of_their_cards(ladder, size
 def test_a_preset_has_sizes_that_rise_and_checkpoints_of_its_variants(ladder):
     sizes = [Size.model_validate(raw) for raw in ladder.entries()]
     assert [size.params for size in sizes] == sorted(size.params for size in sizes)
-    assert all(size.params == size.architecture.params for size, size in zip(sizes, ladder.sizes.values(), strict=True))
+    assert all(
+        size.params == known.architecture.params for size, known in zip(sizes, ladder.sizes.values(), strict=True)
+    )
     assert all(size.variants and size.nominal for size in sizes)
 
 

@@ -39,17 +39,17 @@ class Ablation:
     order: str
 
 
-def ablations_of(seen: Evidence, column: str, symbol: str) -> dict[str, list[Ablation]]:
+def ablations_of(evidence: Evidence, column: str, symbol: str) -> dict[str, list[Ablation]]:
     """The settings of every size that has two of them or more, by size (and kind of reuse, where there are several).
 
     Raises:
         DataError: no size has two settings.
     """
     others = [name for name in SINGLE if name != column]
-    same = seen.main.rows.select(others).unique()
-    rows = seen.frame.rows.join(same, on=others, nulls_equal=True, maintain_order="left").drop_nulls(column)
-    main = seen.main.rows[column].drop_nulls()
-    arms = seen.main.rows["arm"].unique()
+    same = evidence.main.rows.select(others).unique()
+    rows = evidence.frame.rows.join(same, on=others, nulls_equal=True, maintain_order="left").drop_nulls(column)
+    main = evidence.main.rows[column].drop_nulls()
+    arms = evidence.main.rows["arm"].unique()
     other = (pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()) if len(main) else pl.lit(True)
     told: dict[str, list[Ablation]] = {}
     for (model,), of_size in rows.group_by("model", maintain_order=True):
@@ -127,18 +127,18 @@ class End:
     runs: int
 
 
-def comparable(seen: Evidence) -> pl.DataFrame:
+def comparable(evidence: Evidence) -> pl.DataFrame:
     """Evaluations of every arm, of the main arm's variant and benchmark, for the size that most arms have."""
-    same = seen.main.rows.select("variant", "benchmark").unique()
-    rows = seen.frame.rows.join(same, on=["variant", "benchmark"])
+    same = evidence.main.rows.select("variant", "benchmark").unique()
+    rows = evidence.frame.rows.join(same, on=["variant", "benchmark"])
     arms = rows.group_by("model", maintain_order=True).agg(pl.col("arm").n_unique()).sort("arm", descending=True)
     return rows if arms.is_empty() else rows.filter(pl.col("model") == arms["model"][0])
 
 
-def as_main(seen: Evidence, rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
+def as_main(evidence: Evidence, rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """The rows that have the main arm's values in these columns, where it tells one."""
     for column in columns:
-        values = seen.main.rows[column].drop_nulls().unique()
+        values = evidence.main.rows[column].drop_nulls().unique()
         if len(values) == 1:
             rows = rows.filter((pl.col(column) == values[0]).fill_null(value=True))
     return rows

@@ -42,12 +42,12 @@ class Explained:
 
 
 @lru_cache(maxsize=4)
-def explain(seen: Evidence) -> Explained | None:
+def explain(evidence: Evidence) -> Explained | None:
     """Compare size and base quality as descriptions of k; None with fewer than four sizes, or without draws."""
-    power = seen.power
+    power = evidence.power
     if power is None or power.drawn is None:
         return None
-    sizes = {size.model: size for size in seen.sizes}
+    sizes = {size.model: size for size in evidence.sizes}
     found = [(i, sizes[r.model]) for i, r in enumerate(power.sizes) if r.values["k"].value > 0]
     left_out = tuple(r.model for r in power.sizes if not r.values["k"].value > 0)
     found = [(i, size) for i, size in found if math.isfinite(size.params)]
@@ -59,7 +59,7 @@ def explain(seen: Evidence) -> Explained | None:
     runs = np.array([size.runs for _, size in found])
     k = power.estimate.theta[0][0, at, 0]
     drawn_k = power.drawn.solution.theta[0][:, at, 0]
-    drawn_base = seen.noise.draws(base, runs, len(drawn_k), seed=1)
+    drawn_base = evidence.noise.draws(base, runs, len(drawn_k), seed=1)
     positive = (drawn_k > 0).all(axis=1)
     draws = zip(drawn_k[positive], drawn_base[positive], strict=True)
     shares = np.array([_shares(np.log(each), log_n, level) for each, level in draws]).reshape(-1, 3)

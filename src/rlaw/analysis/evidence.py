@@ -192,12 +192,12 @@ def gather(source: Any, *, draws: int | None = None, seed: int = 0) -> Evidence:
     store = Store.open(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
     frame = load(source)
     main, refused = _one_law(frame, store)
-    seen = Evidence(
+    evidence = Evidence(
         frame, main, store.study.fit if store else FitChoice.model_validate({}), store=store, refused=refused,
         draws=draws, seed=seed,
     )  # fmt: skip
-    seen = replace(seen, steps=_steps(store) if store else pl.DataFrame())
-    return _judged(seen)
+    evidence = replace(evidence, steps=_steps(store) if store else pl.DataFrame())
+    return _judged(evidence)
 
 
 def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
@@ -218,44 +218,46 @@ def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
     return main, left_out
 
 
-def _judged(seen: Evidence) -> Evidence:
+def _judged(evidence: Evidence) -> Evidence:
     """The evidence with its fits and comparison; a refusal is kept with its reason."""
-    choice, refused = seen.choice, dict(seen.refused)
+    choice, refused = evidence.choice, dict(evidence.refused)
     how = {"window": choice.window, "space": choice.space, "noise": choice.noise, "level": choice.level}
-    if choice.noise == "binomial" and seen.main.rows["items"].null_count():
+    if choice.noise == "binomial" and evidence.main.rows["items"].null_count():
         how["noise"] = "equal"
         refused["binomial weights"] = "some evaluations do not tell how many problems were asked; equal weights used"
 
     def attempt(name: str, law: str, axis: Axis, **options: Any) -> Fit | None:
         try:
-            return fit(law, seen.main, axis=axis, **how, **options)
+            return fit(law, evidence.main, axis=axis, **how, **options)
         except RlawError as error:
             refused[name] = str(error)
             return None
 
     ladder = next((name for name in choice.laws if laws.get(name).shared), "saturating")
-    drawn = seen.drawn()
+    drawn = evidence.drawn()
     fits = {
-        a: attempt(f"{ladder} over {a}", ladder, a, **drawn) for a in seen.axes if a != "step" or seen.axis == "step"
+        a: attempt(f"{ladder} over {a}", ladder, a, **drawn)
+        for a in evidence.axes
+        if a != "step" or evidence.axis == "step"
     }
-    every = {n: attempt(n, n, seen.axis, intervals="none") for n in choice.laws if n not in laws.BASELINES}
-    power = attempt("power", "power", seen.axis, **drawn)
+    every = {n: attempt(n, n, evidence.axis, intervals="none") for n in choice.laws if n not in laws.BASELINES}
+    power = attempt("power", "power", evidence.axis, **drawn)
     return replace(
-        seen,
+        evidence,
         fits={a: f for a, f in fits.items() if f is not None},
         laws={n: f for n, f in every.items() if f is not None},
         power=power,
-        run_slopes=_run_slopes(seen, how) if power else (),
-        comparison=_comparison(seen, refused),
+        run_slopes=_run_slopes(evidence, how) if power else (),
+        comparison=_comparison(evidence, refused),
         refused=refused,
     )
 
 
-def _run_slopes(seen: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]:
+def _run_slopes(evidence: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]:
     told = []
-    for seed in seen.main.rows["seed"].unique().sort():
+    for seed in evidence.main.rows["seed"].unique().sort():
         try:
-            each = fit("power", seen.main.where(seed=seed), axis=seen.axis, intervals="none", **how)
+            each = fit("power", evidence.main.where(seed=seed), axis=evidence.axis, intervals="none", **how)
         except RlawError:
             continue  # a run too short for a line of its own; its points still count in the size's line
         bases = each.curves.at.base_loss[0, :, 0]
@@ -265,18 +267,18 @@ def _run_slopes(seen: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]:
     return tuple(sorted(told, key=lambda s: (s.params, s.model, s.seed)))
 
 
-def _comparison(seen: Evidence, refused: dict[str, str]) -> Comparison | None:
-    steps = np.unique(seen.main.rows["step"].to_numpy())
-    steps = steps[seen.in_window(steps)]
+def _comparison(evidence: Evidence, refused: dict[str, str]) -> Comparison | None:
+    steps = np.unique(evidence.main.rows["step"].to_numpy())
+    steps = steps[evidence.in_window(steps)]
     cut = max(int(np.sum(steps <= steps.max(initial=0) / _HORIZON)), _LEAST_SEEN)
     if len(steps) - cut < _LEAST_ASKED:
         refused["held-out comparison"] = f"{len(steps)} evaluated steps in the window are too few to hold some out"
         return None
-    names = list(dict.fromkeys((*seen.choice.laws, *laws.BASELINES)))
+    names = list(dict.fromkeys((*evidence.choice.laws, *laws.BASELINES)))
     try:
         return compare(
-            seen.main, names, axis=seen.axis, cut=cut, window=seen.choice.window,
-            space=seen.choice.space,
+            evidence.main, names, axis=evidence.axis, cut=cut, window=evidence.choice.window,
+            space=evidence.choice.space,
         )  # fmt: skip
     except RlawError as error:
         refused["held-out comparison"] = str(error)

@@ -60,69 +60,69 @@ class Protocol:
     refused: str = ""
 
 
-def variants(seen: Evidence) -> dict[str, Frame]:
+def variants(evidence: Evidence) -> dict[str, Frame]:
     """The main arm of every variant, on the benchmark, tau and group size that the laws are fitted to; ours first."""
-    same = seen.main.rows.select(name for name in SINGLE if name != "variant").unique()
-    rows = seen.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
-    first = seen.main.rows["variant"][0]
+    same = evidence.main.rows.select(name for name in SINGLE if name != "variant").unique()
+    rows = evidence.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
+    first = evidence.main.rows["variant"][0]
     names = [first, *(v for v in rows["variant"].unique().sort() if v != first)]
     return {
-        name: seen.main if name == first else replace(seen.main, rows=rows.filter(pl.col("variant") == name))
+        name: evidence.main if name == first else replace(evidence.main, rows=rows.filter(pl.col("variant") == name))
         for name in names
     }
 
 
 @lru_cache(maxsize=4)
-def protocols(seen: Evidence, law: str = "saturating") -> tuple[Protocol, ...]:
+def protocols(evidence: Evidence, law: str = "saturating") -> tuple[Protocol, ...]:
     """Every variant, axis and protocol, in that order; what was refused says why."""
-    axes: list[Axis] = [axis for axis in ("compute", "data") if axis in seen.axes] or ["step"]
+    axes: list[Axis] = [axis for axis in ("compute", "data") if axis in evidence.axes] or ["step"]
     return tuple(
-        _protocol(seen, law, variant, frame, axis, name)
-        for variant, frame in variants(seen).items()
+        _protocol(evidence, law, variant, frame, axis, name)
+        for variant, frame in variants(evidence).items()
         for axis in axes
         for name in PROTOCOLS
     )
 
 
-def _protocol(seen: Evidence, law: str, variant: str, frame: Frame, axis: Axis, name: str) -> Protocol:
+def _protocol(evidence: Evidence, law: str, variant: str, frame: Frame, axis: Axis, name: str) -> Protocol:
     bare = Protocol(variant, axis, name, frame)
-    known = seen.fits.get(axis)
-    if name == "all" and frame is seen.main and known is not None and known.law.name == law:
+    known = evidence.fits.get(axis)
+    if name == "all" and frame is evidence.main and known is not None and known.law.name == law:
         return replace(bare, fit=known)
     try:
-        return _intra(seen, law, bare) if name == "intra" else _over_sizes(seen, law, bare)
+        return _intra(evidence, law, bare) if name == "intra" else _over_sizes(evidence, law, bare)
     except RlawError as error:
         return replace(bare, refused=str(error).partition("\n")[0])
 
 
-def _fit(seen: Evidence, law: str, bare: Protocol, window: str, hold_out: str | None = None) -> Fit:
-    choice = seen.choice
+def _fit(evidence: Evidence, law: str, bare: Protocol, window: str, hold_out: str | None = None) -> Fit:
+    choice = evidence.choice
     return fit(
         law, bare.frame, axis=bare.axis, window=window, hold_out=hold_out, space=choice.space, level=choice.level,
-        **seen.drawn(_DRAWS),
+        **evidence.drawn(_DRAWS),
     )  # fmt: skip
 
 
-def _over_sizes(seen: Evidence, law: str, bare: Protocol) -> Protocol:
+def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     """All sizes, or all but the largest."""
     held = bare.name == "inter"
     if held and len(bare.frame.models) <= laws.get(law).needs_sizes:
         raise NotIdentifiable(f"{len(bare.frame.models)} sizes are too few to hold one out")
-    done = _fit(seen, law, bare, seen.choice.window, "largest" if held else None)
+    done = _fit(evidence, law, bare, evidence.choice.window, "largest" if held else None)
     told = done.held_out
     judged = None if told is None else Judged(told.points, told.r2, told.r2, told.rmse)
     return replace(bare, fit=done, judged=judged)
 
 
-def _intra(seen: Evidence, law: str, bare: Protocol) -> Protocol:
+def _intra(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     """The first quarter of the steps, judged on the rest of every curve."""
     steps = np.unique(bare.frame.rows["step"].to_numpy())
-    steps = steps[seen.in_window(steps) & (steps > 0)]
+    steps = steps[evidence.in_window(steps) & (steps > 0)]
     count = max(int(np.sum(steps <= steps.max(initial=0) * SEEN_SHARE)), _LEAST_SEEN)
     if len(steps) - count < _LEAST_ASKED:
         raise NotIdentifiable(f"{len(steps)} evaluated steps are too few to hold some out")
     cut = int(steps[count - 1])
-    done = _fit(seen, law, bare, f"{steps[0]}:{cut}")
+    done = _fit(evidence, law, bare, f"{steps[0]}:{cut}")
     return replace(bare, fit=done, cut=cut, judged=judge_rest(bare.frame, done, cut, int(steps[-1])))
 
 

@@ -58,20 +58,20 @@ class Ranking:
         return tuple(p for p in self.rows[k] if p.standing == "level")
 
 
-def rank(seen: Evidence, axis: str) -> Ranking:
+def rank(evidence: Evidence, axis: str) -> Ranking:
     """Rank the sizes at round budgets between the first and last that two sizes share."""
-    curves = _curves(seen, axis)
+    curves = _curves(evidence, axis)
     if len(curves) < 2:
         return Ranking(axis, (), ())
     budgets = tuple(b for b in _round_budgets(curves) if sum(c.state(b) == "measured" for c in curves) > 1)
-    return Ranking(axis, budgets, tuple(_judge(seen, [c.place(b) for c in curves]) for b in budgets))
+    return Ranking(axis, budgets, tuple(_judge(evidence, [c.place(b) for c in curves]) for b in budgets))
 
 
 def shared_end(
-    seen: Evidence, axis: str, smaller: str, larger: str, *, first: bool = False
+    evidence: Evidence, axis: str, smaller: str, larger: str, *, first: bool = False
 ) -> tuple[float, Placing, Placing] | None:
     """The largest (or first) budget that two sizes, by name, both reached, and their places there; None without one."""
-    curves = {curve.model: curve for curve in _curves(seen, axis)}
+    curves = {curve.model: curve for curve in _curves(evidence, axis)}
     a, b = curves.get(smaller), curves.get(larger)
     if a is None or b is None:
         return None
@@ -116,16 +116,21 @@ def _line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight * (1 - mean * (x - mean) / spread) if spread > 0 else weight
 
 
-def _curves(seen: Evidence, axis: str) -> list[_Curve]:
+def _curves(evidence: Evidence, axis: str) -> list[_Curve]:
     column = AXES[axis]
     told = []
-    for rows in seen.mean_curves.partition_by("model", maintain_order=True):
+    for rows in evidence.mean_curves.partition_by("model", maintain_order=True):
         kept = rows.filter((rows[column] > 0) & (rows["test_loss"] > 0)).sort(column)
         if len(kept):
             x, loss, runs = (kept[name].to_numpy() for name in (column, "test_loss", "runs"))
             told.append(
                 _Curve(
-                    kept["model"][0], kept["params"][0] or math.nan, x.astype(float), loss, runs, seen.noise.freedom > 0
+                    kept["model"][0],
+                    kept["params"][0] or math.nan,
+                    x.astype(float),
+                    loss,
+                    runs,
+                    evidence.noise.freedom > 0,
                 )
             )
     return told
@@ -142,7 +147,7 @@ def _round_budgets(curves: list[_Curve]) -> list[float]:
     return budgets
 
 
-def _judge(seen: Evidence, places: list[Placing]) -> tuple[Placing, ...]:
+def _judge(evidence: Evidence, places: list[Placing]) -> tuple[Placing, ...]:
     """The places with their standing beside the best."""
     best = min((p for p in places if p.state == "measured"), key=lambda p: p.loss)
     told = []
@@ -150,7 +155,7 @@ def _judge(seen: Evidence, places: list[Placing]) -> tuple[Placing, ...]:
         if p.state != "measured":
             told.append(p)
             continue
-        worse = seen.noise.probability_lower((best.loss, best.weight), (p.loss, p.weight))
-        standing = "best" if p is best else "behind" if worse >= seen.choice.level else "level"
+        worse = evidence.noise.probability_lower((best.loss, best.weight), (p.loss, p.weight))
+        standing = "best" if p is best else "behind" if worse >= evidence.choice.level else "level"
         told.append(Placing(p.model, p.params, p.state, p.loss, p.weight, standing, worse))
     return tuple(told)

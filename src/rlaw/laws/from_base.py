@@ -12,7 +12,7 @@ class BlindLaw(Law):
     Source: Eq. 1 of Tan et al. 2025, arXiv:2509.25300, with E(N) given by the base; the shift keeps L = L_0 at X = 0.
     """
 
-    name = "blind"
+    name = "from-base"
     title = "saturating efficiency from the loss of the base"
     formula = "L = L_0 (1 + X / (S (N / N_0)^r))^-k(N), k(N) = K_max / (1 + N_0 / N)"
     source = "Tan et al. 2025, arXiv:2509.25300, Eq. 1, with E(N) tied to the loss at step 0"

@@ -40,16 +40,16 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw report --json`."""
-        seen = self.evidence
+        evidence = self.evidence
         return {
             "report": str(self.path),
             "figures": [str(path) for path in self.figures],
             "left_out": self.left_out,
             "summary": list(self.summary),
             "findings": [finding.to_json() for finding in self.findings],
-            "fits": {axis: fit.to_json() for axis, fit in seen.fits.items()},
-            "comparison": seen.comparison.to_json() if seen.comparison else None,
-            "refused": seen.refused,
+            "fits": {axis: fit.to_json() for axis, fit in evidence.fits.items()},
+            "comparison": evidence.comparison.to_json() if evidence.comparison else None,
+            "refused": evidence.refused,
         }
 
     def __str__(self) -> str:
@@ -79,14 +79,14 @@ def write(
         StoreError: the output cannot be written.
     """
     path = _target(source, output)
-    seen = gather(source, draws=draws, seed=seed)
-    figures, left_out = draw_all(seen)
-    findings = judge_all(seen)
-    page = render(seen, figures, findings, left_out)
+    evidence = gather(source, draws=draws, seed=seed)
+    figures, left_out = draw_all(evidence)
+    findings = judge_all(evidence)
+    page = render(evidence, figures, findings, left_out)
     make_folder(path.parent)
     write_atomically(path, page.encode())  # a reader never finds half of one
     saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures", ("svg", *forms)))
-    return Report(path, saved, _summary(seen, findings), findings, seen, left_out)
+    return Report(path, saved, _summary(evidence, findings), findings, evidence, left_out)
 
 
 def _target(source: str | Path, output: str | Path | None) -> Path:
@@ -99,16 +99,16 @@ def _target(source: str | Path, output: str | Path | None) -> Path:
     return Path(source) / "report.html"
 
 
-def _summary(seen: Evidence, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+def _summary(evidence: Evidence, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     """At most nine lines; the path of the report is the tenth."""
     lines = [
-        summary.what(seen),
-        summary.the_law(seen),
-        summary.held_out(seen),
-        summary.best_sizes(seen),
-        summary.size_or_base(seen),
+        summary.what(evidence),
+        summary.the_law(evidence),
+        summary.held_out(evidence),
+        summary.best_sizes(evidence),
+        summary.size_or_base(evidence),
     ]
     lines += summary.verdicts(findings)
-    if seen.cost.runs:
-        lines.append(summary.spent(seen))
+    if evidence.cost.runs:
+        lines.append(summary.spent(evidence))
     return tuple(lines[: _LINES - 1])

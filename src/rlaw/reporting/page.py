@@ -18,7 +18,7 @@ from rlaw.reporting.tables import all_tables
 
 
 def render(
-    seen: Evidence,
+    evidence: Evidence,
     figures: tuple[Figure, ...],
     findings: tuple[Finding, ...],
     left_out: dict[str, str],
@@ -36,15 +36,15 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    tables, tables_left_out = all_tables(seen)
+    tables, tables_left_out = all_tables(evidence)
     style = (resources.files("rlaw.reporting") / "templates" / "report.css").read_text(encoding="utf-8")
     return (
         environment.get_template("report.html.jinja").render(
-            title=seen.store.study.name if seen.store else seen.frame.source,
-            question=seen.store.study.question if seen.store else "",
+            title=evidence.store.study.name if evidence.store else evidence.frame.source,
+            question=evidence.store.study.question if evidence.store else "",
             style=Markup(style),  # noqa: S704 - our own file
-            answer=_answer(seen),
-            what=summary.what(seen),
+            answer=_answer(evidence),
+            what=summary.what(evidence),
             findings=[f for f in findings if f.asked],
             unasked=[f for f in findings if not f.asked],
             sentence=_sentence,
@@ -53,21 +53,26 @@ def render(
             left_out=left_out,
             tables=tables,
             tables_left_out=tables_left_out,
-            spent=summary.spent(seen) if seen.cost.runs else "",
-            method=_method(seen),
-            cautions=_cautions(seen),
-            provenance=_provenance(seen),
-            study=json.dumps(seen.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
-            if seen.store
+            spent=summary.spent(evidence) if evidence.cost.runs else "",
+            method=_method(evidence),
+            cautions=_cautions(evidence),
+            provenance=_provenance(evidence),
+            study=json.dumps(evidence.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
+            if evidence.store
             else "",
         )
         + "\n"
     )
 
 
-def _answer(seen: Evidence) -> list[str]:
+def _answer(evidence: Evidence) -> list[str]:
     """The answer, a sentence each."""
-    lines = (summary.the_law(seen), summary.best_sizes(seen), summary.held_out(seen), summary.size_or_base(seen))
+    lines = (
+        summary.the_law(evidence),
+        summary.best_sizes(evidence),
+        summary.held_out(evidence),
+        summary.size_or_base(evidence),
+    )
     return [f"{_sentence(line)}." for line in lines]
 
 
@@ -77,10 +82,10 @@ def _sentence(text: str) -> str:
     return text if len(first) == 1 or first in ("tau", "ln") else text[:1].upper() + text[1:]
 
 
-def _method(seen: Evidence) -> list[tuple[str, str]]:
+def _method(evidence: Evidence) -> list[tuple[str, str]]:
     """How it was done, as terms and what they mean here."""
-    choice, rows = seen.choice, seen.main.rows
-    dropped = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in seen.main.dropped.items())
+    choice, rows = evidence.choice, evidence.main.rows
+    dropped = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in evidence.main.dropped.items())
     told_items = rows["items"].drop_nulls()
     evaluation = (
         f"{told_items[0]} problems, {rows['samples'][0]} answer(s) each"
@@ -88,41 +93,41 @@ def _method(seen: Evidence) -> list[tuple[str, str]]:
         else "size of the evaluations not told"
     )
     pairs = [
-        ("Evaluations used", f"{len(rows)} of {len(seen.frame)} rows; {evaluation}"),
+        ("Evaluations used", f"{len(rows)} of {len(evidence.frame)} rows; {evaluation}"),
         ("Left out before fitting", dropped or "nothing"),
-        ("Window", f"{window(choice.window)}, declared in the study" if seen.store else window(choice.window)),
-        ("Compute", f"{seen.main.accounting}: RL only; the compute that made the base is not on the axis"),
-        ("Noise of a loss", seen.noise.how),
+        ("Window", f"{window(choice.window)}, declared in the study" if evidence.store else window(choice.window)),
+        ("Compute", f"{evidence.main.accounting}: RL only; the compute that made the base is not on the axis"),
+        ("Noise of a loss", evidence.noise.how),
     ]
-    if seen.store is not None:
-        pairs += [("Stages", str(decision)) for decision in staging.decisions(seen.store)]
-    fit = seen.law or seen.power
+    if evidence.store is not None:
+        pairs += [("Stages", str(decision)) for decision in staging.decisions(evidence.store)]
+    fit = evidence.law or evidence.power
     if fit is not None:
         pairs.append(("Fit", how_fitted(fit)))
-    return pairs + [(f"Not done: {name}", reason) for name, reason in seen.refused.items()]
+    return pairs + [(f"Not done: {name}", reason) for name, reason in evidence.refused.items()]
 
 
-def _cautions(seen: Evidence) -> list[tuple[str, str, str]]:
+def _cautions(evidence: Evidence) -> list[tuple[str, str, str]]:
     """Every reason for doubt that a fit gave, once: code, text, where."""
     found: dict[tuple[str, str], list[str]] = {}
-    for axis, fit in seen.fits.items():
+    for axis, fit in evidence.fits.items():
         for caution in fit.warnings:
             found.setdefault((caution.code, caution.text), []).append(f"{fit.law.name} over {axis}")
     return [(code, text, ", ".join(where)) for (code, text), where in found.items()]
 
 
-def _provenance(seen: Evidence) -> list[tuple[str, Any]]:
-    store = seen.store
-    pairs: list[tuple[str, Any]] = [("rlaw", version("rlaw")), ("rows", seen.frame.digest)]
+def _provenance(evidence: Evidence) -> list[tuple[str, Any]]:
+    store = evidence.store
+    pairs: list[tuple[str, Any]] = [("rlaw", version("rlaw")), ("rows", evidence.frame.digest)]
     if store is not None:
         pairs += [("store", store.path.resolve().name), ("study digest", store.digest)]
-        pairs += [("study made with rlaw", store.document.get("rlaw", "unknown")), *_versions(seen)]
-    return [*pairs, ("bootstrap", f"{seen.drawn()['draws']} draws, seed {seen.seed}")]
+        pairs += [("study made with rlaw", store.document.get("rlaw", "unknown")), *_versions(evidence)]
+    return [*pairs, ("bootstrap", f"{evidence.drawn()['draws']} draws, seed {evidence.seed}")]
 
 
-def _versions(seen: Evidence) -> list[tuple[str, str]]:
+def _versions(evidence: Evidence) -> list[tuple[str, str]]:
     """Versions of the packages and the machine that the runs were made with, each once."""
-    store, found = seen.store, {}
+    store, found = evidence.store, {}
     for label in store.labels() if store else ():
         for attempt in _attempts(store, label):
             packages = attempt.get("packages", {})

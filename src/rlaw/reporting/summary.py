@@ -16,40 +16,41 @@ from rlaw.measurements.frame import AXES
 from rlaw.text import round_number, short_names
 
 
-def what(seen: Evidence) -> str:
+def what(evidence: Evidence) -> str:
     """What was measured, and by what."""
-    counts = sorted({size.runs for size in seen.sizes})
+    counts = sorted({size.runs for size in evidence.sizes})
     runs = (
         f"{counts[-1]} run{'s' * (counts[-1] > 1)} each"
         if len(counts) == 1
         else f"{counts[0]} to {counts[-1]} runs each"
     )
-    measured = f"{len(seen.sizes)} sizes, {runs}, {len(seen.main)} evaluations"
-    if seen.store is None:
-        return f"{seen.frame.source}: {measured}"
-    engine = seen.store.study.engine.name
+    measured = f"{len(evidence.sizes)} sizes, {runs}, {len(evidence.main)} evaluations"
+    if evidence.store is None:
+        return f"{evidence.frame.source}: {measured}"
+    engine = evidence.store.study.engine.name
     by = "the synthetic engine (no model was trained)" if engine == "synthetic" else f"the {engine} engine"
-    states = Counter(run.state for run in seen.cost.runs)
+    states = Counter(run.state for run in evidence.cost.runs)
     done = states.pop("finished", 0)
     rest = "".join(f", {count} {state}" for state, count in sorted(states.items()))
-    return f"study {seen.store.study.name} by {by}: {measured}; {done} of {len(seen.cost.runs)} runs finished{rest}"
+    runs = f"{done} of {len(evidence.cost.runs)} runs finished{rest}"
+    return f"study {evidence.store.study.name} by {by}: {measured}; {runs}"
 
 
-def the_law(seen: Evidence) -> str:
+def the_law(evidence: Evidence) -> str:
     """The ladder law's parameters with their intervals, or why there are none."""
-    fit = seen.law
+    fit = evidence.law
     if fit is None:
-        reason = next((text for name, text in seen.refused.items() if name.endswith(f"over {seen.axis}")), "")
-        return f"no ladder law over {seen.axis}: {reason.splitlines()[0] if reason else 'none was asked for'}"
+        reason = next((text for name, text in evidence.refused.items() if name.endswith(f"over {evidence.axis}")), "")
+        return f"no ladder law over {evidence.axis}: {reason.splitlines()[0] if reason else 'none was asked for'}"
     largest = fit.sizes[-1]
     name = short_names([size.model for size in fit.sizes])[-1]
     k = f"k({name}) {largest.values['k'].text(three_digits)}" if "k" in largest.values else ""
     if not fit.identified:
         why = "; ".join(caution.text for caution in fit.warnings if caution.code in NOT_IDENTIFIED)
-        doubt = f"these data do not tell the parameters of the {fit.law.name} law over {seen.axis}: {why}"
+        doubt = f"these data do not tell the parameters of the {fit.law.name} law over {evidence.axis}: {why}"
         return f"{doubt}; {k}" if k else doubt
     parts = [f"{name} {parameter(fit, name)}" for name in fit.parameters]
-    return f"the {fit.law.name} law over {seen.axis}: {', '.join([*parts, k])} ({fit.level:.0%} intervals)"
+    return f"the {fit.law.name} law over {evidence.axis}: {', '.join([*parts, k])} ({fit.level:.0%} intervals)"
 
 
 def parameter(fit: Fit, name: str) -> str:
@@ -58,20 +59,20 @@ def parameter(fit: Fit, name: str) -> str:
     return fit.parameters[name].text(units.count if unit == "params" else three_digits)
 
 
-def ranking(seen: Evidence) -> Ranking | None:
+def ranking(evidence: Evidence) -> Ranking | None:
     """The sizes at equal compute; None when no compute was told."""
-    if seen.main.rows[AXES["compute"]].null_count() == len(seen.main):
+    if evidence.main.rows[AXES["compute"]].null_count() == len(evidence.main):
         return None
-    ranked = rank(seen, "compute")
+    ranked = rank(evidence, "compute")
     return ranked if ranked.budgets else None
 
 
-def best_sizes(seen: Evidence) -> str:
+def best_sizes(evidence: Evidence) -> str:
     """Which size is best at which compute."""
-    ranked = ranking(seen)
+    ranked = ranking(evidence)
     if ranked is None:
         return "best size at equal compute: no two sizes were measured at the same compute"
-    names = dict(zip([r.model for r in seen.sizes], short_names([r.model for r in seen.sizes]), strict=True))
+    names = dict(zip([r.model for r in evidence.sizes], short_names([r.model for r in evidence.sizes]), strict=True))
     best = [(budget, ranked.best(k), ranked.level_with_best(k)) for k, budget in enumerate(ranked.budgets)]
     told = []
     for model, same in groupby(best, key=lambda b: b[1].model):
@@ -88,19 +89,19 @@ def arrows(text: str) -> str:
     return text.replace("->", "→")
 
 
-def held_out(seen: Evidence) -> str:
+def held_out(evidence: Evidence) -> str:
     """Which law forecasts best."""
-    told = seen.comparison
+    told = evidence.comparison
     if told is None:
-        return f"held-out comparison: {seen.refused.get('held-out comparison', 'none')}".splitlines()[0]
+        return f"held-out comparison: {evidence.refused.get('held-out comparison', 'none')}".splitlines()[0]
     baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
     errors = ", ".join(f"{s.law} {s.mae:.4f}" for s in told.laws if s.law not in BASELINES)
     return f"held-out error, {arrows(told.protocol)}: {errors}; best baseline {baseline.law} {baseline.mae:.4f}"
 
 
-def size_or_base(seen: Evidence) -> str:
+def size_or_base(evidence: Evidence) -> str:
     """Does k follow size or the base's loss?"""
-    told = explain(seen)
+    told = explain(evidence)
     if told is None:
         return "size or base quality: it takes four sizes with a positive slope each to ask"
     shares = f"R² of ln k {told.by_base:.2f} on the base's loss, {told.by_size:.2f} on ln N"
@@ -122,10 +123,11 @@ def verdicts(findings: tuple[Finding, ...]) -> list[str]:
     return lines
 
 
-def spent(seen: Evidence) -> str:
+def spent(evidence: Evidence) -> str:
     """What it cost."""
-    cost = seen.cost
+    cost = evidence.cost
     return (
-        f"cost: RL {units.flops(cost.compute_flops)} ({seen.main.accounting}), bases {units.flops(cost.base_flops)}, "
+        f"cost: RL {units.flops(cost.compute_flops)} ({evidence.main.accounting}), "
+        f"bases {units.flops(cost.base_flops)}, "
         f"{units.duration(cost.seconds)} of one worker"
     )

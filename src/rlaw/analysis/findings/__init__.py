@@ -41,8 +41,8 @@ FINDINGS: tuple[Judge, ...] = (
 ABOUT_SIZES: frozenset[Judge] = frozenset(FINDINGS[: FINDINGS.index(recipe.reuse)]) | {behaviour.longer_for_larger}
 
 
-def judge_all(seen: Evidence) -> tuple[Finding, ...]:
+def judge_all(evidence: Evidence) -> tuple[Finding, ...]:
     """Every finding with its verdict."""
-    one_size = len(seen.main.models) < 2
-    findings = ((judge, judge(seen)) for judge in FINDINGS)
+    one_size = len(evidence.main.models) < 2
+    findings = ((judge, judge(evidence)) for judge in FINDINGS)
     return tuple(replace(told, asked=False) if one_size and judge in ABOUT_SIZES else told for judge, told in findings)

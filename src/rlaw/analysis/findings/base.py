@@ -49,7 +49,7 @@ class Finding:
 class Judge(Protocol):
     """A member of the family: judges one claim."""
 
-    def __call__(self, seen: Evidence) -> Finding:
+    def __call__(self, evidence: Evidence) -> Finding:
         """The claim with its verdict; "cannot tell" where the store has no such runs."""
         ...
 
@@ -64,13 +64,13 @@ class Claim:
     effect: str
     rule: str
 
-    def found(self, verdict: Judgement, evidence: str, value: Interval | None = None) -> Finding:
+    def found(self, verdict: Judgement, observed: str, value: Interval | None = None) -> Finding:
         """The finding that follows."""
-        return Finding(self.name, self.claim, self.source, verdict, self.effect, value, self.rule, evidence)
+        return Finding(self.name, self.claim, self.source, verdict, self.effect, value, self.rule, observed)
 
-    def by_probability(self, probability: float, evidence: str, value: Interval | None = None) -> Finding:
+    def by_probability(self, probability: float, observed: str, value: Interval | None = None) -> Finding:
         """Seen at 0.95 or more, not seen at 0.05 or less."""
-        return self.found(by_probability(probability), evidence, value)
+        return self.found(by_probability(probability), observed, value)
 
     def cannot_tell(self, why: str) -> Finding:
         """The finding when the measurements do not suffice."""
@@ -98,9 +98,9 @@ def of_known_sizes(claim: Claim) -> Callable[[Judge], Judge]:
 
     def guarded(judge: Judge) -> Judge:
         @wraps(judge)
-        def judged(seen: Evidence) -> Finding:
-            unknown = [size.model for size in seen.sizes if not math.isfinite(size.params)]
-            return claim.cannot_tell(f"no n_params is told of {', '.join(unknown)}") if unknown else judge(seen)
+        def judged(evidence: Evidence) -> Finding:
+            unknown = [size.model for size in evidence.sizes if not math.isfinite(size.params)]
+            return claim.cannot_tell(f"no n_params is told of {', '.join(unknown)}") if unknown else judge(evidence)
 
         return judged
 

@@ -53,9 +53,9 @@ INSTRUCT = Claim(
 )
 
 
-def transfer(seen: Evidence) -> Finding:
+def transfer(evidence: Evidence) -> Finding:
     """Finding 6."""
-    changes = _changes(seen)
+    changes = _changes(evidence)
     if len(changes) < 2:
         return TRANSFER.not_asked("one benchmark only")
     told = _told_changes(changes)
@@ -73,16 +73,16 @@ def transfer(seen: Evidence) -> Finding:
     return TRANSFER.found(in_every_pair(sure), f"{told}; probability that each does as claimed: {odds}")
 
 
-def forgetting(seen: Evidence) -> Finding:
+def forgetting(evidence: Evidence) -> Finding:
     """Finding 6, what other domains lose."""
-    others = [change for change in _changes(seen) if change.domain == "out"]
+    others = [change for change in _changes(evidence) if change.domain == "out"]
     if not others:
         return FORGETTING.not_asked("no benchmark is of a domain that RL does not train")
     worst = max(others, key=lambda change: change.last[-1] - change.first[-1])
     rise, drawn = worst.last[-1] - worst.first[-1], worst.drawn[:, -1] * worst.first[-1]
     told = f"{worst.benchmark}, {worst.models[-1]}: {worst.first[-1]:.3f} → {worst.last[-1]:.3f}"
     every = ", ".join(f"{m} {b - a:+.3f}" for m, a, b in zip(worst.models, worst.first, worst.last, strict=True))
-    value = percentile(rise, drawn, seen.choice.level)
+    value = percentile(rise, drawn, evidence.choice.level)
     return FORGETTING.by_probability(float(np.mean(drawn > 0)), f"{told}; by size: {every}", value)
 
 
@@ -102,9 +102,9 @@ class _Change:
     drawn: np.ndarray
 
 
-def _changes(seen: Evidence) -> list[_Change]:
-    variant = seen.main.rows["variant"][0]
-    rows = seen.frame.main().rows.filter(pl.col("variant") == variant).sort("step")
+def _changes(evidence: Evidence) -> list[_Change]:
+    variant = evidence.main.rows["variant"][0]
+    rows = evidence.frame.main().rows.filter(pl.col("variant") == variant).sort("step")
     keys = ["benchmark", "domain", "params", "model"]
     each = rows.group_by(*keys, "run", "seed", maintain_order=True).agg(
         first=pl.col("test_loss").first(), last=pl.col("test_loss").last()
@@ -113,7 +113,7 @@ def _changes(seen: Evidence) -> list[_Change]:
     found = []
     for own in means.partition_by("benchmark", maintain_order=True):
         losses, runs = own.select("first", "last").to_numpy(), own["runs"].to_numpy()
-        drawn = seen.noise.draws(losses, np.stack([runs, runs], axis=1), 4000, seed=4)
+        drawn = evidence.noise.draws(losses, np.stack([runs, runs], axis=1), 4000, seed=4)
         change = drawn[:, :, 1] / np.maximum(losses[:, 0], 1e-9) - drawn[:, :, 0] / np.maximum(losses[:, 0], 1e-9)
         name, domain = own["benchmark"][0], own["domain"][0]
         found.append(_Change(name, domain, tuple(own["model"]), tuple(own["first"]), tuple(own["last"]), change))
@@ -129,9 +129,9 @@ def _told_changes(changes: list[_Change]) -> str:
     return "change of the loss, mean over sizes: " + ", ".join(map(one, changes))
 
 
-def length_grows(seen: Evidence) -> Finding:
+def length_grows(evidence: Evidence) -> Finding:
     """Finding 8."""
-    rows = seen.mean_curves.drop_nulls("response_length")
+    rows = evidence.mean_curves.drop_nulls("response_length")
     if rows.is_empty():
         return LENGTH_GROWS.not_asked("the source tells no response lengths")
     if rows["response_length"].n_unique() == 1:
@@ -149,9 +149,9 @@ def length_grows(seen: Evidence) -> Finding:
     return LENGTH_GROWS.found(in_every_pair(rises), told, Interval(min(r for _, r, _, _ in found)))
 
 
-def longer_for_larger(seen: Evidence) -> Finding:
+def longer_for_larger(evidence: Evidence) -> Finding:
     """Finding 8, over sizes."""
-    rows = seen.main.rows.drop_nulls(["response_length", "params"]).sort("params", "step")
+    rows = evidence.main.rows.drop_nulls(["response_length", "params"]).sort("params", "step")
     if rows.is_empty() or rows["response_length"].n_unique() == 1:
         return LENGTH_WITH_SIZE.not_asked("no response length, or one length for all responses")
     ends = rows.group_by("params", "model", "run", "seed", maintain_order=True).agg(pl.col("response_length").last())
@@ -167,7 +167,7 @@ def longer_for_larger(seen: Evidence) -> Finding:
     told = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, means, strict=True))
     estimate = float(np.corrcoef(order, means.argsort().argsort())[0, 1])
     share = float(np.mean(correlations > 0))
-    value = percentile(estimate, correlations, seen.choice.level)
+    value = percentile(estimate, correlations, evidence.choice.level)
     return LENGTH_WITH_SIZE.by_probability(share, f"tokens at the last step: {told}", value)
 
 
@@ -180,19 +180,19 @@ def _rank_correlation(curve: pl.DataFrame) -> float:
     return float(np.corrcoef(curve["step"].rank().to_numpy(), curve["response_length"].rank().to_numpy())[0, 1])
 
 
-def instruct(seen: Evidence) -> Finding:
+def instruct(evidence: Evidence) -> Finding:
     """Finding 2, base against instruct."""
     both = {"base", "instruct"}
-    rows = seen.frame.main().rows
+    rows = evidence.frame.main().rows
     if not both <= set(rows["variant"]):
         return INSTRUCT.not_asked("it takes variants called base and instruct")
-    benchmark, drawn, starts = seen.main.rows["benchmark"][0], {}, {}
+    benchmark, drawn, starts = evidence.main.rows["benchmark"][0], {}, {}
     for name in sorted(both):
-        own = seen.frame.main().where(variant=name, benchmark=benchmark)
+        own = evidence.frame.main().where(variant=name, benchmark=benchmark)
         try:
             found = fit(
-                "power", own, axis=seen.axis, window=seen.choice.window, space=seen.choice.space,
-                draws=max(len(seen.power.drawn or ()), 100) if seen.power else 100,
+                "power", own, axis=evidence.axis, window=evidence.choice.window, space=evidence.choice.space,
+                draws=max(len(evidence.power.drawn or ()), 100) if evidence.power else 100,
             )  # fmt: skip
         except RlawError as error:
             return INSTRUCT.cannot_tell(f"{name}: {str(error).splitlines()[0]}")
@@ -203,7 +203,7 @@ def instruct(seen: Evidence) -> Finding:
     shared = [m for m in drawn["base"] if all(m in d[v] for d in (drawn, starts) for v in both)]
     if not shared:
         return INSTRUCT.cannot_tell("no size was measured at step 0 both as base and as instruct")
-    lower = [seen.noise.probability_lower(starts["instruct"][m], starts["base"][m]) for m in shared]
+    lower = [evidence.noise.probability_lower(starts["instruct"][m], starts["base"][m]) for m in shared]
     slower = [_share_below(drawn["instruct"][m], drawn["base"][m]) for m in shared]
     told = ", ".join(
         f"{m}: starts lower {a:.2f}, smaller k {b:.2f}" for m, a, b in zip(shared, lower, slower, strict=True)

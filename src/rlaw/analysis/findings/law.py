@@ -44,77 +44,78 @@ SIZE_BEYOND_BASE = Claim(
 )
 
 
-def law_holds(seen: Evidence) -> Finding:
+def law_holds(evidence: Evidence) -> Finding:
     """The ladder law against baselines and other laws, on held-out points."""
-    told = seen.comparison
-    ladder = next((fit.law.name for fit in seen.fits.values()), None)
+    told = evidence.comparison
+    ladder = next((fit.law.name for fit in evidence.fits.values()), None)
     if told is None or ladder is None or all(score.law != ladder for score in told.laws):
         reasons = (
-            seen.refused.get(key) for key in ("held-out comparison", f"{ladder or 'saturating'} over {seen.axis}")
+            evidence.refused.get(key)
+            for key in ("held-out comparison", f"{ladder or 'saturating'} over {evidence.axis}")
         )
         why = next((reason for reason in reasons if reason), "the law could not be fitted to a part of the curves")
         return LAW_HOLDS.cannot_tell(why.splitlines()[0])
     own = told.score(ladder)
     baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
     best = min((s for s in told.laws if s.law not in BASELINES), key=lambda s: s.mae)
-    identified = seen.law is not None and seen.law.identified
+    identified = evidence.law is not None and evidence.law.identified
     ratio = own.mae / baseline.mae if baseline.mae > 0 else float("inf")
     verdict = "not seen" if ratio >= 1 else "seen" if own.mae <= 1.1 * best.mae and identified else "cannot tell"
     protocol = told.protocol.replace("->", "→")
-    evidence = f"{protocol}: mean absolute error {ladder} {own.mae:.4f}, {baseline.law} {baseline.mae:.4f}"
+    reason = f"{protocol}: mean absolute error {ladder} {own.mae:.4f}, {baseline.law} {baseline.mae:.4f}"
     if best.law != ladder:
-        evidence += f"; {best.law} does better, {best.mae:.4f}"
+        reason += f"; {best.law} does better, {best.mae:.4f}"
     if not identified:
-        evidence += "; its parameters are not identified"
-    return LAW_HOLDS.found(verdict, evidence, Interval(ratio))
+        reason += "; its parameters are not identified"
+    return LAW_HOLDS.found(verdict, reason, Interval(ratio))
 
 
-def same_law_for_data(seen: Evidence) -> Finding:
+def same_law_for_data(evidence: Evidence) -> Finding:
     """Finding 2: one form for both axes."""
     claim = SAME_LAW_FOR_DATA
-    if not {"compute", "data"} <= set(seen.fits):
+    if not {"compute", "data"} <= set(evidence.fits):
         return claim.cannot_tell("the law could not be fitted over both compute and data")
-    worst = {axis: min(seen.fits[axis].sizes, key=lambda size: size.r2) for axis in ("compute", "data")}
+    worst = {axis: min(evidence.fits[axis].sizes, key=lambda size: size.r2) for axis in ("compute", "data")}
     shares = [size.r2 for size in worst.values()]
     verdict = (
         "seen" if min(shares) >= 0.9 else "not seen" if max(shares) >= 0.9 and min(shares) < 0.5 else "cannot tell"
     )
-    evidence = "; ".join(f"over {axis}: R² {size.r2:.3f} at worst ({size.model})" for axis, size in worst.items())
-    if _tokens_are_constant(seen):
-        evidence += ". Every step costs the same here, so the two axes are one up to a factor"
-    return claim.found(verdict, evidence, Interval(min(shares)))
+    reason = "; ".join(f"over {axis}: R² {size.r2:.3f} at worst ({size.model})" for axis, size in worst.items())
+    if _tokens_are_constant(evidence):
+        reason += ". Every step costs the same here, so the two axes are one up to a factor"
+    return claim.found(verdict, reason, Interval(min(shares)))
 
 
-def _tokens_are_constant(seen: Evidence) -> bool:
+def _tokens_are_constant(evidence: Evidence) -> bool:
     """Whether compute is proportional to data within every size, to a part in a thousand."""
-    rows = seen.main.rows.filter(seen.main.rows["data_size"] > 0)
+    rows = evidence.main.rows.filter(evidence.main.rows["data_size"] > 0)
     per_prompt = rows.select("model", each=rows["compute_flops"] / rows["data_size"])
     spans = per_prompt.group_by("model").agg(low=pl.col("each").min(), high=pl.col("each").max())
     return bool((spans["high"] <= spans["low"] * 1.001).all())
 
 
-def base_quality(seen: Evidence) -> Finding:
+def base_quality(evidence: Evidence) -> Finding:
     """Does k follow L0 more closely than N?"""
-    claim, told = BASE_QUALITY, explain(seen)
+    claim, told = BASE_QUALITY, explain(evidence)
     if told is None:
         return claim.cannot_tell("it takes four sizes with a positive slope each")
-    at = "" if seen.base_is_step_0 else " Step 0 was not measured: L₀ is the first evaluation, after RL had begun."
+    at = "" if evidence.base_is_step_0 else " Step 0 was not measured: L₀ is the first evaluation, after RL had begun."
     out = f" Left out, without a positive slope: {', '.join(told.left_out)}." if told.left_out else ""
-    evidence = (
+    reason = (
         f"R² of ln k over {told.sizes} sizes: {told.by_base:.2f} on L₀, {told.by_size:.2f} on ln N, "
         f"{told.by_both:.2f} on both; "
         f"L₀ is ahead in {told.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
         "cannot tell which is the cause: that takes sizes with bases of equal loss"
     )
-    return claim.by_probability(told.base_ahead, evidence, told.difference)
+    return claim.by_probability(told.base_ahead, reason, told.difference)
 
 
 @of_known_sizes(SIZE_BEYOND_BASE)
-def size_beyond_base(seen: Evidence) -> Finding:
+def size_beyond_base(evidence: Evidence) -> Finding:
     """The control: sizes with matched bases."""
-    claim, power = SIZE_BEYOND_BASE, seen.power
-    bases = {size.model: size.base_loss for size in seen.sizes}
-    if len(bases) < 3 or not seen.base_is_step_0:
+    claim, power = SIZE_BEYOND_BASE, evidence.power
+    bases = {size.model: size.base_loss for size in evidence.sizes}
+    if len(bases) < 3 or not evidence.base_is_step_0:
         return claim.not_asked("it takes three sizes whose loss was measured at step 0")
     spread = max(bases.values()) - min(bases.values())
     told = f"step-0 losses {min(bases.values()):.3f} to {max(bases.values()):.3f}"

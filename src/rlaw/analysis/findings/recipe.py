@@ -45,16 +45,16 @@ CURRICULUM = Claim(
 )
 
 
-def reuse(seen: Evidence) -> Finding:
+def reuse(evidence: Evidence) -> Finding:
     """Finding 5."""
-    rows = ablations.as_main(seen, ablations.comparable(seen), "group_size", "prompts", "order")
+    rows = ablations.as_main(evidence, ablations.comparable(evidence), "group_size", "prompts", "order")
     if rows["tau"].n_unique() < 2:
         return REUSE.not_asked("every run has the same tau")
     least, kinds = rows["tau"].min(), rows.filter(pl.col("tau") > rows["tau"].min())
     verdicts, told = [], []
     for (subsets, schedule), own in kinds.group_by("subsets", "schedule", maintain_order=True):
         found = ablations.ends(pl.concat([rows.filter(pl.col("tau") == least), own]), "tau", at="step")
-        verdict, text = _reuse_of_kind(seen, found)
+        verdict, text = _reuse_of_kind(evidence, found)
         verdicts.append(verdict)
         name = f"{subsets} subsets, {schedule}: " if subsets else ""
         told.append(name + text)
@@ -62,8 +62,8 @@ def reuse(seen: Evidence) -> Finding:
     return REUSE.found(verdict, "; ".join(told))
 
 
-def _reuse_of_kind(seen: Evidence, found: list[End]) -> tuple[str, str]:
-    kept = {end.setting: _kept(seen, found[0], end) for end in found[1:]}
+def _reuse_of_kind(evidence: Evidence, found: list[End]) -> tuple[str, str]:
+    kept = {end.setting: _kept(evidence, found[0], end) for end in found[1:]}
     told = ", ".join(f"tau {tau:g} keeps {share:.0%} ({p:.2f})" for tau, (share, p) in kept.items())
     told += f" (in brackets: probability of {_KEPT:.0%} or more)"
     often = [p for tau, (_, p) in kept.items() if tau <= _OFTEN]
@@ -76,32 +76,32 @@ def _reuse_of_kind(seen: Evidence, found: list[End]) -> tuple[str, str]:
     return "not seen" if contrary else "seen" if sure else "cannot tell", told
 
 
-def _kept(seen: Evidence, least: End, end: End) -> tuple[float, float]:
+def _kept(evidence: Evidence, least: End, end: End) -> tuple[float, float]:
     """Share of the fall in loss that a setting keeps, and the probability that it keeps nine tenths."""
-    drawn = ablations.drawn(seen.noise_of_arms, [least.loss, end.loss], [least.runs, end.runs], seed=3)
+    drawn = ablations.drawn(evidence.noise_of_arms, [least.loss, end.loss], [least.runs, end.runs], seed=3)
     fall = least.base - drawn[:, 0]
     share = np.where(fall > 0, (least.base - drawn[:, 1]) / np.where(fall > 0, fall, 1.0), np.nan)
     estimate = (least.base - end.loss) / (least.base - least.loss) if least.base > least.loss else float("nan")
     return estimate, float(np.mean(share >= _KEPT))
 
 
-def group_size(seen: Evidence) -> Finding:
+def group_size(evidence: Evidence) -> Finding:
     """Finding 7, at equal prompts."""
-    rows = ablations.as_main(seen, ablations.comparable(seen), "tau", "order")
+    rows = ablations.as_main(evidence, ablations.comparable(evidence), "tau", "order")
     found = ablations.ends(ablations.with_most(rows, pl.col("prompts"), "group_size"), "group_size", at="data_size")
     if len(found) < 2:
         return GROUP_SIZE.not_asked("every run has the same group size")
     small, large = found[0], found[-1]
-    p = seen.noise_of_arms.probability_lower((large.loss, large.runs), (small.loss, small.runs))
+    p = evidence.noise_of_arms.probability_lower((large.loss, large.runs), (small.loss, small.runs))
     told = ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
     return GROUP_SIZE.found(
         by_probability(p), f"{told}; largest lower with probability {p:.2f}", Interval(small.loss - large.loss)
     )
 
 
-def groups_at_compute(seen: Evidence) -> Finding:
+def groups_at_compute(evidence: Evidence) -> Finding:
     """Finding 7, at equal compute."""
-    rows = ablations.as_main(seen, ablations.comparable(seen), "tau", "order")
+    rows = ablations.as_main(evidence, ablations.comparable(evidence), "tau", "order")
     rollouts = pl.col("prompts") * pl.col("group_size")
     rows = ablations.with_most(rows.drop_nulls(["prompts", "compute_flops"]), rollouts, "group_size")
     if rows["group_size"].n_unique() < 2:
@@ -111,7 +111,7 @@ def groups_at_compute(seen: Evidence) -> Finding:
     early = ablations.ends(rows.filter(pl.col("compute_flops") <= _EARLY * budget), "group_size", at="compute_flops")
     if len(early) < len(late):
         return GROUPS_AT_COMPUTE.cannot_tell(f"not every group size was measured by {_EARLY:.0%} of the compute")
-    best = [_best(seen, found, seed) for seed, found in ((5, early), (6, late))]
+    best = [_best(evidence, found, seed) for seed, found in ((5, early), (6, late))]
     p = float(np.mean(best[1] > best[0]))
     told = "; ".join(
         f"{when}: " + ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
@@ -120,17 +120,17 @@ def groups_at_compute(seen: Evidence) -> Finding:
     return GROUPS_AT_COMPUTE.found(by_probability(p), f"{told}; best one larger at the end with probability {p:.2f}")
 
 
-def _best(seen: Evidence, found: list[End], seed: int) -> np.ndarray:
+def _best(evidence: Evidence, found: list[End], seed: int) -> np.ndarray:
     """(draws,) the group size with the lowest loss."""
-    drawn = ablations.drawn(seen.noise_of_arms, [end.loss for end in found], [end.runs for end in found], seed)
+    drawn = ablations.drawn(evidence.noise_of_arms, [end.loss for end in found], [end.runs for end in found], seed)
     return np.array([end.setting for end in found])[drawn.argmin(axis=1)]
 
 
-def curriculum(seen: Evidence) -> Finding:
+def curriculum(evidence: Evidence) -> Finding:
     """Easy to hard against shuffled."""
-    same = seen.main.rows.select("variant", "benchmark").unique()
+    same = evidence.main.rows.select("variant", "benchmark").unique()
     rows = ablations.as_main(
-        seen, seen.frame.rows.join(same, on=["variant", "benchmark"]), "tau", "group_size", "prompts"
+        evidence, evidence.frame.rows.join(same, on=["variant", "benchmark"]), "tau", "group_size", "prompts"
     )
     rows = rows.with_columns(curriculum=pl.col("order").replace_strict({"shuffled": 0, "curriculum": 1}, default=None))
     pairs = {}
@@ -141,11 +141,11 @@ def curriculum(seen: Evidence) -> Finding:
     if not pairs:
         return CURRICULUM.not_asked("it takes one size both with shuffled problems and with a curriculum")
     ends = [end for pair in pairs.values() for end in pair]
-    drawn = ablations.drawn(seen.noise_of_arms, [e.loss for e in ends], [e.runs for e in ends], seed=7)
+    drawn = ablations.drawn(evidence.noise_of_arms, [e.loss for e in ends], [e.runs for e in ends], seed=7)
     gain = (drawn[:, 0::2] - drawn[:, 1::2]).mean(axis=1)
     estimate = float(np.mean([a.loss - b.loss for a, b in pairs.values()]))
     told = ", ".join(f"{m} shuffled {a.loss:.3f}, curriculum {b.loss:.3f}" for m, (a, b) in pairs.items())
     p = float(np.mean(gain > 0))
     return CURRICULUM.by_probability(
-        p, f"{told}; lower with probability {p:.2f}", percentile(estimate, gain, seen.choice.level)
+        p, f"{told}; lower with probability {p:.2f}", percentile(estimate, gain, evidence.choice.level)
     )

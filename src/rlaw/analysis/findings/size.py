@@ -73,84 +73,86 @@ NO_POWER_LAW_IN_SIZE = Claim(
 
 
 @of_known_sizes(LARGER_AT_EQUAL_COMPUTE)
-def larger_at_equal_compute(seen: Evidence) -> Finding:
+def larger_at_equal_compute(evidence: Evidence) -> Finding:
     """Finding 1, all pairs of neighbours but the largest."""
-    return _pairs_at_shared_end(seen, LARGER_AT_EQUAL_COMPUTE, "compute", leave_out_largest=True)
+    return _pairs_at_shared_end(evidence, LARGER_AT_EQUAL_COMPUTE, "compute", leave_out_largest=True)
 
 
 @of_known_sizes(LARGER_AT_EQUAL_DATA)
-def larger_at_equal_data(seen: Evidence) -> Finding:
+def larger_at_equal_data(evidence: Evidence) -> Finding:
     """Finding 2, all pairs of neighbours."""
-    return _pairs_at_shared_end(seen, LARGER_AT_EQUAL_DATA, "data", leave_out_largest=False)
+    return _pairs_at_shared_end(evidence, LARGER_AT_EQUAL_DATA, "data", leave_out_largest=False)
 
 
 @of_known_sizes(TRADE_OFF)
-def trade_off(seen: Evidence) -> Finding:
+def trade_off(evidence: Evidence) -> Finding:
     """Finding 1, the two largest sizes: who wins early, who late."""
-    if len(seen.sizes) < 2 or not _has(seen, "compute"):
+    if len(evidence.sizes) < 2 or not _has(evidence, "compute"):
         return TRADE_OFF.cannot_tell("it takes two sizes and the compute of every evaluation")
-    smaller, larger = (size.model for size in seen.sizes[-2:])
-    early, late = (shared_end(seen, "compute", smaller, larger, first=first) for first in (True, False))
+    smaller, larger = (size.model for size in evidence.sizes[-2:])
+    early, late = (shared_end(evidence, "compute", smaller, larger, first=first) for first in (True, False))
     if early is None or late is None:
         return TRADE_OFF.cannot_tell("the two largest sizes were never measured at the same compute")
-    smaller_early = _larger_lower(seen, early[2], early[1])
-    larger_late = _larger_lower(seen, late[1], late[2])
-    names = short_names([size.model for size in seen.sizes])[-2:]
+    smaller_early = _larger_lower(evidence, early[2], early[1])
+    larger_late = _larger_lower(evidence, late[1], late[2])
+    names = short_names([size.model for size in evidence.sizes])[-2:]
     told = [
         f"at {round_number(at)} FLOPs {names[0]} {a.loss:.3f}, {names[1]} {b.loss:.3f}" for at, a, b in (early, late)
     ]
     early_told = f"{told[0]} (probability that {names[0]} is lower {smaller_early:.2f})"
-    evidence = f"{early_told}; {told[1]} (that {names[1]} is lower {larger_late:.2f})"
-    return TRADE_OFF.found(in_every_pair([smaller_early, larger_late]), evidence)
+    reason = f"{early_told}; {told[1]} (that {names[1]} is lower {larger_late:.2f})"
+    return TRADE_OFF.found(in_every_pair([smaller_early, larger_late]), reason)
 
 
-def _pairs_at_shared_end(seen: Evidence, claim: Claim, axis: str, *, leave_out_largest: bool) -> Finding:
-    models = [size.model for size in seen.sizes]
+def _pairs_at_shared_end(evidence: Evidence, claim: Claim, axis: str, *, leave_out_largest: bool) -> Finding:
+    models = [size.model for size in evidence.sizes]
     pairs = list(itertools.pairwise(models))[: -1 if leave_out_largest and len(models) > 2 else None]
-    if not pairs or not _has(seen, axis):
+    if not pairs or not _has(evidence, axis):
         return claim.cannot_tell(f"it takes two sizes and the {axis} of every evaluation")
     names, found = dict(zip(models, short_names(models), strict=True)), []
     for smaller, larger in pairs:
-        end = shared_end(seen, axis, smaller, larger)
+        end = shared_end(evidence, axis, smaller, larger)
         if end is not None:
-            found.append((names[smaller], names[larger], end[1].loss, end[2].loss, _larger_lower(seen, end[1], end[2])))
+            found.append(
+                (names[smaller], names[larger], end[1].loss, end[2].loss, _larger_lower(evidence, end[1], end[2]))
+            )
     if not found:
         return claim.cannot_tell(f"no two neighbouring sizes were measured at the same {axis}")
-    return claim.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
+    return claim.found(in_every_pair([f[-1] for f in found]), _pairs_told(evidence, found))
 
 
 @of_known_sizes(FINAL_LOSS_FALLS)
-def final_loss_falls(seen: Evidence) -> Finding:
+def final_loss_falls(evidence: Evidence) -> Finding:
     """Finding 4, first half."""
-    if len(seen.sizes) < 2:
+    if len(evidence.sizes) < 2:
         return FINAL_LOSS_FALLS.cannot_tell("it takes two sizes")
-    names, found = short_names([size.model for size in seen.sizes]), []
-    for i, (small, large) in enumerate(itertools.pairwise(seen.sizes)):
-        p = seen.noise.probability_lower((large.final_loss, large.runs), (small.final_loss, small.runs))
+    names, found = short_names([size.model for size in evidence.sizes]), []
+    for i, (small, large) in enumerate(itertools.pairwise(evidence.sizes)):
+        p = evidence.noise.probability_lower((large.final_loss, large.runs), (small.final_loss, small.runs))
         found.append((names[i], names[i + 1], small.final_loss, large.final_loss, p))
-    return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(seen, found))
+    return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(evidence, found))
 
 
 @of_known_sizes(NO_POWER_LAW_IN_SIZE)
-def no_power_law_in_size(seen: Evidence) -> Finding:
+def no_power_law_in_size(evidence: Evidence) -> Finding:
     """Finding 4, second half."""
     claim = NO_POWER_LAW_IN_SIZE
-    sizes = [size for size in seen.sizes if math.isfinite(size.params) and size.final_loss > 0]
+    sizes = [size for size in evidence.sizes if math.isfinite(size.params) and size.final_loss > 0]
     if len({size.params for size in sizes}) < 4:
         return claim.cannot_tell(f"a curvature takes four sizes; there are {len(sizes)}")
     log_n = np.log([size.params for size in sizes])
     loss = np.array([size.final_loss for size in sizes])
-    drawn = seen.noise.draws(loss, np.array([size.runs for size in sizes]), 2000, seed=2)
+    drawn = evidence.noise.draws(loss, np.array([size.runs for size in sizes]), 2000, seed=2)
     curvature, departure = _curved(log_n, np.log(np.maximum(drawn, 1e-6)))
     estimate, misses = (float(found[0]) for found in _curved(log_n, np.log(loss)[None]))
     one_sign = max(float(np.mean(curvature > 0)), float(np.mean(curvature < 0)))
     near = float(np.mean(departure <= _NEAR))
     verdict = "not seen" if near >= SURE else "seen" if one_sign >= SURE and misses > _NEAR else "cannot tell"
-    evidence = (
+    reason = (
         f"a power law misses the curved fit by {misses:.0%} at most over {len(sizes)} sizes (by 5 % or less in "
         f"{near:.0%} of the draws); the curvature has one sign in {one_sign:.0%} of the draws"
     )
-    return claim.found(verdict, evidence, percentile(estimate, curvature, seen.choice.level))
+    return claim.found(verdict, reason, percentile(estimate, curvature, evidence.choice.level))
 
 
 def _curved(log_n: np.ndarray, log_loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,9 +163,9 @@ def _curved(log_n: np.ndarray, log_loss: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 @of_known_sizes(EFFICIENCY_RISES)
-def efficiency_rises(seen: Evidence) -> Finding:
+def efficiency_rises(evidence: Evidence) -> Finding:
     """Finding 3, first half."""
-    claim, power = EFFICIENCY_RISES, seen.power
+    claim, power = EFFICIENCY_RISES, evidence.power
     if power is None or power.drawn is None or len(power.sizes) < 3:
         return claim.cannot_tell("it takes three sizes with a slope each")
     estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
@@ -176,9 +178,9 @@ def efficiency_rises(seen: Evidence) -> Finding:
 
 
 @of_known_sizes(EFFICIENCY_SATURATES)
-def efficiency_saturates(seen: Evidence) -> Finding:
+def efficiency_saturates(evidence: Evidence) -> Finding:
     """Finding 3, second half: three forms of two parameters each, judged by what they leave."""
-    claim, power = EFFICIENCY_SATURATES, seen.power
+    claim, power = EFFICIENCY_SATURATES, evidence.power
     if power is None or power.drawn is None or len(power.sizes) < 4:
         return claim.cannot_tell("three forms of k(N) take four sizes to be told apart")
     params = np.array([size.params for size in power.sizes])
@@ -193,8 +195,8 @@ def efficiency_saturates(seen: Evidence) -> Finding:
     explained = ", ".join(f"{name} {1 - s / total:.3f}" for name, s in zip(forms, estimate[0], strict=True))
     wins = ", ".join(f"{name} {np.mean(best == j):.0%}" for j, name in enumerate(forms))
     n_0_inside = f"N₀ below {units.count(params.max())} too: {share:.0%}"
-    evidence = f"R² of k (weighted): {explained}; least left over, share of draws: {wins}; {n_0_inside}"
-    return claim.by_probability(share, evidence)
+    reason = f"R² of k (weighted): {explained}; least left over, share of draws: {wins}; {n_0_inside}"
+    return claim.by_probability(share, reason)
 
 
 def _left_by_forms(k: np.ndarray, params: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -225,14 +227,16 @@ def _rank_correlation(values: np.ndarray) -> np.ndarray:
     return 1 - 6 * np.sum((ranks - order) ** 2, axis=1) / (n * (n**2 - 1))
 
 
-def _larger_lower(seen: Evidence, smaller: Placing, larger: Placing) -> float:
-    return seen.noise.probability_lower((larger.loss, larger.weight), (smaller.loss, smaller.weight))
+def _larger_lower(evidence: Evidence, smaller: Placing, larger: Placing) -> float:
+    return evidence.noise.probability_lower((larger.loss, larger.weight), (smaller.loss, smaller.weight))
 
 
-def _has(seen: Evidence, axis: str) -> bool:
-    return seen.main.rows[AXES[axis]].null_count() < len(seen.main)
+def _has(evidence: Evidence, axis: str) -> bool:
+    return evidence.main.rows[AXES[axis]].null_count() < len(evidence.main)
 
 
-def _pairs_told(seen: Evidence, found: list[tuple[str, str, float, float, float]]) -> str:
+def _pairs_told(evidence: Evidence, found: list[tuple[str, str, float, float, float]]) -> str:
     told = "; ".join(f"{a} {x:.3f} → {b} {y:.3f} (probability {p:.2f})" for a, b, x, y, p in found)
-    return told if seen.noise.freedom else f"{told}. Nothing was repeated: how another seed would differ is left out"
+    return (
+        told if evidence.noise.freedom else f"{told}. Nothing was repeated: how another seed would differ is left out"
+    )

@@ -96,9 +96,9 @@ def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> 
             raise DataError(f"{source} has no losses along training, so there is no figure {name}\n  next: {shown}")
         with drawing_style():
             return _with_origin(OF_TABLES[name](table.rows).settle(), source)
-    seen = gather(source, draws=draws, seed=seed)
+    evidence = gather(source, draws=draws, seed=seed)
     with drawing_style():
-        return _with_origin(FIGURES[name](seen).settle(), seen.frame.source)
+        return _with_origin(FIGURES[name](evidence).settle(), evidence.frame.source)
 
 
 def _with_origin(figure: Figure, source: str | Path) -> Figure:
@@ -109,13 +109,13 @@ def _with_origin(figure: Figure, source: str | Path) -> Figure:
     return replace(figure, caption=f"{figure.caption} Data: {known.source}; {'; '.join(known.caveats)}.")
 
 
-def draw_all(seen: Evidence) -> tuple[tuple[Figure, ...], dict[str, str]]:
+def draw_all(evidence: Evidence) -> tuple[tuple[Figure, ...], dict[str, str]]:
     """Every figure the evidence can speak of, and why the others were left out."""
     drawn, left_out = [], {}
     for name, function in FIGURES.items():
         try:
             with drawing_style():
-                drawn.append(_with_origin(function(seen).settle(), seen.frame.source))
+                drawn.append(_with_origin(function(evidence).settle(), evidence.frame.source))
         except RlawError as error:
             left_out[name] = str(error)
     return tuple(drawn), left_out

@@ -18,27 +18,28 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Left: expected loss of every size with its band against the budget. Right: probability of being the best."""
-    if "compute" not in seen.axes or len(seen.sizes) < 2:
+    if "compute" not in evidence.axes or len(evidence.sizes) < 2:
         raise DataError("a budget takes two sizes whose evaluations tell compute")
-    curves, sizes = seen.over_compute
+    curves, sizes = evidence.over_compute
     used = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
     budgets = np.geomspace(min(u.max() for u in used) / 2, max(u.max() for u in used) * _REACH, _BUDGETS)
-    drawn = seen.drawn(_DRAWS)
+    drawn = evidence.drawn(_DRAWS)
     loss = np.stack([sizes.draw(r, budgets, **drawn).true for r in range(len(used))], axis=1)
     canvas = new_canvas(WIDTH_INCHES, 3.3)
     left, right = canvas.subplots(1, 2)
-    how = [styles(seen)[model] for model in curves.models]
+    how = [styles(evidence)[model] for model in curves.models]
     reach = [(float(u.min()), float(u.max())) for u in used]
     for r, (begun, _) in enumerate(reach):
         loss[:, r, budgets < begun] = np.inf  # not one evaluation's worth of steps is paid for
-    _losses(left, seen, budgets, loss, how, reach)
-    _chances(right, seen, budgets, loss, how)
+    _losses(left, evidence, budgets, loss, how, reach)
+    _chances(right, evidence, budgets, loss, how)
     doubt = "" if sizes.caution is None else f" Each size stands alone: {sizes.caution.text}."
     caption = (
         f"By the pooled ladder of `rlaw allocate`, {drawn['draws']} draws. Left: expected true loss when the whole "
-        f"budget goes to one size, with its {seen.choice.level:.0%} band; dashed: beyond the compute that size was run "
+        f"budget goes to one size, with its {evidence.choice.level:.0%} band; dashed: beyond the compute that size was "
+        "run "
         "for. Right: share of draws in which no other size has a lower loss; a size is no choice below the compute of "
         f"its first evaluation.{doubt}"
     )
@@ -46,14 +47,14 @@ def draw(seen: Evidence) -> Figure:
 
 
 def _losses(
-    axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Style], reach: list[tuple[float, float]]
+    axes: Any, evidence: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Style], reach: list[tuple[float, float]]
 ) -> None:
-    tail = (1 - seen.choice.level) / 2
+    tail = (1 - evidence.choice.level) / 2
     low, high = np.quantile(loss, [tail, 1 - tail], axis=0, method="nearest")
     middle = loss.mean(axis=0)
     top = float(high[np.isfinite(high)].max())
     loss_axis(axes, max(float(low.min()), float(middle.min()) / 2), min(1.0, top))
-    log_axis(axes, x.min(), x.max() * (x.max() / x.min()) ** 0.14, axis_title(seen, "compute"))
+    log_axis(axes, x.min(), x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, "compute"))
     ends = []
     for r, look in enumerate(how):
         begun = x >= reach[r][0]
@@ -67,7 +68,7 @@ def _losses(
     end_labels(axes, ends)
 
 
-def _chances(axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Style]) -> None:
+def _chances(axes: Any, evidence: Evidence, x: np.ndarray, loss: np.ndarray, how: list[Style]) -> None:
     best = loss.argmin(axis=1)
     chances = np.array([(best == r).mean(axis=0) for r in range(loss.shape[1])])
     peaks = []
@@ -82,7 +83,7 @@ def _chances(axes: Any, seen: Evidence, x: np.ndarray, loss: np.ndarray, how: li
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.set_ylabel("probability of the lowest loss")
-    log_axis(axes, x.min(), x.max(), axis_title(seen, "compute"))
+    log_axis(axes, x.min(), x.max(), axis_title(evidence, "compute"))
     axes.set_title("which is best")
     for at, level, look in peaks:
         axes.annotate(

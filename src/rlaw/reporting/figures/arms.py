@@ -18,9 +18,9 @@ _SHADES = ("#b5452c", "#2f6fb0", "#5f8f2e", "#8a4fa3", "#b8860b", "#15808a", "#6
 _BEWARE = "An arm often has one seed; its distance from the line includes the difference between seeds."
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Loss of every other arm along the axis, a panel per size, over the main arm's curve and its fitted line."""
-    rows = _others(seen)
+    rows = _others(evidence)
     if rows.is_empty():
         raise DataError("every run belongs to the main arm")
     models = rows["model"].unique(maintain_order=True).to_list()
@@ -29,35 +29,37 @@ def draw(seen: Evidence) -> Figure:
     canvas = new_canvas(WIDTH_INCHES, 3.3 * lines + 0.3)
     panels = canvas.subplots(lines, columns, squeeze=False).ravel()
     for axes, model in zip(panels, models, strict=False):
-        _panel(axes, seen, rows.filter(pl.col("model") == model), model)
+        _panel(axes, evidence, rows.filter(pl.col("model") == model), model)
     for axes in panels[len(models) :]:
         axes.set_visible(False)
-    return Figure("arms", "Other arms, and what the main law forecast", _caption(seen), _BEWARE, canvas)
+    return Figure("arms", "Other arms, and what the main law forecast", _caption(evidence), _BEWARE, canvas)
 
 
-def _others(seen: Evidence) -> pl.DataFrame:
-    same = seen.main.rows.select("variant", "benchmark").unique()
+def _others(evidence: Evidence) -> pl.DataFrame:
+    same = evidence.main.rows.select("variant", "benchmark").unique()
     rows = (
-        seen.frame.rows.filter(pl.col("arm") != "main") if "main" in seen.frame.rows["arm"] else seen.frame.rows.clear()
+        evidence.frame.rows.filter(pl.col("arm") != "main")
+        if "main" in evidence.frame.rows["arm"]
+        else evidence.frame.rows.clear()
     )
-    column = AXES[seen.axis]
+    column = AXES[evidence.axis]
     return rows.join(same, on=["variant", "benchmark"]).filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
 
 
-def _panel(axes: Any, seen: Evidence, rows: pl.DataFrame, model: str) -> None:
-    column = AXES[seen.axis]
-    main = seen.mean_curves.filter((pl.col("model") == model) & (pl.col(column) > 0))
+def _panel(axes: Any, evidence: Evidence, rows: pl.DataFrame, model: str) -> None:
+    column = AXES[evidence.axis]
+    main = evidence.mean_curves.filter((pl.col("model") == model) & (pl.col(column) > 0))
     arms = rows.group_by("arm", "step").agg(pl.col(column, "test_loss").mean()).sort("arm", "step")
     loss = np.r_[arms["test_loss"].to_numpy(), main["test_loss"].to_numpy()]
     x = np.r_[arms[column].to_numpy(), main[column].to_numpy()]
     loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * 1.6, axis_title(seen, seen.axis))
+    log_axis(axes, x.min() / 1.3, x.max() * 1.6, axis_title(evidence, evidence.axis))
     axes.set_title(plain(model), parse_math=False)
     ends = []
     if len(main):
         axes.plot(main[column], main["test_loss"], color="#5a636b", linestyle="", marker="o", markersize=3.2, zorder=3)
         ends.append((main[column][-1], main["test_loss"][-1], Style("#5a636b", "o", "main")))
-    _forecast(axes, seen, model, x.max())
+    _forecast(axes, evidence, model, x.max())
     for arm, shade in zip(arms["arm"].unique(maintain_order=True), _SHADES * len(arms), strict=False):
         own = arms.filter(pl.col("arm") == arm)
         how = {"linewidth": 0.9, "marker": "o", "markersize": 3.2, "markerfacecolor": "white"}
@@ -66,9 +68,9 @@ def _panel(axes: Any, seen: Evidence, rows: pl.DataFrame, model: str) -> None:
     end_labels(axes, ends)
 
 
-def _forecast(axes: Any, seen: Evidence, model: str, end: float) -> None:
+def _forecast(axes: Any, evidence: Evidence, model: str, end: float) -> None:
     """The main arm's own line of this size: solid where it was fitted, dashed where it is a forecast."""
-    power = seen.power
+    power = evidence.power
     if power is None or model not in power.curves.models:
         return
     r = power.curves.models.index(model)
@@ -81,10 +83,11 @@ def _forecast(axes: Any, seen: Evidence, model: str, end: float) -> None:
         axes.fill_between(dashed, *power.band(model, dashed), color="#33383d", alpha=0.12, linewidth=0, zorder=1)
 
 
-def _caption(seen: Evidence) -> str:
-    arms = ", ".join(seen.frame.rows["arm"].unique().sort().to_list())
+def _caption(evidence: Evidence) -> str:
+    arms = ", ".join(evidence.frame.rows["arm"].unique().sort().to_list())
     return (
-        f"Grey: main arm, with the straight line of that size fitted to it ({captions.window(seen.choice.window)}); "
+        f"Grey: main arm, with the straight line of that size fitted to it "
+        f"({captions.window(evidence.choice.window)}); "
         "dashed: the same line beyond the main arm, a calibrated forecast (the early part of this size was seen); "
         "band: its interval, without the noise of one measurement. Hollow: the other arms, never fitted. "
         f"Arms of this store: {arms}."

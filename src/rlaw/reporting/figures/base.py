@@ -123,7 +123,7 @@ class Figure:
 class FigureFn(Protocol):
     """A member of the family: one module, one `draw`."""
 
-    def __call__(self, seen: Evidence) -> Figure:
+    def __call__(self, evidence: Evidence) -> Figure:
         """Draw the figure.
 
         Raises:

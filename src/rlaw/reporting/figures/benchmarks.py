@@ -24,19 +24,19 @@ _BEFORE_AFTER = (
 )
 
 
-def against_compute(seen: Evidence) -> Figure:
+def against_compute(evidence: Evidence) -> Figure:
     """Loss on every benchmark against RL compute."""
-    return _along(seen, "compute", "Every benchmark against compute (cf. Fig. 8, 10)")
+    return _along(evidence, "compute", "Every benchmark against compute (cf. Fig. 8, 10)")
 
 
-def against_data(seen: Evidence) -> Figure:
+def against_data(evidence: Evidence) -> Figure:
     """Loss on every benchmark against prompts consumed."""
-    return _along(seen, "data", "Every benchmark against data (cf. Fig. 11)")
+    return _along(evidence, "data", "Every benchmark against data (cf. Fig. 11)")
 
 
-def before_after(seen: Evidence) -> Figure:
+def before_after(evidence: Evidence) -> Figure:
     """Loss on every benchmark at the first and at the last evaluation, against model size."""
-    rows = _rows(seen)
+    rows = _rows(evidence)
     answers = (pl.col("items") * pl.col("samples")).cast(float)
     ends = rows.sort("step").group_by("params", "model", "benchmark", "run", "seed", maintain_order=True)
     both = ends.agg(
@@ -66,28 +66,28 @@ def of_table(rows: pl.DataFrame, how: str = "Hollow: before RL; filled: after RL
     return Figure("transfer", "Every benchmark before and after RL (cf. Fig. 8)", f"{how}{bars}", _BEFORE_AFTER, canvas)
 
 
-def _rows(seen: Evidence) -> pl.DataFrame:
+def _rows(evidence: Evidence) -> pl.DataFrame:
     """The main arm on every benchmark, the one that the laws are fitted to first.
 
     Raises:
         DataError: one benchmark was measured.
     """
-    same = seen.main.rows.select("variant", "tau", "group_size").unique()
-    rows = seen.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
+    same = evidence.main.rows.select("variant", "tau", "group_size").unique()
+    rows = evidence.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
     if rows["benchmark"].n_unique() < 2:
         raise DataError("one benchmark was measured")
-    first = seen.main.rows["benchmark"][0]
+    first = evidence.main.rows["benchmark"][0]
     return rows.sort(pl.col("benchmark") != first, "benchmark", "params", "model", "step", maintain_order=True)
 
 
-def _along(seen: Evidence, axis: Axis, title: str) -> Figure:
-    rows, column = _rows(seen), AXES[axis]
+def _along(evidence: Evidence, axis: Axis, title: str) -> Figure:
+    rows, column = _rows(evidence), AXES[axis]
     rows = rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     if rows.is_empty():
         raise DataError(f"no evaluation tells {column}")
     means = rows.group_by("benchmark", "params", "model", "step", maintain_order=True)
     means = means.agg(pl.col(column, "test_loss").mean())
-    models = [size.model for size in seen.sizes]
+    models = [size.model for size in evidence.sizes]
     looks = dict(zip(models, ordered(short_names(models)), strict=True))
     names = means["benchmark"].unique(maintain_order=True).to_list()
     canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.7)
@@ -95,7 +95,7 @@ def _along(seen: Evidence, axis: Axis, title: str) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         _curves(axes, means.filter(pl.col("benchmark") == name), column, looks)
         axes.set_title(plain(name), fontsize=8.5, parse_math=False)
-    _tidy(panels, "test loss L", axis_title(seen, axis), canvas)
+    _tidy(panels, "test loss L", axis_title(evidence, axis), canvas)
     key(canvas, list(looks.values()), loc="outside upper center", ncols=min(7, len(looks)))
     items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
     told = ", ".join(f"{name} {n}" for name, n in items.iter_rows())

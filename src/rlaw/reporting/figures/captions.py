@@ -33,9 +33,9 @@ def window(text: str) -> str:
     return f"steps from {first} on" if first else f"steps up to {last}" if last else "all steps from 1 on"
 
 
-def runs(seen: Evidence) -> str:
+def runs(evidence: Evidence) -> str:
     """What a point of a size is: one run, or the mean of several."""
-    counts = sorted({size.runs for size in seen.sizes})
+    counts = sorted({size.runs for size in evidence.sizes})
     if counts == [1]:
         return "one run per size"
     return f"means of {counts[0]} runs" if len(counts) == 1 else f"means of {counts[0]} to {counts[-1]} runs"

@@ -25,52 +25,53 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Left: fitted to the early steps of all sizes. Right: the largest, from the others and its own early steps."""
-    axis = "data" if "data" in seen.axes else seen.axis
-    steps = np.unique(seen.main.rows["step"].to_numpy())
-    steps = steps[seen.in_window(steps) & (steps > 0)]
+    axis = "data" if "data" in evidence.axes else evidence.axis
+    steps = np.unique(evidence.main.rows["step"].to_numpy())
+    steps = steps[evidence.in_window(steps) & (steps > 0)]
     count = max(int(np.sum(steps <= _SHARE * steps.max(initial=0))), _LEAST)
     if len(steps) - count < 3:
         raise DataError(f"{len(steps)} evaluated steps are too few to hold some out")
     cut = int(steps[count - 1])
     window = f"{steps[0]}:{cut}"
-    early = fit(_LAW, seen.main, axis=axis, window=window, space=seen.choice.space, intervals="none")
-    late = _largest(seen, axis, count)
+    early = fit(_LAW, evidence.main, axis=axis, window=window, space=evidence.choice.space, intervals="none")
+    late = _largest(evidence, axis, count)
     canvas = new_canvas(WIDTH_INCHES, 3.3)
     left, right = canvas.subplots(1, 2, sharey=True)
-    _steps_panel(left, seen, early, cut)
-    _sizes_panel(right, seen, late, axis, cut)
-    judged = judge_rest(seen.main, early, cut, int(steps[-1]))
+    _steps_panel(left, evidence, early, cut)
+    _sizes_panel(right, evidence, late, axis, cut)
+    judged = judge_rest(evidence.main, early, cut, int(steps[-1]))
     told = f"on {judged.points} later points RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}"
     caption = (
         f"{early.law.title}, {early.law.formula}, over {axis}. Left: fitted to all sizes up to step {cut} (the first "
-        f"{_SHARE:.0%}), dashed beyond; {told}. Right: {_right(seen, late)}"
+        f"{_SHARE:.0%}), dashed beyond; {told}. Right: {_right(evidence, late)}"
     )
     return Figure(_LAW, "The loss decomposition on what it had not seen (cf. Fig. 13)", caption, _BEWARE, canvas)
 
 
-def _largest(seen: Evidence, axis: Any, count: int) -> Forecast | RlawError:
+def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:
     try:
         return forecast(
-            seen.main, seen.sizes[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW, window=seen.choice.window,
-            level=seen.choice.level, **seen.drawn(_DRAWS),
+            evidence.main, evidence.sizes[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW,
+            window=evidence.choice.window,
+            level=evidence.choice.level, **evidence.drawn(_DRAWS),
         )  # fmt: skip
     except NotIdentifiable as error:
         return error
 
 
-def _steps_panel(axes: Any, seen: Evidence, early: Fit, cut: int) -> None:
+def _steps_panel(axes: Any, evidence: Evidence, early: Fit, cut: int) -> None:
     column = AXES[early.axis]
-    rows = seen.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
-    _frame(axes, seen, rows, early.axis, "early steps to the rest")
+    rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    _frame(axes, evidence, rows, early.axis, "early steps to the rest")
     ends = []
-    for model, look in styles(seen).items():
+    for model, look in styles(evidence).items():
         own = rows.filter(pl.col("model") == model)
         if own.is_empty() or model not in early.curves.models:
             continue
         steps, x = own["step"].to_numpy(), own[column].to_numpy()
-        inside = seen.in_window(steps) & (steps <= cut)
+        inside = evidence.in_window(steps) & (steps <= cut)
         points(axes, x, own["test_loss"], inside, look, size=3.2)
         ends.append((float(x[-1]), _line(axes, early, model, x, inside, look), look))
     end_labels(axes, ends, gap_points=8.5)
@@ -85,19 +86,19 @@ def _line(axes: Any, early: Fit, model: str, x: np.ndarray, inside: np.ndarray, 
     return law_line(axes, predict, x[inside].max(), after.max(), look, ahead=True) if len(after) else last
 
 
-def _sizes_panel(axes: Any, seen: Evidence, late: Forecast | RlawError, axis: str, cut: int) -> None:
+def _sizes_panel(axes: Any, evidence: Evidence, late: Forecast | RlawError, axis: str, cut: int) -> None:
     column = AXES[axis]
-    rows = seen.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
-    _frame(axes, seen, rows, axis, "small sizes to the largest")
+    rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    _frame(axes, evidence, rows, axis, "small sizes to the largest")
     axes.set_ylabel("")
-    target = seen.sizes[-1].model
+    target = evidence.sizes[-1].model
     ends = []
-    for model, look in styles(seen).items():
+    for model, look in styles(evidence).items():
         own = rows.filter(pl.col("model") == model)
         if own.is_empty():
             continue
         steps, x = own["step"].to_numpy(), own[column].to_numpy()
-        inside = seen.in_window(steps) & ((steps <= cut) | (model != target))
+        inside = evidence.in_window(steps) & ((steps <= cut) | (model != target))
         points(axes, x, own["test_loss"], inside, look, size=3.2)
         ends.append((float(x[-1]), float(own["test_loss"][-1]), look))
         if model == target and isinstance(late, Forecast):
@@ -107,19 +108,19 @@ def _sizes_panel(axes: Any, seen: Evidence, late: Forecast | RlawError, axis: st
     end_labels(axes, ends, gap_points=8.5)
 
 
-def _frame(axes: Any, seen: Evidence, rows: pl.DataFrame, axis: str, title: str) -> None:
+def _frame(axes: Any, evidence: Evidence, rows: pl.DataFrame, axis: str, title: str) -> None:
     x, loss = rows[AXES[axis]].to_numpy(), rows["test_loss"].to_numpy()
     loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(seen, axis))
+    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, axis))
     axes.set_title(title)
 
 
-def _right(seen: Evidence, late: Forecast | RlawError) -> str:
+def _right(evidence: Evidence, late: Forecast | RlawError) -> str:
     if not isinstance(late, Forecast):
         return f"refused, {str(late).splitlines()[0]}."
     told = late.held_out
     error = f"; RMSE {told.rmse:.4f}, {told.coverage:.0%} inside" if told else ""
     return (
-        f"{seen.sizes[-1].model} from the smaller sizes and its own filled points, a calibrated forecast with its "
-        f"{seen.choice.level:.0%} band{error}."
+        f"{evidence.sizes[-1].model} from the smaller sizes and its own filled points, a calibrated forecast with its "
+        f"{evidence.choice.level:.0%} band{error}."
     )

@@ -18,41 +18,41 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, size_a
 _BEWARE = "Along one ladder size and base quality rise together; a smooth curve in N is no proof that N is the cause."
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """k of each size with its interval, against N and against L0."""
-    if seen.power is None:
-        raise DataError(f"no size has a slope: {seen.refused.get('power', 'the power law could not be fitted')}")
+    if evidence.power is None:
+        raise DataError(f"no size has a slope: {evidence.refused.get('power', 'the power law could not be fitted')}")
     canvas = new_canvas(WIDTH_INCHES, 3.5)
     by_size, by_base = canvas.subplots(1, 2, sharey=True)
-    how = styles(seen)
-    k = {size.model: size.values["k"] for size in seen.power.sizes}
-    explained = explain(seen)
-    _against_size(by_size, seen, k, how)
-    _against_base(by_base, seen, k, how)
+    how = styles(evidence)
+    k = {size.model: size.values["k"] for size in evidence.power.sizes}
+    explained = explain(evidence)
+    _against_size(by_size, evidence, k, how)
+    _against_base(by_base, evidence, k, how)
     if explained is not None:
-        _shares(by_size, by_base, seen, explained)
-    tops = [v.high if np.isfinite(v.high) else v.value for v in k.values()] + [s.k for s in seen.run_slopes]
-    lows = [v.low if np.isfinite(v.low) else v.value for v in k.values()] + [s.k for s in seen.run_slopes]
+        _shares(by_size, by_base, evidence, explained)
+    tops = [v.high if np.isfinite(v.high) else v.value for v in k.values()] + [s.k for s in evidence.run_slopes]
+    lows = [v.low if np.isfinite(v.low) else v.value for v in k.values()] + [s.k for s in evidence.run_slopes]
     by_size.set_ylim(min(0.0, *lows) * 1.08, max(tops) * 1.08)
     by_size.set_ylabel("learning efficiency k")
-    base = {size.model: size.base_loss for size in seen.sizes}
+    base = {size.model: size.base_loss for size in evidence.sizes}
     end_labels(by_base, [(base[model], value.value, how[model]) for model, value in k.items()])
     return Figure(
         "efficiency",
         "Learning efficiency: by model size, and by the base's loss",
-        _caption(seen, seen.power),
+        _caption(evidence, evidence.power),
         _BEWARE,
         canvas,
     )
 
 
-def _against_size(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
-    params = {size.model: size.params for size in seen.sizes}
+def _against_size(axes: Any, evidence: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
+    params = {size.model: size.params for size in evidence.sizes}
     size_axis(axes, [params[m] for m in k])
     axes.set_title("against model size N")
-    if seen.law is not None and "K_max" in seen.law.parameters:
-        _saturating_curve(axes, seen.law, [params[m] for m in k])
-    for slope in seen.run_slopes:
+    if evidence.law is not None and "K_max" in evidence.law.parameters:
+        _saturating_curve(axes, evidence.law, [params[m] for m in k])
+    for slope in evidence.run_slopes:
         _single_run(axes, slope.params, slope.k, how[slope.model])
     _with_intervals(axes, k, params, how)
 
@@ -73,22 +73,22 @@ def _saturating_curve(axes: Any, law: Fit, params: Sequence[float]) -> None:
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.5)
 
 
-def _against_base(axes: Any, seen: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
-    base = {size.model: size.base_loss for size in seen.sizes}
-    at = "step 0" if seen.base_is_step_0 else "first evaluation"
+def _against_base(axes: Any, evidence: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
+    base = {size.model: size.base_loss for size in evidence.sizes}
+    at = "step 0" if evidence.base_is_step_0 else "first evaluation"
     axes.set_xlabel(f"base loss L₀ ({at})")
     axes.set_title("against base quality L₀")
     axes.invert_xaxis()
-    if seen.base_is_step_0:
-        for s in seen.run_slopes:
+    if evidence.base_is_step_0:
+        for s in evidence.run_slopes:
             _single_run(axes, s.base_loss, s.k, how[s.model])
     _with_intervals(axes, k, base, how)
     axes.margins(x=0.2)
 
 
-def _shares(by_size: Any, by_base: Any, seen: Evidence, explained: Explained) -> None:
+def _shares(by_size: Any, by_base: Any, evidence: Evidence, explained: Explained) -> None:
     """R² of both descriptions, and the line in the base's loss."""
-    base = [size.base_loss for size in seen.sizes]
+    base = [size.base_loss for size in evidence.sizes]
     grid = np.linspace(min(base), max(base), 50)
     intercept, slope = explained.line
     by_base.plot(grid, np.exp(intercept + slope * grid), color="#33383d", linewidth=1.2, zorder=2)
@@ -118,20 +118,20 @@ def _with_intervals(axes: Any, k: dict[str, Interval], x: dict[str, float], how:
         )
 
 
-def _caption(seen: Evidence, power: Fit) -> str:
-    x = "C" if seen.axis == "compute" else seen.axis
+def _caption(evidence: Evidence, power: Fit) -> str:
+    x = "C" if evidence.axis == "compute" else evidence.axis
     parts = [
         f"k: slope of -log L against log {x}, each size's own straight line, fitted to "
         f"{captions.window(power.settings['window'])}; vertical lines: its interval."
     ]
-    if any(size.runs > 1 for size in seen.sizes):
+    if any(size.runs > 1 for size in evidence.sizes):
         parts.append("Small rings: single runs.")
-    if seen.law is not None and "K_max" in seen.law.parameters:
+    if evidence.law is not None and "K_max" in evidence.law.parameters:
         parts.append("Left, curve: K_max / (1 + N₀/N) of the ladder law, fitted to the losses, not to these points.")
     parts.append(
         "Right, the worse base to the left; curve: ln k as a straight line in L₀. R²: share of the variance of ln k "
         "over the sizes."
     )
-    if not seen.base_is_step_0:
+    if not evidence.base_is_step_0:
         parts.append("Step 0 was not measured: L₀ is the first evaluation, after RL had begun.")
     return " ".join([*parts, captions.how_sure(power)])

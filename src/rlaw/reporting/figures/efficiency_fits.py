@@ -25,17 +25,17 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """k of each size by its own line, and the ladder law's k(N) by all, inter and intra."""
-    told = [p for p in protocols(seen) if p.fit is not None and "K_max" in p.fit.parameters]
+    told = [p for p in protocols(evidence) if p.fit is not None and "K_max" in p.fit.parameters]
     if not told:
-        raise NotIdentifiable(f"no ladder law could be fitted: {protocols(seen)[0].refused}")
+        raise NotIdentifiable(f"no ladder law could be fitted: {protocols(evidence)[0].refused}")
     places = list(dict.fromkeys((p.variant, p.axis) for p in told))
     canvas = new_canvas(WIDTH_INCHES, 2.9 * -(-len(places) // 2) + 0.35)
     variants = {variant for variant, _ in places}
     for axes, (variant, axis) in zip(grid(canvas, len(places), 2), places, strict=True):
         here = [p for p in told if (p.variant, p.axis) == (variant, axis)]
-        _panel(axes, seen, here)
+        _panel(axes, evidence, here)
         axes.set_title(f"{plain(variant)}, {axis}" if len(variants) > 1 else f"over {axis}", parse_math=False)
     names = list(dict.fromkeys(p.name for p in reversed(told)))
     canvas.legend(
@@ -52,7 +52,7 @@ def _handle(color: str, style: Any, text: str) -> Any:
     return Line2D([], [], color=color, linestyle=style, label=text)
 
 
-def _panel(axes: Any, seen: Evidence, here: list[Protocol]) -> None:
+def _panel(axes: Any, evidence: Evidence, here: list[Protocol]) -> None:
     first = here[0]
     params = first.frame.rows["params"].unique().sort().drop_nulls().to_numpy()
     reach = np.geomspace(params.min() / _REACH, params.max() * _REACH, 80)
@@ -62,8 +62,8 @@ def _panel(axes: Any, seen: Evidence, here: list[Protocol]) -> None:
     for protocol in here:
         assert protocol.fit is not None  # noqa: S101 - those without were left out
         top = max(top, _curve(axes, protocol.fit, reach, *_CURVES[protocol.name][:2]))
-    own = _own_lines(seen, first)
-    for model, look in styles(seen).items():
+    own = _own_lines(evidence, first)
+    for model, look in styles(evidence).items():
         if own is not None and model in own.curves.models:
             top = max(top, _point(axes, own, model, look))
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), top * 1.12)
@@ -80,15 +80,15 @@ def _curve(axes: Any, fit: Fit, sizes: np.ndarray, color: str, style: Any) -> fl
     return float(middle.max())
 
 
-def _own_lines(seen: Evidence, protocol: Protocol) -> Fit | None:
+def _own_lines(evidence: Evidence, protocol: Protocol) -> Fit | None:
     """Each size's own straight line over the whole window."""
-    if protocol.frame is seen.main and seen.power is not None and seen.power.axis == protocol.axis:
-        return seen.power
-    choice = seen.choice
+    if protocol.frame is evidence.main and evidence.power is not None and evidence.power.axis == protocol.axis:
+        return evidence.power
+    choice = evidence.choice
     try:
         return fit(
             "power", protocol.frame, axis=protocol.axis, window=choice.window, space=choice.space, level=choice.level,
-            **seen.drawn(_DRAWS),
+            **evidence.drawn(_DRAWS),
         )  # fmt: skip
     except RlawError:
         return None

@@ -20,11 +20,11 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Measured loss of each size at several budgets of RL compute."""
-    if seen.main.rows[AXES["compute"]].null_count() == len(seen.main):
+    if evidence.main.rows[AXES["compute"]].null_count() == len(evidence.main):
         raise DataError("no evaluation tells its compute")
-    ranking = rank(seen, "compute")
+    ranking = rank(evidence, "compute")
     places = [p for row in ranking.rows for p in row if math.isfinite(p.params)]
     measured = [p.loss for p in places if p.state == "measured"]
     if not measured:
@@ -45,7 +45,7 @@ def draw(seen: Evidence) -> Figure:
         _line(axes, here, look)
         ends.append((here[-1].params, here[-1].loss, look))
     end_labels(axes, ends, offset_points=9)
-    return Figure("equal-compute", "Loss of each size at equal compute", _caption(seen), _BEWARE, canvas)
+    return Figure("equal-compute", "Loss of each size at equal compute", _caption(evidence), _BEWARE, canvas)
 
 
 def _line(axes: Any, here: list[Placing], look: Style) -> None:
@@ -60,11 +60,12 @@ def _line(axes: Any, here: list[Placing], look: Style) -> None:
         )  # fmt: skip
 
 
-def _caption(seen: Evidence) -> str:
+def _caption(evidence: Evidence) -> str:
     return (
-        f"Each line is one budget of RL compute ({accounting(seen)}; the compute that made the base is not counted); "
-        f"star: the size with the lowest loss; tinted: not told apart from it at {seen.choice.level:.0%}; hollow: "
-        f"behind. Losses are read off the measured curves ({captions.runs(seen)}) by a straight line through the "
+        f"Each line is one budget of RL compute ({accounting(evidence)}; the compute that made the base is not "
+        "counted); "
+        f"star: the size with the lowest loss; tinted: not told apart from it at {evidence.choice.level:.0%}; hollow: "
+        f"behind. Losses are read off the measured curves ({captions.runs(evidence)}) by a straight line through the "
         "evaluations nearby; a size without a point at a budget had not begun or did not reach it. "
-        f"Noise of a loss: {seen.noise.how}."
+        f"Noise of a loss: {evidence.noise.how}."
     )

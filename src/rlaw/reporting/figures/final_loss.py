@@ -14,9 +14,9 @@ _LETTERS_ABREAST = 85  # of labels side by side that the axis has room for
 _BEWARE = "All sizes are compared at equal steps, so the larger ones have spent more compute."
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Final loss of each size with its runs, the base's loss above it, and the best power law in N for comparison."""
-    sizes = [size for size in seen.sizes if np.isfinite(size.params) and size.final_loss > 0]
+    sizes = [size for size in evidence.sizes if np.isfinite(size.params) and size.final_loss > 0]
     if len({size.params for size in sizes}) < 2:
         raise DataError("the final loss against size needs two sizes with a known number of parameters")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
@@ -24,13 +24,13 @@ def draw(seen: Evidence) -> Figure:
     params = np.array([r.params for r in sizes])
     base = np.array([r.base_loss for r in sizes])
     final = np.array([r.final_loss for r in sizes])
-    errors = np.array([seen.noise.error(r.final_loss, r.runs) for r in sizes])
+    errors = np.array([evidence.noise.error(r.final_loss, r.runs) for r in sizes])
     singles = [loss for r in sizes for loss in r.run_losses if loss > 0]
     loss_axis(axes, min([*singles, *np.maximum(final - errors, final / 2)]), base.max(), headroom=0.1)
     size_axis(axes, params.tolist())
     axes.plot(params, base, color="#8a9299", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     axes.plot(params, final, color="#33383d", linewidth=1.1, zorder=2)
-    how_drawn = styles(seen)
+    how_drawn = styles(evidence)
     crowded = sum(len(how_drawn[size.model].name) + 2 for size in sizes) > _LETTERS_ABREAST
     straight = _power_law(axes, params, final)
     for size, error in zip(sizes, errors, strict=True):
@@ -53,7 +53,7 @@ def draw(seen: Evidence) -> Figure:
         ("power law in N", straight, "#c2571a"),
     ]
     end_labels(axes, [(params[-1], loss, Style(color, "", name)) for name, loss, color in ends], offset_points=8)
-    return Figure("final-loss", "Loss before and after RL, by model size", _caption(seen), _BEWARE, canvas)
+    return Figure("final-loss", "Loss before and after RL, by model size", _caption(evidence), _BEWARE, canvas)
 
 
 def _power_law(axes: Any, params: np.ndarray, final: np.ndarray) -> float:
@@ -64,14 +64,15 @@ def _power_law(axes: Any, params: np.ndarray, final: np.ndarray) -> float:
     return float(np.exp(level) * params[-1] ** slope)
 
 
-def _caption(seen: Evidence) -> str:
-    steps = sorted({size.last_step for size in seen.sizes})
+def _caption(evidence: Evidence) -> str:
+    steps = sorted({size.last_step for size in evidence.sizes})
     last = "the last step that all runs of a size reached"
     after = f"step {steps[0]}" if len(steps) == 1 else f"{last} ({steps[0]} to {steps[-1]})"
-    before = "step 0" if seen.base_is_step_0 else "the first evaluation (step 0 was not measured)"
-    runs = "; dashes: single runs" if any(size.runs > 1 for size in seen.sizes) else ""
+    before = "step 0" if evidence.base_is_step_0 else "the first evaluation (step 0 was not measured)"
+    runs = "; dashes: single runs" if any(size.runs > 1 for size in evidence.sizes) else ""
     return (
-        f"Hollow: {before}; filled: {after}, the last measurement, not the best one; {captions.runs(seen)}{runs}. "
-        f"Bars: one standard error from {seen.noise.how}. Dotted: the straight line through the final losses, a power "
+        f"Hollow: {before}; filled: {after}, the last measurement, not the best one; {captions.runs(evidence)}{runs}. "
+        f"Bars: one standard error from {evidence.noise.how}. Dotted: the straight line through the final losses, a "
+        "power "
         "law in N, for comparison."
     )

@@ -21,16 +21,16 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Blind, anchored and calibrated forecasts of the largest size, with what it then measured."""
-    if len(seen.sizes) < 3:
+    if len(evidence.sizes) < 3:
         raise DataError("a forecast of the largest size takes two smaller ones")
-    target, column = seen.sizes[-1].model, AXES[seen.axis]
-    rows = seen.mean_curves.filter((pl.col("model") == target) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
-    inside = seen.in_window(rows["step"].to_numpy())
+    target, column = evidence.sizes[-1].model, AXES[evidence.axis]
+    rows = evidence.mean_curves.filter((pl.col("model") == target) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    inside = evidence.in_window(rows["step"].to_numpy())
     count = max(_LEAST_SEEN, round(_SEEN_SHARE * int(inside.sum())))
     anchors = {"blind": "none", "anchored": "step0", "calibrated": f"first:{count}"}
-    told = {kind: _forecast(seen, target, anchor) for kind, anchor in anchors.items()}
+    told = {kind: _forecast(evidence, target, anchor) for kind, anchor in anchors.items()}
     if not any(isinstance(one, Forecast) for one in told.values()):
         raise NotIdentifiable(str(told["blind"]))
     x, loss = rows[column].to_numpy(), rows["test_loss"].to_numpy()
@@ -42,18 +42,18 @@ def draw(seen: Evidence) -> Figure:
         log_axis(panel, x.min() / 1.3, x.max() * 1.3, "")
         panel.set_title(kind)
         points = {"calibrated": count, "anchored": _points_anchored_on(one)}.get(kind, 0)
-        _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), styles(seen)[target])
-    canvas.supxlabel(axis_title(seen, seen.axis), fontsize=8.5, color="#33383d")
+        _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), styles(evidence)[target])
+    canvas.supxlabel(axis_title(evidence, evidence.axis), fontsize=8.5, color="#33383d")
     for panel in panels[1:]:
         panel.set_ylabel("")
     return Figure("forecasts", f"{target}, forecast and measured", _caption(told, target), _BEWARE, canvas)
 
 
-def _forecast(seen: Evidence, target: str, anchor: str) -> Forecast | RlawError:
+def _forecast(evidence: Evidence, target: str, anchor: str) -> Forecast | RlawError:
     try:
         return forecast(
-            seen.main, target=target, anchor=anchor, axis=seen.axis, window=seen.choice.window,
-            level=seen.choice.level, **seen.drawn(_DRAWS),
+            evidence.main, target=target, anchor=anchor, axis=evidence.axis, window=evidence.choice.window,
+            level=evidence.choice.level, **evidence.drawn(_DRAWS),
         )  # fmt: skip
     except RlawError as error:
         return error

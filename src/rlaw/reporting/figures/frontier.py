@@ -29,27 +29,29 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Left: fitted losses with the crossovers of neighbours. Right: compute to reach a loss, by size."""
-    fit = seen.fits.get("compute")
+    fit = evidence.fits.get("compute")
     if fit is None or len(fit.curves.models) < 3:
         raise DataError("a frontier takes three sizes with a law over compute")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     left, right = canvas.subplots(1, 2)
-    crossovers = frontier(*seen.over_compute, level=seen.choice.level, **seen.drawn(_DRAWS)).crossovers
-    _crossovers(left, seen, fit, crossovers)
-    _iso_loss(right, seen, fit)
-    return Figure("frontier", "Crossovers, and the compute of a loss", _caption(seen, fit, crossovers), _BEWARE, canvas)
+    crossovers = frontier(*evidence.over_compute, level=evidence.choice.level, **evidence.drawn(_DRAWS)).crossovers
+    _crossovers(left, evidence, fit, crossovers)
+    _iso_loss(right, evidence, fit)
+    return Figure(
+        "frontier", "Crossovers, and the compute of a loss", _caption(evidence, fit, crossovers), _BEWARE, canvas
+    )
 
 
-def _crossovers(axes: Any, seen: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> None:
+def _crossovers(axes: Any, evidence: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> None:
     used = fit.curves.at.x[0][fit.curves.present]
     loss = fit.curves.loss[fit.curves.present]
     lowest = [float(fit.predict(c.larger, [c.compute_flops.value])[0]) for c in crossovers if _is_near(c, fit)]
     loss_axis(axes, min(loss.min(), *lowest, 1.0), loss.max())
-    log_axis(axes, used.min() / 1.3, used.max() * _REACH, axis_title(seen, "compute"))
+    log_axis(axes, used.min() / 1.3, used.max() * _REACH, axis_title(evidence, "compute"))
     axes.set_title("who leads")
-    how = styles(seen)
+    how = styles(evidence)
     for r, model in enumerate(fit.curves.models):
         own = fit.curves.at.x[0, r, fit.curves.present[r]]
         x = np.geomspace(own.min(), own.max(), 60)
@@ -84,14 +86,14 @@ def _run_to(fit: Fit, model: str) -> float:
     return float(fit.curves.at.x[0, r, fit.curves.present[r]].max())
 
 
-def _iso_loss(axes: Any, seen: Evidence, fit: Fit) -> None:
+def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
     """A line per loss: compute against size; filled where it was measured, a star at the least compute."""
     from matplotlib import colormaps
 
     params, levels = fit.curves.params, _levels(fit)
     size_axis(axes, params.tolist())
     axes.set_yscale("log")
-    axes.set_ylabel(axis_title(seen, "compute"))
+    axes.set_ylabel(axis_title(evidence, "compute"))
     axes.set_title("compute to reach a loss")
     for level, shade in zip(levels, np.linspace(0.1, 0.8, len(levels)), strict=True):
         needed, measured = _needed(fit, level)
@@ -129,7 +131,7 @@ def _needed(fit: Fit, level: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array(needed), np.array(measured)
 
 
-def _caption(seen: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> str:
+def _caption(evidence: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> str:
     ahead = "; ".join(
         f"{c.larger} over {c.smaller} {c.told.removeprefix('the larger size is ahead ')}"
         for c in crossovers
@@ -138,7 +140,7 @@ def _caption(seen: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> str
     rest = f" Not drawn: {ahead}." if ahead else ""
     left = (
         "Left: fitted losses; diamonds: from there on the larger of two neighbours has the lower loss (hollow: beyond "
-        f"what was run), bars: {seen.choice.level:.0%} intervals, by the pooled ladder of `rlaw allocate`.{rest}"
+        f"what was run), bars: {evidence.choice.level:.0%} intervals, by the pooled ladder of `rlaw allocate`.{rest}"
     )
     right = (
         "Right: compute at which the fitted loss reaches a level; star: the size that takes least; hollow: beyond what "

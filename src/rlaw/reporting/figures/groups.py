@@ -18,17 +18,17 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Loss against compute and against data for every G, a row per size."""
-    told = ablations_of(seen, "group_size", "G")
-    axes_told = [a for a in ("compute", "data") if a in seen.axes]
+    told = ablations_of(evidence, "group_size", "G")
+    axes_told = [a for a in ("compute", "data") if a in evidence.axes]
     if not axes_told:
         raise DataError("no evaluation tells compute or data")
     canvas = new_canvas(WIDTH_INCHES, 2.9 * len(told))
     panels = canvas.subplots(len(told), len(axes_told), squeeze=False)
     for line, (model, here) in zip(panels, told.items(), strict=True):
         for axes, axis in zip(line, axes_told, strict=True):
-            _panel(axes, seen, here, axis)
+            _panel(axes, evidence, here, axis)
         if len(told) > 1:
             line[0].set_title(model, parse_math=False)
     runs = sorted({s.runs for here in told.values() for s in here})
@@ -38,13 +38,13 @@ def draw(seen: Evidence) -> Figure:
     return Figure("groups", "Loss by group size (cf. Fig. 12)", caption, _BEWARE, canvas)
 
 
-def _panel(axes: Any, seen: Evidence, here: list[Ablation], axis: str) -> None:
+def _panel(axes: Any, evidence: Evidence, here: list[Ablation], axis: str) -> None:
     column = AXES[axis]
     curves = [s.curve.filter((s.curve[column] > 0) & (s.curve["test_loss"] > 0)) for s in here]
     x = np.concatenate([c[column].to_numpy() for c in curves])
     loss = np.concatenate([c["test_loss"].to_numpy() for c in curves])
     loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * 1.5, axis_title(seen, axis))
+    log_axis(axes, x.min() / 1.3, x.max() * 1.5, axis_title(evidence, axis))
     ends = []
     for curve, look in zip(curves, ordered([s.name for s in here]), strict=True):
         ends.append(_curve(axes, curve[column].to_numpy(), curve["test_loss"].to_numpy(), look))

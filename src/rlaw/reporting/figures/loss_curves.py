@@ -19,43 +19,43 @@ _POINTS_OF_A_LINE = 60
 _BEWARE = "Each size has a level of its own (E), so the lines forecast no size that was not run."
 
 
-def against_compute(seen: Evidence) -> Figure:
+def against_compute(evidence: Evidence) -> Figure:
     """Test loss against RL compute."""
-    return _draw(seen, "compute", "Test loss against compute")
+    return _draw(evidence, "compute", "Test loss against compute")
 
 
-def against_data(seen: Evidence) -> Figure:
+def against_data(evidence: Evidence) -> Figure:
     """Test loss against prompts consumed."""
-    return _draw(seen, "data", "Test loss against data")
+    return _draw(evidence, "data", "Test loss against data")
 
 
-def _draw(seen: Evidence, axis: str, title: str) -> Figure:
+def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
     column = AXES[axis]
-    rows = seen.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     if rows.is_empty():
         raise DataError(f"no evaluation tells {column}")
-    fit = seen.fits.get(axis)
+    fit = evidence.fits.get(axis)
     canvas = new_canvas(WIDTH_INCHES, 4.5)
     axes = canvas.subplots()
     x, loss = rows[column].to_numpy(), rows["test_loss"].to_numpy()
     loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * 1.3, axis_title(seen, axis))
+    log_axis(axes, x.min() / 1.3, x.max() * 1.3, axis_title(evidence, axis))
     ends = []
-    for model, look in styles(seen).items():
+    for model, look in styles(evidence).items():
         curve = rows.filter(pl.col("model") == model)
         if len(curve):
-            _runs(axes, seen, model, column, look)
+            _runs(axes, evidence, model, column, look)
             level = _law(axes, fit, model, curve[column].to_numpy(), look) if fit else None
-            _points(axes, seen, curve, column, look)
+            _points(axes, evidence, curve, column, look)
             last = curve[column][-1], level or curve["test_loss"][-1]
             ends.append((*last, look))
     end_labels(axes, ends)
-    return Figure(f"loss-{axis}", title, _caption(seen, axis, fit), _BEWARE, canvas)
+    return Figure(f"loss-{axis}", title, _caption(evidence, axis, fit), _BEWARE, canvas)
 
 
-def _runs(axes: Any, seen: Evidence, model: str, column: str, look: Style) -> None:
+def _runs(axes: Any, evidence: Evidence, model: str, column: str, look: Style) -> None:
     """A thin line per run, where a size has several."""
-    rows = seen.main.rows.filter((pl.col("model") == model) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = evidence.main.rows.filter((pl.col("model") == model) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
     runs = rows.partition_by("run", "seed", maintain_order=True)
     for run in runs if len(runs) > 1 else ():
         axes.plot(run[column], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45, zorder=1)
@@ -80,16 +80,16 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Style) -> 
     return float(fit.predict(model, [measured.max()])[0])
 
 
-def _points(axes: Any, seen: Evidence, curve: pl.DataFrame, column: str, look: Style) -> None:
+def _points(axes: Any, evidence: Evidence, curve: pl.DataFrame, column: str, look: Style) -> None:
     """The mean over runs at each evaluation; hollow outside the window of the fit."""
-    points(axes, curve[column], curve["test_loss"], seen.in_window(curve["step"].to_numpy()), look)
+    points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), look)
 
 
-def _caption(seen: Evidence, axis: str, fit: Fit | None) -> str:
-    points = f"Points: {captions.runs(seen)}; hollow: outside the window of the fit, where its line is dashed."
-    if any(n > MOST_MARKERS for n in seen.mean_curves["model"].value_counts()["count"]):
+def _caption(evidence: Evidence, axis: str, fit: Fit | None) -> str:
+    points = f"Points: {captions.runs(evidence)}; hollow: outside the window of the fit, where its line is dashed."
+    if any(n > MOST_MARKERS for n in evidence.mean_curves["model"].value_counts()["count"]):
         points += f" At most {MOST_MARKERS} points of a curve are drawn; all are fitted."
-    if any(size.runs > 1 for size in seen.sizes):
+    if any(size.runs > 1 for size in evidence.sizes):
         points += " Thin lines: single runs."
     if fit is None:
         return f"{points} No law is drawn: none could be fitted over {axis}."

@@ -15,10 +15,10 @@ AHEAD = (0, (3, 2))  # dashes of a line beyond what it was fitted to
 _LINE_POINTS = 60
 
 
-def points(axes: Any, x: Any, y: Any, seen: Any, look: Style, *, size: float = 4.4) -> None:
+def points(axes: Any, x: Any, y: Any, evidence: Any, look: Style, *, size: float = 4.4) -> None:
     """At most `MOST_MARKERS` points of a curve, hollow where `seen` is false."""
     shown = _shown(len(x))
-    x, y, used = np.asarray(x)[shown], np.asarray(y)[shown], np.asarray(seen, bool)[shown]
+    x, y, used = np.asarray(x)[shown], np.asarray(y)[shown], np.asarray(evidence, bool)[shown]
     how = {"marker": look.marker, "linestyle": "", "color": look.color, "markersize": size, "zorder": 4}
     axes.plot(x[used], y[used], **how, markeredgecolor="white", markeredgewidth=0.5)
     axes.plot(x[~used], y[~used], **how, markerfacecolor="white", markeredgecolor=look.color, markeredgewidth=0.7)

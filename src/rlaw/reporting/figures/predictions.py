@@ -26,10 +26,10 @@ _INTRA = (
 )
 
 
-def inter_model(seen: Evidence) -> Figure:
+def inter_model(evidence: Evidence) -> Figure:
     """Points, and the law fitted to all sizes but the largest, which it is judged on."""
-    told = _fitted(seen, "inter")
-    canvas = _panels(seen, told)
+    told = _fitted(evidence, "inter")
+    canvas = _panels(evidence, told)
     text = (
         "Solid: the saturating law fitted to all sizes but the largest; dashed: on the largest, whose points are "
         f"hollow. {_numbers(told)}"
@@ -39,10 +39,10 @@ def inter_model(seen: Evidence) -> Figure:
     )
 
 
-def intra_model(seen: Evidence) -> Figure:
+def intra_model(evidence: Evidence) -> Figure:
     """Points, and the law fitted to the first quarter of the steps: solid to the cut, dashed after."""
-    told = _fitted(seen, "intra")
-    canvas = _panels(seen, told)
+    told = _fitted(evidence, "intra")
+    canvas = _panels(evidence, told)
     cuts = " and ".join(dict.fromkeys(f"step {p.cut}" for p in told))
     text = (
         f"Solid: the saturating law fitted to all sizes up to {cuts}; dashed: beyond, where points are hollow. "
@@ -51,26 +51,26 @@ def intra_model(seen: Evidence) -> Figure:
     return Figure("intra-model", "The law fitted to the first steps, on the rest (cf. Fig. 4)", text, _INTRA, canvas)
 
 
-def _fitted(seen: Evidence, name: str) -> list[Protocol]:
-    every = [p for p in protocols(seen) if p.name == name]
+def _fitted(evidence: Evidence, name: str) -> list[Protocol]:
+    every = [p for p in protocols(evidence) if p.name == name]
     told = [p for p in every if p.fit is not None]
     if not told:
         raise NotIdentifiable(every[0].refused)
     return told
 
 
-def _panels(seen: Evidence, told: list[Protocol]) -> Any:
+def _panels(evidence: Evidence, told: list[Protocol]) -> Any:
     lines = -(-len(told) // 2)
     canvas = new_canvas(WIDTH_INCHES if len(told) > 1 else WIDTH_INCHES * 0.7, 3.2 * lines)
     variants = {p.variant for p in told}
     for axes, protocol in zip(grid(canvas, len(told), 2), told, strict=True):
-        _panel(axes, seen, protocol)
+        _panel(axes, evidence, protocol)
         if len(variants) > 1:
             axes.set_title(plain(protocol.variant), parse_math=False)
     return canvas
 
 
-def _panel(axes: Any, seen: Evidence, protocol: Protocol) -> None:
+def _panel(axes: Any, evidence: Evidence, protocol: Protocol) -> None:
     assert protocol.fit is not None  # noqa: S101 - those without were left out
     fit, column = protocol.fit, AXES[protocol.axis]
     rows = protocol.frame.rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
@@ -78,13 +78,13 @@ def _panel(axes: Any, seen: Evidence, protocol: Protocol) -> None:
     means = means.agg(x=pl.col(column).mean(), test_loss=pl.col("test_loss").mean())
     x, loss = means["x"].to_numpy(), means["test_loss"].to_numpy()
     loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(seen, protocol.axis))
+    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, protocol.axis))
     ends = []
-    for model, look in styles(seen).items():
+    for model, look in styles(evidence).items():
         curve = means.filter(pl.col("model") == model).sort("step")
         if curve.is_empty():
             continue
-        inside = seen.in_window(curve["step"].to_numpy())
+        inside = evidence.in_window(curve["step"].to_numpy())
         if protocol.cut:
             inside &= curve["step"].to_numpy() <= protocol.cut
         held = fit.held_out is not None and fit.held_out.model == model

@@ -19,9 +19,9 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Measured minus fitted loss along the axis, one panel per size."""
-    fit = seen.law or seen.power
+    fit = evidence.law or evidence.power
     if fit is None:
         raise DataError("no law could be fitted, so nothing is left over")
     models = fit.curves.models
@@ -31,7 +31,7 @@ def draw(seen: Evidence) -> Figure:
     panels = canvas.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     left = np.where(fit.curves.present, fit.curves.loss - fit.fitted, 0.0)
     reach = max(float(np.abs(left).max()), 1e-4) * 1.1
-    how = styles(seen)
+    how = styles(evidence)
     x = fit.curves.at.x[0]
     for r, (axes, model) in enumerate(zip(panels, models, strict=False)):
         _panel(axes, fit, r, left[r], how[model])
@@ -43,9 +43,9 @@ def draw(seen: Evidence) -> Figure:
         )
     for axes in panels[len(models) :]:
         axes.set_visible(False)
-    canvas.supxlabel(axis_title(seen, fit.axis), fontsize=8.5, color="#33383d")
+    canvas.supxlabel(axis_title(evidence, fit.axis), fontsize=8.5, color="#33383d")
     canvas.supylabel("measured - fitted loss", fontsize=8.5, color="#33383d")
-    return Figure("residuals", "What the law leaves over", _caption(seen, fit), _BEWARE, canvas)
+    return Figure("residuals", "What the law leaves over", _caption(evidence, fit), _BEWARE, canvas)
 
 
 def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Style) -> None:
@@ -61,8 +61,8 @@ def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Style) -> None:
         )  # fmt: skip
 
 
-def _caption(seen: Evidence, fit: Fit) -> str:
-    second = " A line per run." if any(size.runs > 1 for size in seen.sizes) else ""
+def _caption(evidence: Evidence, fit: Fit) -> str:
+    second = " A line per run." if any(size.runs > 1 for size in evidence.sizes) else ""
     drift = next((f" Caution: {w.text}." for w in fit.warnings if w.code == "residual-trend"), "")
     return (
         f"Measured minus fitted loss at every point of the fit; all panels share the vertical axis.{second} "

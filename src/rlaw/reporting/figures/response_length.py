@@ -19,9 +19,9 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Mean response length of the held-out evaluations, a panel per variant."""
-    rows = pl.concat([frame.rows for frame in variants(seen).values()])
+    rows = pl.concat([frame.rows for frame in variants(evidence).values()])
     if rows["response_length"].drop_nulls().is_empty():
         raise DataError("no evaluation tells its response length")
     return of_table(rows, "held-out evaluations")

@@ -16,19 +16,19 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Left: loss against step. Right: loss at the last step that all reached, against tau. A row per size and kind."""
-    told = ablations_of(seen, "tau", "τ")
+    told = ablations_of(evidence, "tau", "τ")
     canvas = new_canvas(WIDTH_INCHES, 2.9 * len(told))
     panels = canvas.subplots(len(told), 2, squeeze=False, width_ratios=(1.6, 1))
     for (left, right), (model, here) in zip(panels, told.items(), strict=True):
         looks = ordered([s.name for s in here])
         _curves(left, here, looks)
-        _ends(right, seen, here, looks)
+        _ends(right, evidence, here, looks)
         if len(told) > 1:
             left.set_title(model, parse_math=False)
     return Figure(
-        "reuse", "Loss when every problem is seen τ times (cf. Fig. 7)", _caption(seen, told), _BEWARE, canvas
+        "reuse", "Loss when every problem is seen τ times (cf. Fig. 7)", _caption(evidence, told), _BEWARE, canvas
     )
 
 
@@ -51,11 +51,11 @@ def _curves(axes: Any, here: list[Ablation], looks: list[Style]) -> None:
     end_labels(axes, ends, gap_points=9)
 
 
-def _ends(axes: Any, seen: Evidence, here: list[Ablation], looks: list[Style]) -> None:
+def _ends(axes: Any, evidence: Evidence, here: list[Ablation], looks: list[Style]) -> None:
     """Loss at the last shared step with one standard error of a measurement."""
     last = min(int(s.curve["step"].to_numpy().max()) for s in here)
     ends = [float(s.curve.filter(s.curve["step"] <= last)["test_loss"][-1]) for s in here]
-    errors = [seen.noise_of_arms.error(loss, s.runs) for loss, s in zip(ends, here, strict=True)]
+    errors = [evidence.noise_of_arms.error(loss, s.runs) for loss, s in zip(ends, here, strict=True)]
     values = [s.value for s in here]
     axes.plot(values, ends, color="#8a9299", linewidth=0.8, zorder=1)
     for value, loss, error, look in zip(values, ends, errors, looks, strict=True):
@@ -66,12 +66,12 @@ def _ends(axes: Any, seen: Evidence, here: list[Ablation], looks: list[Style]) -
     axes.set_ylabel(f"test loss L at step {last}")
 
 
-def _caption(seen: Evidence, told: dict[str, list[Ablation]]) -> str:
+def _caption(evidence: Evidence, told: dict[str, list[Ablation]]) -> str:
     first = next(iter(told.values()))
     runs = sorted({s.runs for s in first})
     mean = "single runs" if runs == [1] else f"means of {runs[0]} to {runs[-1]} runs"
     smoothed = f" {SMOOTHED}" if max(len(s.curve) for s in first) >= 40 else ""
     return (
         f"Each unique problem is seen τ times, so that all consume equally many prompts per step; {mean}.{smoothed} "
-        f"Right: bars are one standard error of a measured loss, from {seen.noise_of_arms.how}."
+        f"Right: bars are one standard error of a measured loss, from {evidence.noise_of_arms.how}."
     )

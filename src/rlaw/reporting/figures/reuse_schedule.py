@@ -21,9 +21,9 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """A row for each tau and schedule: which of its unique problems training meets, at every step."""
-    every = [s for here in ablations_of(seen, "tau", "τ").values() for s in here]
+    every = [s for here in ablations_of(evidence, "tau", "τ").values() for s in here]
     rows = _rows(every)
     if max(s.value for s in rows) > _MOST_TEETH:
         raise DataError(f"more than {_MOST_TEETH} repeats cannot be drawn apart")

@@ -21,9 +21,9 @@ _BEWARE = (
 )
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Draws of K_max and N_0 with the region that holds most of them, and the fit without each size."""
-    fit = seen.law
+    fit = evidence.law
     if fit is None or fit.drawn is None or not {"K_max", "N_0"} <= set(fit.parameters):
         raise DataError("no law with K_max and N_0 was fitted with draws")
     inside = _inside(fit, fit.drawn.solution)
@@ -38,7 +38,7 @@ def draw(seen: Evidence) -> Figure:
     _region(axes, inside, fit.level)
     best = [fit.parameters[name].value for name in ("N_0", "K_max")]
     axes.plot(*best, "+", color="#1d2125", markersize=10, markeredgewidth=1.6, zorder=6)
-    _without_sizes(axes, seen)
+    _without_sizes(axes, evidence)
     return Figure(
         "ridge", "What K_max and N_0 are worth alone", _caption(fit, len(inside), len(fit.drawn)), _BEWARE, canvas
     )
@@ -73,8 +73,8 @@ def _region(axes: Any, inside: np.ndarray, level: float) -> None:
     axes.contour(np.exp(x), np.exp(y), height, levels=[cut], colors=["#5a636b"], linewidths=1.0, zorder=3)
 
 
-def _without_sizes(axes: Any, seen: Evidence) -> None:
-    told, how = seen.sensitivity, styles(seen)
+def _without_sizes(axes: Any, evidence: Evidence) -> None:
+    told, how = evidence.sensitivity, styles(evidence)
     for refit in told.sizes if told is not None else ():
         if not refit.values:
             continue

@@ -15,30 +15,30 @@ _SMOOTHED = 9  # steps of the centred mean of the reward
 _BEWARE = "Reward is measured on training problems at the training temperature; it is not 1 - L."
 
 
-def draw(seen: Evidence) -> Figure:
+def draw(evidence: Evidence) -> Figure:
     """Test loss against step; beside it the training reward, where the source tells it."""
-    rewards = _rewards(seen)
+    rewards = _rewards(evidence)
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     panels = canvas.subplots(1, 2 if len(rewards) else 1, squeeze=False)[0]
-    _losses(panels[0], seen)
+    _losses(panels[0], evidence)
     if len(rewards):
-        _reward_panel(panels[1], seen, rewards)
-    return Figure("steps", "Training, step by step", _caption(seen, bool(len(rewards))), _BEWARE, canvas)
+        _reward_panel(panels[1], evidence, rewards)
+    return Figure("steps", "Training, step by step", _caption(evidence, bool(len(rewards))), _BEWARE, canvas)
 
 
-def _rewards(seen: Evidence) -> pl.DataFrame:
-    if seen.steps.is_empty():
-        return seen.steps
-    runs = seen.main.rows["run"].unique().to_list()
-    kept = seen.steps.filter(pl.col("run").is_in(runs)).drop_nulls("reward_mean")
+def _rewards(evidence: Evidence) -> pl.DataFrame:
+    if evidence.steps.is_empty():
+        return evidence.steps
+    runs = evidence.main.rows["run"].unique().to_list()
+    kept = evidence.steps.filter(pl.col("run").is_in(runs)).drop_nulls("reward_mean")
     return kept.group_by("params", "model", "step").agg(pl.col("reward_mean").mean()).sort("params", "model", "step")
 
 
-def _losses(axes: Any, seen: Evidence) -> None:
+def _losses(axes: Any, evidence: Evidence) -> None:
     ends = []
-    for model, look in styles(seen).items():
-        curve = seen.mean_curves.filter(pl.col("model") == model)
-        every = seen.main.rows.filter(pl.col("model") == model).partition_by("run", "seed", maintain_order=True)
+    for model, look in styles(evidence).items():
+        curve = evidence.mean_curves.filter(pl.col("model") == model)
+        every = evidence.main.rows.filter(pl.col("model") == model).partition_by("run", "seed", maintain_order=True)
         for run in every if len(every) > 1 else ():
             axes.plot(run["step"], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45)
         _line(axes, curve["step"], curve["test_loss"], look)
@@ -48,9 +48,9 @@ def _losses(axes: Any, seen: Evidence) -> None:
     end_labels(axes, ends)
 
 
-def _reward_panel(axes: Any, seen: Evidence, rewards: pl.DataFrame) -> None:
+def _reward_panel(axes: Any, evidence: Evidence, rewards: pl.DataFrame) -> None:
     ends = []
-    for model, look in styles(seen).items():
+    for model, look in styles(evidence).items():
         curve = rewards.filter(pl.col("model") == model)
         if curve.is_empty():
             continue
@@ -83,9 +83,9 @@ def _centred_mean(values: np.ndarray) -> np.ndarray:
     return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
 
 
-def _caption(seen: Evidence, with_reward: bool) -> str:
-    thin = " Thin lines: single runs." if any(size.runs > 1 for size in seen.sizes) else ""
-    left = f"Test loss on held-out problems, {captions.runs(seen)}.{thin}"
+def _caption(evidence: Evidence, with_reward: bool) -> str:
+    thin = " Thin lines: single runs." if any(size.runs > 1 for size in evidence.sizes) else ""
+    left = f"Test loss on held-out problems, {captions.runs(evidence)}.{thin}"
     if not with_reward:
         return f"{left} The source tells no training rewards."
     return (

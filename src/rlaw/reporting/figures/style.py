@@ -33,9 +33,9 @@ class Style:
     name: str
 
 
-def styles(seen: Evidence) -> dict[str, Style]:
+def styles(evidence: Evidence) -> dict[str, Style]:
     """Size by size, from light (small) to dark (large), a marker each: legible without colour."""
-    models = [size.model for size in seen.sizes]
+    models = [size.model for size in evidence.sizes]
     return dict(zip(models, ordered(short_names(models)), strict=True))
 
 
@@ -81,16 +81,16 @@ def _drawable() -> frozenset[int]:
     return frozenset(code for code in FT2Font(findfont("DejaVu Sans")).get_charmap() if code >= 32)
 
 
-def axis_title(seen: Evidence, axis: str) -> str:
+def axis_title(evidence: Evidence, axis: str) -> str:
     """The axis with its unit; compute with its accounting model."""
     if axis == "compute":
-        return f"RL compute C (FLOPs, {accounting(seen)})"
+        return f"RL compute C (FLOPs, {accounting(evidence)})"
     return {"data": "data D (prompts consumed)", "step": "RL step"}[axis]
 
 
-def accounting(seen: Evidence) -> str:
+def accounting(evidence: Evidence) -> str:
     """How compute was counted, in words."""
-    how = seen.main.accounting
+    how = evidence.main.accounting
     return how if how == "as given" else f"{how} accounting"
 
 

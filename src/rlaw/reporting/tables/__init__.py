@@ -55,12 +55,12 @@ def make(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> 
     return TABLES[name](gather(source, draws=draws, seed=seed))
 
 
-def all_tables(seen: Evidence) -> tuple[dict[str, Table], dict[str, str]]:
+def all_tables(evidence: Evidence) -> tuple[dict[str, Table], dict[str, str]]:
     """Every table the evidence can speak of, and why the others were left out."""
     made, left_out = {}, {}
     for name, function in TABLES.items():
         try:
-            made[name] = function(seen)
+            made[name] = function(evidence)
         except RlawError as error:
             left_out[name] = str(error).partition("\n")[0]
     return made, left_out

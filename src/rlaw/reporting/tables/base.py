@@ -66,7 +66,7 @@ class Table:
 class TableFn(Protocol):
     """A member of the family: one function, one table."""
 
-    def __call__(self, seen: Evidence) -> Table:
+    def __call__(self, evidence: Evidence) -> Table:
         """Make the table.
 
         Raises:

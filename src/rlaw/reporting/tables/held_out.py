@@ -11,14 +11,14 @@ from rlaw.reporting import summary
 from rlaw.reporting.tables.base import Table
 
 
-def laws(seen: Evidence) -> Table:
+def laws(evidence: Evidence) -> Table:
     """Laws and baselines on points they had not seen."""
-    compared = seen.comparison
+    compared = evidence.comparison
     if compared is None:
-        raise DataError(seen.refused.get("held-out comparison", "no law was compared"))
+        raise DataError(evidence.refused.get("held-out comparison", "no law was compared"))
     rows = []
     for score in compared.laws:
-        fit = seen.laws.get(score.law)
+        fit = evidence.laws.get(score.law)
         numbers = (
             f"{score.mae:.4f}",
             f"{score.rmse:.4f}",
@@ -36,17 +36,17 @@ def laws(seen: Evidence) -> Table:
     return Table("laws", caption, columns, tuple(rows), frozenset({(0, 1)}))
 
 
-def beyond(seen: Evidence) -> Table:
+def beyond(evidence: Evidence) -> Table:
     """What the laws, fitted to the main arm, say of longer runs with the same recipe."""
-    column = AXES[seen.axis]
-    recipe = seen.main.rows.select("variant", "benchmark", "tau", "group_size").unique()
-    others = seen.frame.rows.filter(pl.col("arm") != "main").join(recipe, on=recipe.columns, nulls_equal=True)
-    ends = seen.main.rows.group_by("model").agg(end=pl.col(column).max())
+    column = AXES[evidence.axis]
+    recipe = evidence.main.rows.select("variant", "benchmark", "tau", "group_size").unique()
+    others = evidence.frame.rows.filter(pl.col("arm") != "main").join(recipe, on=recipe.columns, nulls_equal=True)
+    ends = evidence.main.rows.group_by("model").agg(end=pl.col(column).max())
     longer = others.join(ends, on="model").filter((pl.col(column) > pl.col("end")) & (pl.col("test_loss") > 0))
     rows, models = [], []
     for (model, arm), points in longer.group_by("model", "arm", maintain_order=True):
         x, loss = points[column].to_numpy(), points["test_loss"].to_numpy()
-        fits = [fit for fit in seen.laws.values() if model in fit.curves.models]
+        fits = [fit for fit in evidence.laws.values() if model in fit.curves.models]
         errors = [float(np.sqrt(np.mean(np.log(fit.predict(str(model), x) / loss) ** 2))) for fit in fits]
         reach = float(x.max() / points["end"][0])
         models += [fit.law.name for fit in fits if fit.law.name not in models]

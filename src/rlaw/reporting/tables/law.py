@@ -7,9 +7,9 @@ from rlaw.fitting.sensitivity import Refit, Sensitivity
 from rlaw.reporting.tables.base import Cell, Number, Table
 
 
-def parameters(seen: Evidence) -> Table:
+def parameters(evidence: Evidence) -> Table:
     """Shared parameters of the ladder law over every axis."""
-    names = list(dict.fromkeys(name for fit in seen.fits.values() for name in fit.parameters))
+    names = list(dict.fromkeys(name for fit in evidence.fits.values() for name in fit.parameters))
     if not names:
         raise DataError("no ladder law could be fitted")
     rows = [
@@ -21,9 +21,9 @@ def parameters(seen: Evidence) -> Table:
             f"{fit.rmse:.4f}",
             _yes(fit.identified),
         )
-        for axis, fit in seen.fits.items()
+        for axis, fit in evidence.fits.items()
     ]
-    level = next(iter(seen.fits.values())).level
+    level = next(iter(evidence.fits.values())).level
     caption = (
         f"Parameters of the ladder law with {level:.0%} intervals. Pooled R² is mostly the difference between sizes."
     )
@@ -31,13 +31,13 @@ def parameters(seen: Evidence) -> Table:
     return Table("parameters", caption, columns, tuple(rows))
 
 
-def sizes(seen: Evidence) -> Table:
+def sizes(evidence: Evidence) -> Table:
     """What the fits tell of each size."""
-    if seen.power is None:
-        raise DataError(f"no size has a line of its own: {seen.refused.get('power', 'none could be fitted')}")
+    if evidence.power is None:
+        raise DataError(f"no size has a line of its own: {evidence.refused.get('power', 'none could be fitted')}")
     rows = []
-    for size in seen.power.sizes:
-        law = _size_of(seen.law, size.model)
+    for size in evidence.power.sizes:
+        law = _size_of(evidence.law, size.model)
         rows.append(
             (
                 size.model,
@@ -46,10 +46,10 @@ def sizes(seen: Evidence) -> Table:
                 *(law if law else ("", "", "", "")),
             )
         )
-    name = seen.law.law.name if seen.law else "ladder law"
+    name = evidence.law.law.name if evidence.law else "ladder law"
     columns = ("size", "k, own line", "R²", f"k, {name}", f"E, {name}", f"R², {name}", f"RMSE, {name}")
     caption = (
-        f"Each size over {seen.axis}: its own straight line (k and E free) beside the ladder law. "
+        f"Each size over {evidence.axis}: its own straight line (k and E free) beside the ladder law. "
         "E is log10 of the loss where the axis is 1."
     )
     return Table("sizes", caption, columns, tuple(rows))
@@ -69,16 +69,16 @@ def _size_of(fit: Fit | None, model: str) -> tuple[Cell, ...] | None:
     return values[0], values[1], f"{size.r2:.3f}", f"{size.rmse:.4f}"
 
 
-def without_sizes(seen: Evidence) -> Table:
+def without_sizes(evidence: Evidence) -> Table:
     """The ladder law fitted without each size in turn."""
-    told_moves = _moved(seen)
+    told_moves = _moved(evidence)
     caption = "The ladder law fitted without each size in turn: what rests on one size moves far without it."
     return _moves("without-sizes", caption, "without", told_moves, told_moves.sizes)
 
 
-def windows(seen: Evidence) -> Table:
+def windows(evidence: Evidence) -> Table:
     """The ladder law fitted with other windows."""
-    told_moves = _moved(seen)
+    told_moves = _moved(evidence)
     caption = (
         f"The ladder law fitted with other windows of steps than its own, {told_moves.window}. A window that spans "
         "less of the axis moves more by noise alone."
@@ -86,10 +86,10 @@ def windows(seen: Evidence) -> Table:
     return _moves("windows", caption, "window", told_moves, told_moves.windows)
 
 
-def _moved(seen: Evidence) -> Sensitivity:
-    if seen.sensitivity is None:
+def _moved(evidence: Evidence) -> Sensitivity:
+    if evidence.sensitivity is None:
         raise DataError("no ladder law could be fitted")
-    return seen.sensitivity
+    return evidence.sensitivity
 
 
 def _moves(name: str, caption: str, first: str, moves: Sensitivity, refits: tuple[Refit, ...]) -> Table:

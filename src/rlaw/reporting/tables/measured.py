@@ -17,12 +17,12 @@ from rlaw.reporting.tables.base import Table
 from rlaw.text import round_number
 
 
-def ladder(seen: Evidence) -> Table:
+def ladder(evidence: Evidence) -> Table:
     """The sizes as measured."""
-    base = "loss at step 0" if seen.base_is_step_0 else "loss at the first evaluation"
+    base = "loss at step 0" if evidence.base_is_step_0 else "loss at the first evaluation"
     rows = tuple(
         (r.model, _count(r.params), str(r.runs), f"{r.base_loss:.3f}", f"{r.final_loss:.3f}", str(r.last_step))
-        for r in seen.sizes
+        for r in evidence.sizes
     )
     caption = (
         "The ladder as measured, means over runs. The last step is the last one that all runs of the size reached."
@@ -34,9 +34,9 @@ def _count(params: float) -> str:
     return f"{params:,.0f}" if math.isfinite(params) else ""
 
 
-def equal_compute(seen: Evidence) -> Table:
+def equal_compute(evidence: Evidence) -> Table:
     """Loss of each size at equal compute."""
-    ranked = summary.ranking(seen)
+    ranked = summary.ranking(evidence)
     if ranked is None:
         raise DataError("no two sizes were measured at the same compute")
     models = [place.model for place in ranked.rows[0]]
@@ -48,8 +48,8 @@ def equal_compute(seen: Evidence) -> Table:
         (r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.state != "measured"
     )
     caption = (
-        f"Test loss at equal RL compute (FLOPs, {accounting(seen)}); bold: lowest; ≈: not told apart from it at "
-        f"{seen.choice.level:.0%}. Measured losses only: nothing is extrapolated."
+        f"Test loss at equal RL compute (FLOPs, {accounting(evidence)}); bold: lowest; ≈: not told apart from it at "
+        f"{evidence.choice.level:.0%}. Measured losses only: nothing is extrapolated."
     )
     columns = ("size", *(round_number(budget) for budget in ranked.budgets))
     rows = tuple((model, *line) for model, line in zip(models, cells, strict=True))
@@ -62,11 +62,11 @@ def _cell(place: Placing) -> str:
     return f"{place.loss:.3f}" + (" ≈" if place.standing == "level" else "")
 
 
-def benchmarks(seen: Evidence) -> Table:
+def benchmarks(evidence: Evidence) -> Table:
     """The benchmark suite: the paper's Table 1."""
-    rows = seen.frame.rows
+    rows = evidence.frame.rows
     names = rows["benchmark"].unique().sort(descending=False).to_list()
-    first = seen.main.rows["benchmark"][0]
+    first = evidence.main.rows["benchmark"][0]
     told_items = rows.drop_nulls("items")
     if told_items.is_empty():
         raise DataError("the source does not tell how many problems were asked")
@@ -88,11 +88,11 @@ def benchmarks(seen: Evidence) -> Table:
     return Table("benchmarks", caption, columns, tuple(lines))
 
 
-def pass_rates(seen: Evidence) -> Table:
+def pass_rates(evidence: Evidence) -> Table:
     """Pass@1 before and after RL, and the best of all evaluations: the paper's Table 4."""
     lines = []
-    for variant, size, rows in _by_size(seen):
-        error = seen.noise.error(size.final_loss, size.runs)
+    for variant, size, rows in _by_size(evidence):
+        error = evidence.noise.error(size.final_loss, size.runs)
         best = 1 - float(rows["test_loss"].min())  # pyright: ignore[reportArgumentType]
         last = 1 - size.final_loss
         lines.append(
@@ -106,40 +106,41 @@ def pass_rates(seen: Evidence) -> Table:
                 f"{best:.3f}",
             )
         )
-    before = "before RL" if seen.base_is_step_0 else "first evaluation"
+    before = "before RL" if evidence.base_is_step_0 else "first evaluation"
     caption = (
         "Held-out Pass@1 (cf. Table 4): the mean over runs at the last step that all of them reached, its standard "
-        f"error from {seen.noise.how}, and the best of all evaluations of all runs, which is what the paper's table "
+        f"error from {evidence.noise.how}, and the best of all evaluations of all runs, which is what the paper's "
+        "table "
         "tells: it gains by luck, the more the more often one looks, and is no estimate of what the model does next."
     )
     columns = ("size", "variant", "runs", before, "after RL", "standard error", "best of all")
     return Table("pass-at-1", caption, columns, tuple(lines))
 
 
-def repeats(seen: Evidence) -> Table:
+def repeats(evidence: Evidence) -> Table:
     """Scatter of the runs of a size at the last step: the paper's Table 5."""
     lines, largest = [], 0
-    for variant, size, _ in _by_size(seen):
+    for variant, size, _ in _by_size(evidence):
         largest = max(largest, size.runs)
         if size.runs > 1:
             std = float(np.std(size.run_losses, ddof=1))
             scatter = (f"{std:.4f}", f"{std / math.sqrt(size.runs):.4f}")
         else:
             scatter = ("", "")
-        pooled = seen.noise.error(size.final_loss, 1)
+        pooled = evidence.noise.error(size.final_loss, 1)
         name = (size.model, variant, str(size.runs), str(size.last_step))
         lines.append((*name, f"{size.final_loss:.4f}", *scatter, f"{pooled:.4f}"))
     none = "" if largest > 1 else " Every size was run once here, so that no scatter between runs is known."
     caption = (
         "Loss at the last step and its scatter over runs (cf. Table 5). The standard deviation of two or three runs is "
-        f"itself known to a factor of two or so; the last column pools all sizes: {seen.noise.how}.{none}"
+        f"itself known to a factor of two or so; the last column pools all sizes: {evidence.noise.how}.{none}"
     )
     columns = ("size", "variant", "runs", "step", "loss", "std over runs", "SEM", "std of one run, pooled")
     return Table("repeats", caption, columns, tuple(lines))
 
 
-def _by_size(seen: Evidence) -> Iterator[tuple[str, SizeSummary, pl.DataFrame]]:
+def _by_size(evidence: Evidence) -> Iterator[tuple[str, SizeSummary, pl.DataFrame]]:
     """Every variant and size of the main arm."""
-    for variant, frame in variants(seen).items():
-        for size in replace(seen, main=frame).sizes:
+    for variant, frame in variants(evidence).items():
+        for size in replace(evidence, main=frame).sizes:
             yield variant, size, frame.rows.filter(pl.col("model") == size.model)

@@ -12,9 +12,9 @@ from rlaw.reporting.tables.law import parameter
 _DRAWS = 200
 
 
-def efficiency_fits(seen: Evidence) -> Table:
+def efficiency_fits(evidence: Evidence) -> Table:
     """K_max, N_0 and R² by intra, inter and all, for every variant and axis, with the error on what was not seen."""
-    every = protocols(seen)
+    every = protocols(evidence)
     told = [p for p in every if p.fit is not None]
     if not told:
         raise NotIdentifiable(f"no ladder law could be fitted: {every[0].refused}")
@@ -54,13 +54,13 @@ def _line(protocol: Protocol) -> tuple[Cell, ...]:
     )
 
 
-def decomposition(seen: Evidence) -> Table:
+def decomposition(evidence: Evidence) -> Table:
     """D_0 (or C_0) and lambda of every size, with the shared parameters of the loss decomposition."""
-    axis = "data" if "data" in seen.axes else seen.axis
-    choice = seen.choice
+    axis = "data" if "data" in evidence.axes else evidence.axis
+    choice = evidence.choice
     told = fit(
-        "decomposition", seen.main, axis=axis, window=choice.window, space=choice.space, level=choice.level,
-        **seen.drawn(_DRAWS),
+        "decomposition", evidence.main, axis=axis, window=choice.window, space=choice.space, level=choice.level,
+        **evidence.drawn(_DRAWS),
     )  # fmt: skip
     names = {"X_0": "D_0" if axis == "data" else "X_0", "lambda": "λ", "k": "k_max(N)"}
     rows = tuple(

@@ -9,11 +9,11 @@ from rlaw.reporting.tables.base import Table
 _SECTIONS = ("model", "task", "rl", "data", "evaluation", "fit")
 
 
-def recipe(seen: Evidence) -> Table:
+def recipe(evidence: Evidence) -> Table:
     """Every setting that the runs were made with, as the study resolved it."""
-    if seen.store is None:
+    if evidence.store is None:
         raise DataError("the source is a table; it does not tell the recipe")
-    study = seen.store.study.model_dump(mode="json")
+    study = evidence.store.study.model_dump(mode="json")
     study["model"]["ladder"] = [size["name"] for size in study["model"]["ladder"]]
     rows = [(section, *line) for section in _SECTIONS for line in _lines(study[section])]
     rows += [("", "seeds", ", ".join(map(str, study["seeds"]))), ("", "engine", study["engine"]["name"])]

@@ -8,15 +8,15 @@ from rlaw.reporting.tables.base import Table
 from rlaw.store.usage import Usage
 
 
-def _cost(seen: Evidence) -> Usage:
-    if not seen.cost.runs:
+def _cost(evidence: Evidence) -> Usage:
+    if not evidence.cost.runs:
         raise DataError("the source is a table; it does not tell what its runs cost")
-    return seen.cost
+    return evidence.cost
 
 
-def runs(seen: Evidence) -> Table:
+def runs(evidence: Evidence) -> Table:
     """Every run with what it took."""
-    cost = _cost(seen)
+    cost = _cost(evidence)
     rows = tuple(
         (
             run.model,
@@ -45,9 +45,9 @@ def runs(seen: Evidence) -> Table:
     return Table("runs", caption, columns, rows)
 
 
-def phases(seen: Evidence) -> Table:
+def phases(evidence: Evidence) -> Table:
     """Exact FLOPs by phase."""
-    cost = _cost(seen)
+    cost = _cost(evidence)
     total = cost.rl_flops + cost.base_flops
     parts = {
         **{f"RL: {name.replace('_', ' ')}": value for name, value in cost.flops.items()},

@@ -57,8 +57,8 @@ def explain(evidence: Evidence) -> Explained | None:
     log_n = np.log([size.params for _, size in found])
     base = np.array([size.base_loss for _, size in found])
     runs = np.array([size.runs for _, size in found])
-    k = power.estimate.theta[0][0, at, 0]
-    drawn_k = power.drawn.solution.theta[0][:, at, 0]
+    k = power.slopes()[at]
+    drawn_k = power.slope_draws()[:, at]
     drawn_base = evidence.noise.draws(base, runs, len(drawn_k), seed=1)
     positive = (drawn_k > 0).all(axis=1)
     draws = zip(drawn_k[positive], drawn_base[positive], strict=True)

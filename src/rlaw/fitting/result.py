@@ -108,6 +108,18 @@ class Fit:
         """(draws,) bootstrap draws of the efficiency of a size."""
         return self._k(self._draws(), params, base_loss)
 
+    def slopes(self) -> np.ndarray:
+        """(R,) efficiency k of every size of the fit, smallest size first.
+
+        Raises:
+            NotIdentifiable: the law has no slope of its own for a size.
+        """
+        return self._slopes(self.estimate)[0]
+
+    def slope_draws(self) -> np.ndarray:
+        """(draws, R) bootstrap draws of the efficiency k of every size."""
+        return self._slopes(self._draws())
+
     def predict(self, model: str, x: Any) -> np.ndarray:
         """(points,) fitted loss of one size at axis values x > 0."""
         return self._loss(self.estimate, model, x)[0]
@@ -196,6 +208,12 @@ class Fit:
         if self.drawn is None:
             raise UsageError("this fit has no bootstrap draws\n  next: fit with intervals='bootstrap'")
         return self.drawn.solution
+
+    def _slopes(self, solution: Solution) -> np.ndarray:
+        values = self.law.values_of_size(solution.theta, solution.coefficients, self.curves.at)
+        if "k" not in values:
+            raise NotIdentifiable(f"{self.law.name} has no slope k of a size\n  next: a law with one: power, saturating")
+        return np.broadcast_to(values["k"], (len(solution), len(self.curves.models)))
 
     def _k(self, solution: Solution, params: float, base_loss: float) -> np.ndarray:
         k = self.law.efficiency(solution.theta, np.full((1, 1, 1), params), np.full((1, 1, 1), base_loss))

@@ -196,7 +196,7 @@ def instruct(evidence: Evidence) -> Finding:
             )  # fmt: skip
         except RlawError as error:
             return INSTRUCT.cannot_tell(f"{name}: {str(error).splitlines()[0]}")
-        slopes = found.drawn.solution.theta[0][:, :, 0] if found.drawn else np.zeros((0, 0))
+        slopes = found.slope_draws() if found.drawn else np.zeros((0, 0))
         drawn[name] = dict(zip(found.curves.models, slopes.T, strict=True))
         first = own.rows.filter(pl.col("step") == 0).group_by("model").agg(pl.col("test_loss").mean(), runs=pl.len())
         starts[name] = {model: (loss, runs) for model, loss, runs in first.iter_rows()}

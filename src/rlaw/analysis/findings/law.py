@@ -124,7 +124,7 @@ def size_beyond_base(evidence: Evidence) -> Finding:
     if power is None or power.drawn is None or len(power.sizes) < 3:
         return claim.cannot_tell(f"{told}; it takes three sizes with a slope each")
     log_n = np.log([size.params for size in power.sizes])
-    estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
+    estimate, drawn = power.slopes(), power.slope_draws()
     slopes = ", ".join(f"{r.model} {k:.3f}" for r, k in zip(power.sizes, estimate, strict=True))
     drawn = drawn[(drawn > 0).all(axis=1)]
     if (estimate <= 0).any() or len(drawn) < 20:

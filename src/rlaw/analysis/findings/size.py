@@ -168,7 +168,7 @@ def efficiency_rises(evidence: Evidence) -> Finding:
     claim, power = EFFICIENCY_RISES, evidence.power
     if power is None or power.drawn is None or len(power.sizes) < 3:
         return claim.cannot_tell("it takes three sizes with a slope each")
-    estimate, drawn = power.estimate.theta[0][0, :, 0], power.drawn.solution.theta[0][:, :, 0]
+    estimate, drawn = power.slopes(), power.slope_draws()
     correlation = _rank_correlation(drawn)
     value = percentile(float(_rank_correlation(estimate[None])[0]), correlation, power.level)
     share = float(np.mean(correlation > 0))
@@ -184,10 +184,10 @@ def efficiency_saturates(evidence: Evidence) -> Finding:
     if power is None or power.drawn is None or len(power.sizes) < 4:
         return claim.cannot_tell("three forms of k(N) take four sizes to be told apart")
     params = np.array([size.params for size in power.sizes])
-    drawn = power.drawn.solution.theta[0][:, :, 0]
+    drawn = power.slope_draws()
     weight = 1 / np.maximum(drawn.std(axis=0), 1e-9) ** 2
     left, n_0 = _left_by_forms(drawn, params, weight)
-    estimate, _ = _left_by_forms(power.estimate.theta[0][:1, :, 0], params, weight)
+    estimate, _ = _left_by_forms(power.slopes()[None], params, weight)
     best = left.argmin(axis=1)
     share = float(np.mean((best == 0) & (n_0 < params.max())))
     total = np.sum(weight * (drawn.mean(axis=0) - np.average(drawn.mean(axis=0), weights=weight)) ** 2)

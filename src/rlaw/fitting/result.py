@@ -212,7 +212,7 @@ class Fit:
     def _slopes(self, solution: Solution) -> np.ndarray:
         values = self.law.values_of_size(solution.theta, solution.coefficients, self.curves.at)
         if "k" not in values:
-            raise NotIdentifiable(f"{self.law.name} has no slope k of a size\n  next: a law with one: power, saturating")
+            raise NotIdentifiable(f"{self.law.name} has no slope k of a size\n  next: power or saturating")
         return np.broadcast_to(values["k"], (len(solution), len(self.curves.models)))
 
     def _k(self, solution: Solution, params: float, base_loss: float) -> np.ndarray:

@@ -47,7 +47,7 @@ def test_the_slope_of_the_largest_size_is_ten_percent_lower_than_the_others_say(
 
 
 def test_the_law_beats_both_baselines_on_the_rest_of_the_curves(frame):
-    told = rlaw.compare(frame, ("saturating", "power"), cut=25, axis="data")
+    told = rlaw.compare(frame, laws=("saturating", "power"), cut=25, axis="data")
     assert told.best == "power"
     assert told.score("power").mae == pytest.approx(0.0100, abs=5e-4)
     assert told.score("last-value").mae > 2 * told.score("saturating").mae

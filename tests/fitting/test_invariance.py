@@ -22,7 +22,7 @@ def forecast(data, unit=1.0):
 
 
 def compare(data, unit=1.0):
-    told = rlaw.compare(data, ["auto", "saturating"], axis="compute", cut=8, draws=40)
+    told = rlaw.compare(data, laws=["auto", "saturating"], axis="compute", cut=8, draws=40)
     return [v for s in told.laws for v in (s.mae, s.bias, s.coverage)]
 
 

@@ -28,7 +28,7 @@ def flat(noise):
 
 
 def test_the_law_that_made_the_curves_wins_on_the_rest_of_them(frame):
-    told = rlaw.compare(frame, AMONG, cut=15, axis="data", draws=50)
+    told = rlaw.compare(frame, laws=AMONG, cut=15, axis="data", draws=50)
     assert told.best == "saturating"
     assert "saturating wins on" in told.verdict
     assert told.score("saturating").mae < 0.5 * told.score("last-value").mae
@@ -36,7 +36,7 @@ def test_the_law_that_made_the_curves_wins_on_the_rest_of_them(frame):
 
 
 def test_the_law_that_made_the_curves_wins_on_each_size_held_out_in_turn(frame):
-    told = rlaw.compare(frame, AMONG, hold_out="each", anchor=5, axis="data", draws=50)
+    told = rlaw.compare(frame, laws=AMONG, hold_out="each", anchor=5, axis="data", draws=50)
     assert told.best == "saturating"
     assert [r.model for r in told.score("saturating").sizes] == list(frame.models)
 
@@ -49,7 +49,7 @@ def test_a_size_held_out_shapes_its_own_level_and_nothing_else(frame):
         .alias("test_loss")
     )
     plain, moved = (
-        rlaw.compare(f, ("saturating",), hold_out="largest", anchor=5, axis="data", draws=20)
+        rlaw.compare(f, laws=("saturating",), hold_out="largest", anchor=5, axis="data", draws=20)
         for f in (frame, Frame.of(bent, "bent"))
     )
     shift = moved.score("saturating").bias - plain.score("saturating").bias
@@ -58,7 +58,7 @@ def test_a_size_held_out_shapes_its_own_level_and_nothing_else(frame):
 
 
 def test_rolling_along_the_curves_asks_every_point_past_the_first_origin_once(frame):
-    told = rlaw.compare(frame, AMONG, rolling=True, axis="data", draws=50)
+    told = rlaw.compare(frame, laws=AMONG, rolling=True, axis="data", draws=50)
     assert told.protocol.startswith("rolling origin: the first 8, 13, 20, 32 points of each curve")
     assert told.best == "saturating"
     assert [r.model for r in told.score("saturating").sizes] == list(frame.models)
@@ -66,7 +66,7 @@ def test_rolling_along_the_curves_asks_every_point_past_the_first_origin_once(fr
 
 
 def test_rolling_is_the_cut_protocol_at_each_origin_up_to_the_next(frame):
-    rolled = rlaw.compare(frame, ("last-value",), rolling=True, axis="data", draws=20).score("last-value")
+    rolled = rlaw.compare(frame, laws=("last-value",), rolling=True, axis="data", draws=20).score("last-value")
     rows = frame.rows.filter(pl.col("model") == "72B").sort("step")["test_loss"].to_numpy()
     errors = [
         abs(rows[origin - 1] - rows[i])
@@ -81,7 +81,7 @@ def test_points_yet_to_come_change_no_earlier_origin(frame):
         pl.when(pl.col("step") > 32).then(pl.col("test_loss") * 0.8).otherwise("test_loss").alias("test_loss")
     )
     whole, moved = (
-        rlaw.compare(f, ("saturating",), rolling=True, axis="data", draws=20).score("saturating")
+        rlaw.compare(f, laws=("saturating",), rolling=True, axis="data", draws=20).score("saturating")
         for f in (frame, Frame.of(bent, "bent"))
     )
     for a, b in zip(whole.sizes, moved.sizes, strict=True):
@@ -100,29 +100,31 @@ def test_the_command_rolls_and_tells_its_protocol(capsys):
 
 def test_curves_too_short_to_roll_along_are_refused(frame):
     with pytest.raises(NotIdentifiable, match="too few to roll"):
-        rlaw.compare(frame, rolling=True, window=":9")
+        rlaw.compare(frame, rolling=True, window=":9", axis="data")
 
 
 def test_where_nothing_is_learned_the_verdict_is_that_no_law_holds():
-    told = rlaw.compare(flat(noise=0.01), AMONG, cut=15, axis="data", draws=50)
+    told = rlaw.compare(flat(noise=0.01), laws=AMONG, cut=15, axis="data", draws=50)
     assert "no law holds here" in told.verdict
 
 
 def test_a_law_that_the_data_cannot_tell_is_named_with_the_reason():
     two = flat(noise=0.01).where(model=("1B", "2B"))
-    told = rlaw.compare(two, AMONG, cut=15, axis="data", draws=20)
+    told = rlaw.compare(two, laws=AMONG, cut=15, axis="data", draws=20)
     assert "3 sizes" in told.skipped["saturating"]
     assert "power" in {s.law for s in told.laws}
 
 
 def test_the_baselines_are_judged_even_when_not_asked_for(frame):
-    told = rlaw.compare(frame, ("power",), cut=15, axis="data", draws=20)
+    told = rlaw.compare(frame, laws=("power",), cut=15, axis="data", draws=20)
     assert {s.law for s in told.laws} == {"power", "constant", "last-value"}
 
 
 def test_intervals_of_the_true_law_cover_new_points_about_as_often_as_they_say():
     covered = [
-        rlaw.compare(study(Truth(steps=40, drift=0.0, tell_items=False), s), ("power",), cut=20, draws=100)
+        rlaw.compare(
+            study(Truth(steps=40, drift=0.0, tell_items=False), s), laws=("power",), cut=20, draws=100, axis="data"
+        )
         .score("power")
         .coverage
         for s in range(5)
@@ -131,7 +133,7 @@ def test_intervals_of_the_true_law_cover_new_points_about_as_often_as_they_say()
 
 
 def test_the_document_has_the_keys_of_schema_1(frame):
-    document = rlaw.compare(frame, ("power",), cut=15, draws=20).to_json()
+    document = rlaw.compare(frame, laws=("power",), cut=15, draws=20, axis="data").to_json()
     assert {"schema", "protocol", "laws", "best", "verdict"} <= set(document)
     assert {"law", "mae", "rmse", "coverage", "log_score", "rungs"} <= set(document["laws"][0])
     assert {"model", "mae"} <= set(document["laws"][0]["rungs"][0])
@@ -140,21 +142,21 @@ def test_the_document_has_the_keys_of_schema_1(frame):
 
 def test_the_order_of_rows_changes_nothing(frame):
     shuffled = Frame.of(frame.rows.sample(fraction=1.0, shuffle=True, seed=3), frame.source)
-    first, second = (rlaw.compare(f, ("saturating",), cut=15, draws=20).to_json() for f in (frame, shuffled))
+    first, second = (
+        rlaw.compare(f, laws=("saturating",), cut=15, draws=20, axis="data").to_json() for f in (frame, shuffled)
+    )
     assert first == second
 
 
 def test_a_protocol_is_cut_or_hold_out_and_there_must_be_something_to_ask(frame):
     with pytest.raises(UsageError, match="either cut"):
-        rlaw.compare(frame)
-    with pytest.raises(UsageError, match="either cut"):
-        rlaw.compare(frame, cut=5, hold_out="largest")
+        rlaw.compare(frame, cut=5, hold_out="largest", axis="data")
     with pytest.raises(UsageError, match="or rolling"):
-        rlaw.compare(frame, cut=5, rolling=True)
+        rlaw.compare(frame, cut=5, rolling=True, axis="data")
     with pytest.raises(NotIdentifiable, match="nothing to predict"):
-        rlaw.compare(frame, cut=40)
+        rlaw.compare(frame, cut=40, axis="data")
     with pytest.raises(NotFound, match="'9B'"):
-        rlaw.compare(frame, hold_out="9B")
+        rlaw.compare(frame, hold_out="9B", axis="data")
 
 
 @pytest.mark.parametrize("broken", [("S",), ("S", "M", "L")])
@@ -169,10 +171,12 @@ def test_sizes_whose_runs_all_broke_down_are_left_out_of_the_backtest(broken):
     frame = rlaw.load(pl.DataFrame(rows))
     if len(broken) == 3:
         with pytest.raises(NotIdentifiable, match="broke down"):
-            rlaw.compare(frame, ["power"], axis="data", cut=5, draws=50)
+            rlaw.compare(frame, laws=["power"], axis="data", cut=5, draws=50)
         return
     power = next(
-        score for score in rlaw.compare(frame, ["power"], axis="data", cut=5, draws=50).laws if score.law == "power"
+        score
+        for score in rlaw.compare(frame, laws=["power"], axis="data", cut=5, draws=50).laws
+        if score.law == "power"
     )
     assert [size.model for size in power.sizes] == ["M", "L"]
 
@@ -183,6 +187,6 @@ def test_one_size_cannot_be_held_out_and_is_told_what_it_can_be_judged_by():
         with pytest.raises(
             NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: --cut K, its first K of 105"
         ):
-            rlaw.compare(one, ["power"], hold_out=which)
-    scores = rlaw.compare(one, ["auto", "power"], cut=25, draws=50).laws
+            rlaw.compare(one, laws=["power"], hold_out=which, axis="data")
+    scores = rlaw.compare(one, laws=["auto", "power"], cut=25, draws=50, axis="data").laws
     assert {s.law for s in scores} >= {"auto", "power"}

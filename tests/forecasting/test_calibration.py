@@ -66,5 +66,5 @@ def test_a_held_out_size_is_judged_by_the_other_sizes_cut_as_short():
 
 
 def test_the_rest_of_bent_curves_lies_inside_the_intervals():
-    told = rlaw.compare(sigmoids(), ["auto"], axis="data", cut=20, draws=100).score("auto")
+    told = rlaw.compare(sigmoids(), laws=["auto"], axis="data", cut=20, draws=100).score("auto")
     assert told.coverage > 0.7  # 0.2 to 0.4 without the backtest

@@ -58,7 +58,7 @@ def test_a_blind_forecast_of_the_largest_size_is_labelled_and_covers(qwen):
 
 
 def test_a_quarter_of_the_curves_forecasts_the_rest_better_than_a_line_for_each_size(qwen):
-    told = rlaw.compare(qwen, ["auto", "power"], cut=25, axis="data")
+    told = rlaw.compare(qwen, laws=["auto", "power"], cut=25, axis="data")
     assert told.score("auto").mae <= 0.0095
     assert told.score("auto").mae < told.score("power").mae
     assert told.best == "auto"
@@ -119,8 +119,8 @@ def test_step_0_anchors_where_every_size_has_it_and_else_the_first_evaluation_do
 
 
 def test_the_blind_law_speaks_from_step_0(simulated):
-    told = rlaw.forecast(with_step_0(simulated), "72B", anchor="step0", axis="data", law="blind", draws=50)
-    assert told.law == "blind"
+    told = rlaw.forecast(with_step_0(simulated), "72B", anchor="step0", axis="data", law="from-base", draws=50)
+    assert told.law == "from-base"
     assert told.held_out.rmse < 0.1
 
 
@@ -187,7 +187,9 @@ def test_a_fit_or_a_pandas_table_is_asked_like_a_frame_and_the_forecast_draws_it
     assert told.held_out.points == 25
     assert len(told.seen) == 5
     assert len(told.unseen) == 25
-    plain = rlaw.forecast(frame.rows.drop("base_loss").to_pandas(), "72B", anchor="first:5", window=":30", draws=50)
+    plain = rlaw.forecast(
+        frame.rows.drop("base_loss").to_pandas(), "72B", anchor="first:5", axis="data", window=":30", draws=50
+    )
     assert plain.points == told.points
     figure = one_forecast.plot(told)
     assert figure.picture("svg").startswith(b"<?xml")

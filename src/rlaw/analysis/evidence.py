@@ -153,7 +153,7 @@ class Evidence:
     @cached_property
     def sensitivity(self) -> Sensitivity | None:
         """How far the ladder law's parameters move without a size or with another window; None without such a law."""
-        return sensitivity(self.law, self.main) if self.law is not None and self.law.law.shared else None
+        return sensitivity(self.law) if self.law is not None and self.law.law.shared else None
 
     @cached_property
     def over_compute(self) -> tuple[Curves, PooledLadder]:

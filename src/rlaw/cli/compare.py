@@ -36,11 +36,9 @@ def compare(
 
     frame = read(data, where, mapping)
     names = [name.strip() for text in laws for name in text.split(",") if name.strip()] or None
-    if cut is None and hold_out is None and not rolling:
-        hold_out = "each"
     result = rlaw.compare(
-        frame, names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor,
-        window=window or frame.window, draws=draws, level=level, seed=seed,
+        frame, laws=names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor,
+        window=window, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and result.verdict.startswith("no law"):

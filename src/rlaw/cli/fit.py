@@ -38,14 +38,14 @@ def fit(
 
     frame = read(data, where, mapping)
     result = rlaw.fit(
-        law, frame, axis=axis, hold_out=hold_out, window=window or frame.window, space=space, noise=noise, items=items,
+        law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
         intervals=intervals, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     document, text = result.to_json(), str(result)
     if sensitivity:
         from rlaw.fitting.sensitivity import sensitivity as refits
 
-        moved = refits(result, frame)
+        moved = refits(result)
         document, text = document | {"sensitivity": moved.to_json()}, f"{text}\n\n{moved}"
     show(document, text, as_json=json)
     if strict and not result.identified:

@@ -36,7 +36,7 @@ def forecast(
     frame = read(data, where, mapping)
     result = rlaw.forecast(
         frame, target, anchor=anchor, axis=axis, law=law, at=at,
-        window=window or frame.window, draws=draws, level=level, seed=seed,
+        window=window, draws=draws, level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

@@ -156,7 +156,8 @@ class Allocation(Prediction):
 
 
 def allocate(
-    data_from: "Frame | Fit | Any",
+    measured: "Frame | Fit | Any",
+    /,
     *,
     target_loss: float | None = None,
     window: Window = None,
@@ -168,7 +169,7 @@ def allocate(
     """Choose a size for a budget, or how often to pass over the data.
 
     Args:
-        data_from: the measurements (a frame, what `rlaw.load` reads, polars or pandas) or a fit to them: one variant,
+        measured: the measurements (a frame, what `rlaw.load` reads, polars or pandas) or a fit to them: one variant,
             benchmark and group size, and one tau unless the budget is unique data.
         target_loss: a loss to reach: how many doublings of the budget it takes.
         window: steps of the fit, as in `rlaw.fit`.
@@ -182,11 +183,12 @@ def allocate(
         UsageError: none or several budgets, or a target outside (0, 1).
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
-    frame, _, window, level = question(data_from, None, window, level)
+    frame, _, window, level = question(measured, None, window, level)
     spent = budget(**{"flops_per_param_token": FACTORS.get(frame.accounting, FACTORS["6N"]), **spend})
     if target_loss is not None and not 0 < target_loss < 1:
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
+    frame = frame.one_law(every_tau=spent.reused)
     origin = drawn_from(frame, window=window, **how)
     arms, taus = _by_reuse(frame) if spent.reused else (frame, {})
     screened = drop_broken(*curves_of(arms, axis=spent.axis, window=window))

@@ -36,7 +36,7 @@ def fit(
     data: "Frame | Any",
     *,
     axis: Literal["compute", "data", "step"] = "compute",
-    window: Window = "1:",
+    window: Window = None,
     space: Space = "loss",
     noise: NoiseModel = "equal",
     items: int | None = None,
@@ -53,7 +53,8 @@ def fit(
         data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
             group size.
         axis: what the loss is a function of.
-        window: steps of the fit, "FIRST:LAST", inclusive, either end may be empty; step 0 is always left out.
+        window: steps of the fit, "FIRST:LAST", inclusive, either end may be empty; step 0 is always left out. None: the
+            window that the store's study declared, else all steps.
         space: squared errors of the loss, or of its base-10 logarithm.
         noise: "equal" gives every size the same total weight, as the paper does; "binomial" weighs by inverse variance.
         items: problems of an evaluation, where the frame does not tell.
@@ -70,7 +71,8 @@ def fit(
     """
     from rlaw.measurements.load import load
 
-    law, frame = laws.get(law), load(data)
+    law, frame = laws.get(law), load(data).one_law()
+    window = window or frame.window
     _check(space, noise, intervals, draws, level)
     settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
     screened = screen(

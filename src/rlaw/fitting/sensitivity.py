@@ -1,7 +1,7 @@
 """What a fit stands on: how far its parameters move without each size, and with another window of steps.
 
     fit = rlaw.fit("saturating", frame, axis="compute")
-    print(sensitivity(fit, frame))
+    print(rlaw.sensitivity(fit))
 
 Source: Belsley, Kuh and Welsch 1980 (deletion diagnostics), here a whole size at a time.
 """
@@ -120,29 +120,26 @@ def _table(told: Sensitivity, what: str, refits: tuple[Refit, ...]) -> list[str]
     return lines
 
 
-def sensitivity(whole: Fit, frame: "Frame") -> Sensitivity:
+def sensitivity(whole: Fit) -> Sensitivity:
     """Fit again without each size in turn, and with other windows of steps; sizes held out of the fit stay out.
 
     Args:
         whole: a fit of a law with shared parameters.
-        frame: the measurements it was fitted to.
 
     Raises:
-        UsageError: the law shares no parameter between sizes, or the frame is not the fit's.
+        UsageError: the law shares no parameter between sizes.
     """
     if not whole.law.shared:
         raise UsageError(
             f"{whole.law.name} shares no parameter between sizes, so no size weighs on another\n"
             "  next: a law of the ladder: saturating"
         )
-    if frame.digest != whole.digest:
-        raise UsageError(f"these are not the rows of the fit, which was made from {whole.source}")
     values = dict(whole.parameters)
     k = _k(whole, whole)
     if k is not None:
         values["k"] = k
     own = whole.settings["window"]
-    frame = frame.where(model=tuple(size.model for size in whole.sizes))
+    frame = whole.frame.where(model=tuple(size.model for size in whole.sizes))
     sizes = tuple(_refit(whole, values, frame, size.model, own, size.model) for size in whole.sizes)
     windows = tuple(_refit(whole, values, frame, window, window) for window in _windows(whole, frame))
     counts = frozenset(p.name for p in whole.law.shared if p.unit == "params")

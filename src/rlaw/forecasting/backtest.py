@@ -8,6 +8,7 @@ Laws see the training points only, intervals included. Axes: S draws, R sizes, M
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
 from rlaw.laws import BASELINES, Law
 
 if TYPE_CHECKING:
-    from rlaw.measurements.frame import Frame
+    from rlaw.measurements.frame import Axis, Frame
 
 _FAINT = 1e-6  # weight of a held-out size: its first points set its own level and nothing else
 
@@ -79,14 +80,14 @@ class Comparison:
 
 def compare(
     data: "Frame | Any",
-    laws: tuple[str | Law, ...] | list[str] | None = None,
     *,
-    axis: str = "data",
+    laws: Sequence[str | Law] | None = None,
+    axis: "Axis" = "compute",
     cut: int | None = None,
     hold_out: str | float | None = None,
     rolling: bool = False,
     anchor: int = 10,
-    window: Window = "1:",
+    window: Window = None,
     space: Space = "loss",
     draws: int = 200,
     level: float = 0.9,
@@ -101,7 +102,7 @@ def compare(
             judged too.
         axis: "compute", "data" or "step".
         cut: the first `cut` steps of every curve are seen, the rest is asked (the paper's intra-model protocol).
-        hold_out: instead of `cut`, a size, "largest" or "each": all other sizes are seen and its first `anchor` steps,
+        hold_out: instead of `cut`, a size, "largest" or "each" (the default of all protocols): all other sizes are seen and its first `anchor` steps,
             which set its level (and slope, for a law per size), the rest of it is asked.
         rolling: instead of both, four origins evenly spaced in log step, from a fifth to four fifths of the steps; each
             curve is seen up to each in turn and asked up to the next, after the last to its end.
@@ -112,13 +113,14 @@ def compare(
         seed: of the random numbers.
 
     Raises:
-        UsageError: not exactly one of `cut`, `hold_out` and `rolling`.
+        UsageError: more than one of `cut`, `hold_out` and `rolling`.
         NotIdentifiable: no curve has points past the cut, curves too short to roll along, or no law can be fitted.
     """
     from rlaw.measurements.load import load
 
-    frame = load(data)
-    if (cut is not None) + (hold_out is not None) + rolling != 1:
+    frame = load(data).one_law()
+    window = window or frame.window
+    if (cut is not None) + (hold_out is not None) + rolling > 1:
         raise UsageError(
             "compare takes either cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each "
             "origin -> the next)"
@@ -132,7 +134,7 @@ def compare(
     if rolling:
         splits, protocol = by_origins(curves)
     else:
-        splits, protocol = by_cut(curves, cut) if cut is not None else by_size(curves, hold_out, anchor)
+        splits, protocol = by_cut(curves, cut) if cut is not None else by_size(curves, hold_out or "each", anchor)
     wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
     wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]
     scores, skipped = [], {}

@@ -159,7 +159,7 @@ def forecast(
             group size; or a fit, whose frame, axis, window and level are taken where they are not given.
         target: "largest", a model's name, or a size such as "72B", in the data or not.
         anchor: "none", "step0" or "first:K": what of the target may be seen.
-        axis: what the loss is a function of; the fit's, or "data".
+        axis: what the loss is a function of; the fit's, or "compute".
         law: "auto" pools the ladder, averaging over the laws of the size; or a law's name.
         at: axis values to forecast, > 0; the target's unseen rows (or a grid over the ladder's axis) when empty.
         window: steps seen and asked, as in `rlaw.fit`.
@@ -173,6 +173,7 @@ def forecast(
         UsageError: an anchor or place that makes no sense.
     """
     frame, along, window, level = question(data, axis, window, level)
+    frame = frame.one_law()
     origin = drawn_from(frame, window=window, draws=draws, level=level, seed=seed)
     chosen = law_or_auto(law)
     asked = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)

@@ -48,12 +48,13 @@ class Prediction:
 
 def question(data: Any, axis: Any, window: Window, level: float | None) -> tuple["Frame", Any, Window, float]:
     """Frame, axis, window and level of a question put to a frame, to what `rlaw.load` reads, or to a fit."""
-    from rlaw.fitting.fit import Fit
+    from rlaw.fitting.result import Fit
     from rlaw.measurements.load import load
 
     if isinstance(data, Fit):
         return data.frame, axis or data.axis, window or data.settings["window"], level or data.level
-    return load(data), axis or "data", window or "1:", 0.9 if level is None else level
+    frame = load(data)
+    return frame, axis or "compute", window or frame.window, 0.9 if level is None else level
 
 
 def drawn_from(frame: "Frame", *, window: Window, draws: int, level: float, seed: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The laws, one per file. To add one: write its file, name it below, run its family's suite (`rlaw.testing.laws`)."""
 
-from rlaw.errors import NotFound
+from rlaw.errors import NotFound, UsageError
 from rlaw.laws.base import Law, Parameter, Points, Theta
 from rlaw.laws.base_and_size import BaseAndSizeLaw
 from rlaw.laws.base_efficiency import BaseEfficiencyLaw
@@ -9,7 +9,7 @@ from rlaw.laws.common_point import CommonPointLaw
 from rlaw.laws.constant import ConstantLaw
 from rlaw.laws.decomposition import DecompositionLaw
 from rlaw.laws.exponential import ExponentialLaw
-from rlaw.laws.from_base import BlindLaw
+from rlaw.laws.from_base import FromBaseLaw
 from rlaw.laws.last_value import LastValueLaw
 from rlaw.laws.power import PowerLaw
 from rlaw.laws.saturating import SaturatingLaw
@@ -22,7 +22,7 @@ LAWS: dict[str, Law] = {
     law.name: law
     for law in (
         SaturatingLaw(),
-        BlindLaw(),
+        FromBaseLaw(),
         BaseEfficiencyLaw(),
         BaseAndSizeLaw(),
         PowerLaw(),
@@ -51,9 +51,15 @@ def get(law: str | Law) -> Law:
 
     Raises:
         NotFound: no law has that name.
+        UsageError: neither a name nor a law.
     """
     if isinstance(law, Law):
         return law
+    if not isinstance(law, str):
+        raise UsageError(
+            f"a law was expected, and this is a {type(law).__name__}\n"
+            "  next: the law comes first, then the data: rlaw.fit('saturating', data)"
+        )
     try:
         return LAWS[law.replace("_", "-")]
     except KeyError:

@@ -6,10 +6,13 @@ from typing import Any
 
 import polars as pl
 
+from rlaw import laws
 from rlaw.errors import NotFound, UsageError
 from rlaw.measurements import datasets
 from rlaw.measurements.frame import Frame
 from rlaw.measurements.importers import table
+
+_LAW_FIRST = "rlaw.fit(law, data); everywhere else the data, and law= by name"
 
 
 def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str | None = None) -> Frame:
@@ -22,6 +25,11 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
     """
     if isinstance(data, Frame):
         return data
+    if not isinstance(data, str | Path) and not hasattr(data, "columns"):
+        raise UsageError(
+            f"measurements were expected, and this is a {type(data).__name__}\n"
+            "  next: a store, a file, a dataset's name, or a polars or pandas frame"
+        )
     if not isinstance(data, str | Path):
         raw = data if isinstance(data, pl.DataFrame) else pl.from_pandas(data)
         return Frame.of(table.rename(raw, mapping or {}, "the table"), "a table in memory")
@@ -40,6 +48,10 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
 
         return of_store(path, accounting)
     if not path.exists():
+        if str(data) in laws.names():
+            raise UsageError(
+                f"measurements were expected, and {data} is a law\n  next: a law's name comes first: {_LAW_FIRST}"
+            )
         known = ", ".join(datasets.names())
         raise NotFound(f"{data}: no such store or file, and no bundled dataset of that name\n  datasets: {known}")
     return Frame.of(table.read(path, mapping), str(path))

@@ -3,7 +3,7 @@ import numpy as np
 from rlaw.laws.base import Law, Parameter, Points, Theta
 
 
-class BlindLaw(Law):
+class FromBaseLaw(Law):
     """The saturating law with its level tied to the base: L = L_0 (1 + X / X_S(N))^-k(N), L_0 the loss at step 0.
 
     k(N) = K_max / (1 + N_0 / N), and the decline sets in at X_S(N) = S (N / N_0)^r: r is near 0 over data and near 1

@@ -49,7 +49,7 @@ class SpendingCaps(Settings):
 
 
 class Stage(Settings):
-    """When `rlaw run --stage` goes on from one size to the next. Exactly one rule is declared.
+    """When `rlaw run --stage` starts the next size. Exactly one rule is declared.
 
     `gain_per_doubling`: go while the next size is forecast to lower the best final test loss by at least that much
     for each doubling of the compute spent. `interval_width`: go while the forecast of the largest size's final test
@@ -60,7 +60,7 @@ class Stage(Settings):
     gain_per_doubling: float | None = Field(default=None, ge=0)
     interval_width: float | None = Field(default=None, gt=0)
     without_a_law: Literal["stop", "go"] = Field(
-        default="stop", description="what is done while the sizes so far tell no law of the size"
+        default="stop", description="what is done while the sizes so far determine no law of the size"
     )
 
     @model_validator(mode="after")
@@ -91,7 +91,7 @@ class FitChoice(Settings):
 
 
 class Arm(Settings):
-    """A variation beside the main study: some rungs, variants and seeds, with parts of the recipe changed."""
+    """A variation beside the main study: some sizes, variants and seeds, with parts of the recipe changed."""
 
     name: Name
     rungs: tuple[str, ...] | None = None
@@ -140,7 +140,7 @@ class Study(Settings):
             raise ValueError("; ".join(map(self.task.refusal, unknown)))
         enough_problems(self.rl, self.data)
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"a seed stands twice in seeds {list(self.seeds)}")
+            raise ValueError(f"a seed is listed twice in seeds {list(self.seeds)}")
         sizes = len({size.params for size in self.model.ladder})
         for name in self.fit.laws:
             if sizes < laws.get(name).needs_sizes:

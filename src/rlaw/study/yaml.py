@@ -17,7 +17,7 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data read from a file, and the line each key stands on."""
+    """Plain data read from a file, and the line of each key."""
 
     path: Path
     data: Any
@@ -41,9 +41,9 @@ class Document:
             location = self._known(prefix + item["loc"])
             text = f"{_dotted(location)}{_text(item, known)}"
             faults.append((self.line(location or self._named(text)), text))
-        told = dict.fromkeys(f"{self.path}:{line}: {text}" for line, text in sorted(faults))
+        lines = dict.fromkeys(f"{self.path}:{line}: {text}" for line, text in sorted(faults))
         return SpecError(
-            "\n".join(told) + "\n  next: mend the file; `rlaw init` writes a commented study to compare with"
+            "\n".join(lines) + "\n  next: fix the file; `rlaw init` writes a commented study to compare with"
         )
 
     def _named(self, text: str) -> Location:
@@ -127,7 +127,7 @@ def _plain(node: Any, at: Location, lines: dict[Location, int], path: Path, seen
     for key_node, child in node.value:
         key = str(key_node.value)
         if key in data:
-            raise SpecError(f"{path}:{key_node.start_mark.line + 1}: {_dotted((*at, key))}stands twice")
+            raise SpecError(f"{path}:{key_node.start_mark.line + 1}: {_dotted((*at, key))}given twice")
         lines[(*at, key)] = key_node.start_mark.line + 1
         data[key] = _plain(child, (*at, key), lines, path, seen)
     return data

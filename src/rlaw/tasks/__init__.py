@@ -27,7 +27,7 @@ def names() -> tuple[str, ...]:
 
 
 def of(settings: Mapping[str, Any]) -> AnyTask:
-    """The task that the settings name and describe; a pydantic error tells what is wrong with them."""
+    """The task that the settings name and describe; a pydantic error says what is wrong with them."""
     return TASKS[settings["name"]].model_validate(settings)
 
 

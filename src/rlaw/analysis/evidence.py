@@ -277,7 +277,7 @@ def _comparison(evidence: Evidence, refused: dict[str, str]) -> Comparison | Non
     names = list(dict.fromkeys((*evidence.choice.laws, *laws.BASELINES)))
     try:
         return compare(
-            evidence.main, names, axis=evidence.axis, cut=cut, window=evidence.choice.window,
+            evidence.main, laws=names, axis=evidence.axis, cut=cut, window=evidence.choice.window,
             space=evidence.choice.space,
         )  # fmt: skip
     except RlawError as error:

@@ -102,8 +102,9 @@ def compare(
             judged too.
         axis: "compute", "data" or "step".
         cut: the first `cut` steps of every curve are seen, the rest is asked (the paper's intra-model protocol).
-        hold_out: instead of `cut`, a size, "largest" or "each" (the default of all protocols): all other sizes are seen and its first `anchor` steps,
-            which set its level (and slope, for a law per size), the rest of it is asked.
+        hold_out: instead of `cut`, a size, "largest" or "each" (what is done when no protocol is named): all other
+            sizes are seen and its first `anchor` steps, which set its level (and slope, for a
+            law per size), the rest of it is asked.
         rolling: instead of both, four origins evenly spaced in log step, from a fifth to four fifths of the steps; each
             curve is seen up to each in turn and asked up to the next, after the last to its end.
         anchor: steps of a held-out size that are seen.

@@ -49,9 +49,7 @@ def load(data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str
         return of_store(path, accounting)
     if not path.exists():
         if str(data) in laws.names():
-            raise UsageError(
-                f"measurements were expected, and {data} is a law\n  next: a law's name comes first: {_LAW_FIRST}"
-            )
+            raise UsageError(f"measurements were expected, and {data} is a law\n  next: {_LAW_FIRST}")
         known = ", ".join(datasets.names())
         raise NotFound(f"{data}: no such store or file, and no bundled dataset of that name\n  datasets: {known}")
     return Frame.of(table.read(path, mapping), str(path))

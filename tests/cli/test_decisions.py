@@ -59,7 +59,7 @@ def test_an_allocation_document_holds_what_is_promised(ask):
     code, document, _ = ask("allocate", "--gpu-hours", "1", "--gpu", "H100", "--target-loss", "0.4")
     assert code == 0
     assert document["budget"]["gpu"] == "H100"
-    assert document["budget"]["compute_flops"] == pytest.approx(3600 * 989e12 * document["budget"]["mfu"])
+    assert document["budget"]["executed_flops"] == pytest.approx(3600 * 989e12 * document["budget"]["mfu"])
     assert {"model", "params", "steps", "data", "compute_flops", "loss", "probability_best"} <= set(
         document["choices"][0]
     )

@@ -20,7 +20,7 @@ def allocate(
     unique_data: Annotated[str | None, Option(metavar="D", help="budget in unique prompts: chooses tau")] = None,
     gpu: Annotated[str | None, Option(metavar="|".join(PEAK_FLOPS), help="peak dense bf16, from data sheets")] = None,
     gpus: Annotated[int, Option(min=1, help="how many run at once, for --wall")] = 1,
-    mfu: Annotated[float, Option(help="counted FLOPs over the peak times the time")] = DEFAULT_MFU,
+    mfu: Annotated[float, Option(help="executed FLOPs over the peak times the time")] = DEFAULT_MFU,
     usd_per_gpu_hour: Annotated[float, Option(help="price of an hour of --gpu")] = DEFAULT_USD_PER_GPU_HOUR,
     tokens_per_second: Annotated[
         str | None, Option(metavar="TOKENS@SIZE", help="measured throughput for --wall, such as 40k@7B")

@@ -184,7 +184,8 @@ def allocate(
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
     frame, _, window, level = question(measured, None, window, level)
-    spent = budget(**{"flops_per_param_token": FACTORS.get(frame.accounting, FACTORS["6N"]), **spend})
+    counted = frame.executed_factor if frame.accounting == "exact" else FACTORS.get(frame.accounting, FACTORS["6N"])
+    spent = budget(**{"flops_per_param_token": counted, "executed_factor": frame.executed_factor, **spend})
     if target_loss is not None and not 0 < target_loss < 1:
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
@@ -289,8 +290,10 @@ def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[
         told.append(Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}"))
     if "gpu" in spent.given:
         text = (
-            f"hours became FLOPs at {spent.given['mfu']:.0%} of the peak, and the data count compute "
-            f"{frame.accounting}: set --mfu to what your own runs measure, counted FLOPs over peak times time"
+            f"a GPU is taken to execute {spent.given['mfu']:.0%} of its peak, and "
+            f"{spent.given['executed_flops'] / spent.amount:.3g} FLOPs for each one that the data count "
+            f"({frame.accounting}): set --mfu to what your own runs measure, "
+            "executed FLOPs over peak times time"
         )
         told.append(Caution("assumed-mfu", text))
     if "tokens_per_second" in spent.given:

@@ -43,6 +43,8 @@ class Budget:
             told.append(f"{g['tokens_per_second']:,.4g} tokens/s of {units.count(g['throughput_params'])} parameters")
         if "gpu" in g:
             told.append(f"{g['gpu_hours']:,.4g} {g['gpu']} hours at {g['mfu']:.0%} of {g['peak_flops']:.3g} FLOP/s")
+        if "executed_flops" in g:
+            told.append(f"{units.flops(g['executed_flops'])} executed")
         return units.flops(self.amount) + (": " if told else "") + ", ".join(told)
 
 
@@ -60,6 +62,7 @@ def budget(
     usd_per_gpu_hour: float = DEFAULT_USD_PER_GPU_HOUR,
     tokens_per_second: str | None = None,
     flops_per_param_token: float = 6.0,
+    executed_factor: float = 6.0,
 ) -> Budget:
     """Turn one of compute, GPU-hours, money, wall time or data into a budget.
 
@@ -72,11 +75,12 @@ def budget(
         unique_data: different prompts; how often each is seen is chosen.
         gpu: a name of `PEAK_FLOPS`; needed for GPU-hours, money and, without a throughput, wall time.
         gpus: how many run at once; for wall time.
-        mfu: FLOPs counted, over the peak of the GPU times the time.
+        mfu: FLOPs executed, over the peak of the GPU times the time, as in `rlaw.plan`.
         usd_per_gpu_hour: price.
         tokens_per_second: processed tokens a second that a size was measured at, "40k@7B"; other sizes are taken to run
             at the same FLOP/s.
-        flops_per_param_token: of the accounting model, to turn tokens into FLOPs: 6, 8 or 12.
+        flops_per_param_token: of the accounting model, by which the data count compute: 6, 8 or 12.
+        executed_factor: FLOPs executed for each parameter and token; GPUs spend time on these.
 
     Raises:
         UsageError: none or several budgets, a missing GPU, a share outside (0, 1], a price that is not positive.
@@ -95,7 +99,8 @@ def budget(
         return Budget("data", units.parse(amount, "count"), {}, reused=data is None)
     if wall is not None and tokens_per_second is not None:
         return _of_throughput(units.parse(wall, "duration"), tokens_per_second, flops_per_param_token)
-    return _of_gpus(gpu_hours, usd, wall, _gpu(gpu, named[0]), gpus, mfu, usd_per_gpu_hour)
+    counted = flops_per_param_token / executed_factor
+    return _of_gpus(gpu_hours, usd, wall, _gpu(gpu, named[0]), gpus, mfu, usd_per_gpu_hour, counted)
 
 
 def _gpu(gpu: str | None, budget: str) -> str:
@@ -115,6 +120,7 @@ def _of_gpus(
     gpus: int,
     mfu: float,
     usd_per_gpu_hour: float,
+    counted: float,
 ) -> Budget:
     if not 0 < mfu <= 1 or not usd_per_gpu_hour > 0 or gpus < 1:
         raise UsageError(
@@ -132,7 +138,8 @@ def _of_gpus(
         seconds = units.parse(wall if wall is not None else 0, "duration")
         hours = gpus * seconds / 3600
         given |= {"wall_seconds": seconds, "gpus": gpus}
-    return Budget("compute", hours * 3600 * PEAK_FLOPS[gpu] * mfu, {**given, "gpu_hours": hours})
+    executed = hours * 3600 * PEAK_FLOPS[gpu] * mfu
+    return Budget("compute", executed * counted, {**given, "gpu_hours": hours, "executed_flops": executed})
 
 
 def _of_throughput(seconds: float, throughput: str, flops_per_param_token: float) -> Budget:

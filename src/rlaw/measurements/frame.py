@@ -14,6 +14,7 @@ import polars as pl
 
 from rlaw import units
 from rlaw.errors import DataError, UsageError
+from rlaw.study.compute import executed_factor
 from rlaw.text import listed
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Frame:
         source: what it was read from.
         accounting: how compute was counted: 6N, 8N, 12N, exact, or "as given".
         window: steps that the study declared for its fits before it ran; all of them elsewhere.
+        executed_factor: FLOPs executed for each parameter and token, by the study's recipe; GRPO's with a reference
+            elsewhere.
     """
 
     rows: pl.DataFrame
@@ -74,6 +77,7 @@ class Frame:
     dropped: dict[str, int] = field(default_factory=dict)
     accounting: str = "as given"
     window: str = "1:"
+    executed_factor: float = executed_factor()
 
     @classmethod
     def of(cls, raw: pl.DataFrame, source: str, accounting: str = "as given") -> "Frame":

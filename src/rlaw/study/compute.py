@@ -94,6 +94,19 @@ def mean_context(tokens: np.ndarray, first: int = 1) -> float:
     return (tokens * (2 * first + tokens - 1)).sum().item() / 2 / max(1, tokens.sum().item())
 
 
+def executed_factor(*, reference: bool = True, iterations: int = 1) -> float:
+    """FLOPs that GRPO executes for each parameter and processed token: the one cost model of plans and budgets.
+
+    2 for the rollout, 2 for the old log-probabilities, 2 for the reference where there is one, and 6 for each pass of
+    the update (forward 2, backward 4).
+
+    Args:
+        reference: whether a KL term asks the reference.
+        iterations: passes over a step's rollouts.
+    """
+    return 2.0 * (2 + reference + 3 * iterations)
+
+
 def accounted_flops(accounting: str, params: float, tokens: float) -> float:
     """Compute of `tokens` processed tokens under a 6N, 8N or 12N accounting model, FLOPs."""
     return FACTORS[accounting] * params * tokens

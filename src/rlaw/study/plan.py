@@ -7,7 +7,7 @@ from typing import Any
 
 from rlaw import units
 from rlaw.errors import BudgetExceeded
-from rlaw.study.compute import Architecture, accounted_flops, forward_flops, training_flops
+from rlaw.study.compute import Architecture, accounted_flops, executed_factor, forward_flops, training_flops
 from rlaw.study.model import NOT_IN_THE_ID, Lengths, Resources, Size
 from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 from rlaw.study.study import Arm, Study, content_digest, slug
@@ -108,8 +108,8 @@ class Run:
     def executed_flops(self) -> float:
         """All that is executed after the base, at 2N a token for a forward pass: rollouts, old log-probabilities,
         reference, updates (three forward passes each) and evaluations."""
-        passes = 2 + bool(self.rl.beta) + 3 * self.rl.num_iterations
-        return 2.0 * passes * self.params * self.rl_tokens + self.evaluation_flops
+        factor = executed_factor(reference=bool(self.rl.beta), iterations=self.rl.num_iterations)
+        return factor * self.params * self.rl_tokens + self.evaluation_flops
 
     @property
     def base_flops(self) -> float:

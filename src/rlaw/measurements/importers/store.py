@@ -8,6 +8,7 @@ import polars as pl
 from rlaw.errors import DataError
 from rlaw.measurements.frame import Frame
 from rlaw.store import Store
+from rlaw.study.compute import executed_factor
 
 _OF_A_RUN = (
     *("model", "params", "variant", "arm", "run", "seed", "tau", "group_size"),
@@ -29,8 +30,10 @@ def of_store(path: Path, accounting: str | None) -> Frame:
     if good.is_empty():
         raise DataError(f"{store.path}: all {n} evaluations are of runs that diverged")
     frame = Frame.of(good, str(store.path))
+    rl = store.study.rl
+    factor = executed_factor(reference=bool(rl.beta), iterations=rl.num_iterations)
     dropped = frame.dropped | ({"diverged": n_diverged} if n_diverged else {})
-    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window)
+    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window, executed_factor=factor)
 
 
 def _evaluations(store: Store, accounting: str) -> pl.DataFrame:

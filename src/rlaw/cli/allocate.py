@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rlaw.cli.options import Draws, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Draws, Format, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 from rlaw.study.compute import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
@@ -28,6 +28,7 @@ def allocate(
     target_loss: Annotated[float | None, Option(metavar="L", help="tell how many doublings reach it")] = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
+    format: Format = "auto",
     window: Window = None,
     draws: Draws = 1000,
     level: Level = 0.9,
@@ -41,7 +42,7 @@ def allocate(
     """
     import rlaw
 
-    frame = read(data, where, mapping, every_tau=unique_data is not None)
+    frame = read(data, where, mapping, format, every_tau=unique_data is not None)
     result = rlaw.allocate(
         frame, compute=compute, gpu_hours=gpu_hours, usd=usd, wall=wall, data=prompts, unique_data=unique_data, gpu=gpu,
         gpus=gpus, mfu=mfu, usd_per_gpu_hour=usd_per_gpu_hour, tokens_per_second=tokens_per_second,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.options import Draws, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Draws, Format, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -21,6 +21,7 @@ def compare(
     laws: Laws = [],  # noqa: B006 - the command line makes a new list
     where: Where = [],  # noqa: B006
     mapping: Map = [],  # noqa: B006
+    format: Format = "auto",
     window: Window = None,
     draws: Draws = 200,
     level: Level = 0.9,
@@ -34,7 +35,7 @@ def compare(
     """
     import rlaw
 
-    frame = read(data, where, mapping)
+    frame = read(data, where, mapping, format)
     names = [name.strip() for text in laws for name in text.split(",") if name.strip()] or None
     result = rlaw.compare(
         frame, laws=names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.options import Draws, Items, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Draws, Format, Items, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -15,6 +15,7 @@ def fit(
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
+    format: Format = "auto",
     hold_out: Annotated[str | None, Option(metavar="largest|SIZE", help="leave a size out of the fit")] = None,
     window: Window = None,
     space: Annotated[Literal["loss", "log"], Option(help="where squared errors are taken")] = "loss",
@@ -36,7 +37,7 @@ def fit(
     """
     import rlaw
 
-    frame = read(data, where, mapping)
+    frame = read(data, where, mapping, format)
     result = rlaw.fit(
         law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
         intervals=intervals, draws=draws, level=level, seed=seed,

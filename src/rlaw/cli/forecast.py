@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.options import Draws, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Draws, Format, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -20,6 +20,7 @@ def forecast(
     at: At = [],  # noqa: B006
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
+    format: Format = "auto",
     window: Window = None,
     draws: Draws = 1000,
     level: Level = 0.9,
@@ -33,7 +34,7 @@ def forecast(
     """
     import rlaw
 
-    frame = read(data, where, mapping)
+    frame = read(data, where, mapping, format)
     result = rlaw.forecast(
         frame, target, anchor=anchor, axis=axis, law=law, at=at,
         window=window, draws=draws, level=level, seed=seed,

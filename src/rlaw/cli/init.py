@@ -58,7 +58,7 @@ def study_schema() -> dict[str, Any]:
     schema = Study.model_json_schema()
     definitions = schema["$defs"]
     for name in tasks.names():
-        task = tasks.TASKS[name].model_json_schema()
+        task = tasks.get(name).model_json_schema()
         definitions |= task.pop("$defs", {})
         definitions[name] = {**task, "required": ["name"]}
     definitions.pop("Task", None)

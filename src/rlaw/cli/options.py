@@ -1,6 +1,7 @@
-"""What the commands that read DATA share: `--where`, `--map`, `--window`, `--items`."""
+"""Arguments and options that several commands share."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,17 +13,27 @@ if TYPE_CHECKING:
 
 Where = Annotated[list[str], typer.Option("--where", metavar="K=V", help="only rows with this value; may be repeated")]
 Map = Annotated[list[str], typer.Option("--map", metavar="OURS=THEIRS", help="rename a column; may be repeated")]
+Format = Annotated[
+    str, typer.Option(metavar="auto|NAME", help="importer of a log: by its content, by name, or file.py:IMPORTER")
+]
 Window = Annotated[
     str | None,
     typer.Option(
         metavar="FIRST:LAST", help="steps that count, inclusive; else those the store's study declared, else all"
     ),
 ]
-Draws = Annotated[int, typer.Option(min=20, help="futures drawn")]
-Level = Annotated[float, typer.Option(min=0.01, max=0.999, help="of the intervals")]
+Draws = Annotated[int, typer.Option(min=20, help="bootstrap draws")]
+ReportDraws = Annotated[
+    int | None, typer.Option(min=20, help="bootstrap draws; 1000 for the main fits, 200 or 300 for costlier ones")
+]
+Level = Annotated[float, typer.Option(min=0.01, max=0.999, help="share of the draws inside an interval")]
 Seed = Annotated[int, typer.Option(min=0, help="of the random numbers")]
-Strict = Annotated[bool, typer.Option("--strict", help="exit 4 when the ladder tells no law of the size")]
-Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not tell")]
+Name = Annotated[str | None, typer.Argument(help="one of --list")]
+Data = Annotated[str | None, typer.Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="the file; its format is what the name ends with")]
+Listed = Annotated[bool, typer.Option("--list", help="print the names with what each shows")]
+Strict = Annotated[bool, typer.Option("--strict", help="exit 4 when the ladder identifies no law of the size")]
+Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not say")]
 
 
 def pairs(options: Sequence[str], name: str) -> dict[str, str]:
@@ -34,9 +45,16 @@ def pairs(options: Sequence[str], name: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
-def read(data: str, where: Sequence[str] = (), mapping: Sequence[str] = (), *, every_tau: bool = False) -> "Frame":
-    """The frame that a command's DATA, --where and --map name, cut to what one law can speak of."""
+def read(
+    data: str,
+    where: Sequence[str] = (),
+    mapping: Sequence[str] = (),
+    format: str = "auto",
+    *,
+    every_tau: bool = False,
+) -> "Frame":
+    """The frame that a command's DATA, --where, --map and --format name, cut to what one law can speak of."""
     from rlaw.measurements.load import load
 
-    frame = load(data, mapping=pairs(mapping, "--map")).where(**pairs(where, "--where"))
+    frame = load(data, mapping=pairs(mapping, "--map"), format=format).where(**pairs(where, "--where"))
     return frame.one_law(every_tau=every_tau)

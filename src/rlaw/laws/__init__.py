@@ -1,5 +1,6 @@
 """The laws, one per file. To add one: write its file, name it below, run its family's suite (`rlaw.testing.laws`)."""
 
+from rlaw import plugins
 from rlaw.errors import NotFound, UsageError
 from rlaw.laws.base import Law, Parameter, Points, Theta
 from rlaw.laws.base_and_size import BaseAndSizeLaw
@@ -42,8 +43,8 @@ BASELINES = ("constant", "last-value")
 
 
 def names() -> tuple[str, ...]:
-    """The names of the laws, the paper's first, baselines last."""
-    return tuple(LAWS)
+    """The names of the laws, the paper's first, baselines last; then those of installed packages."""
+    return (*LAWS, *plugins.names("laws"))
 
 
 def get(law: str | Law) -> Law:
@@ -60,7 +61,9 @@ def get(law: str | Law) -> Law:
             f"a law was expected, and this is a {type(law).__name__}\n"
             "  next: the law comes first, then the data: rlaw.fit('saturating', data)"
         )
-    try:
-        return LAWS[law.replace("_", "-")]
-    except KeyError:
-        raise NotFound(f"there is no law named {law!r}\n  next: choose one of {', '.join(LAWS)}") from None
+    if known := LAWS.get(law.replace("_", "-")):
+        return known
+    found = plugins.find("laws", law, Law)
+    if found is None:
+        raise NotFound(f"there is no law named {law!r}\n  next: choose one of {', '.join(names())}, or file.py:LAW")
+    return found() if isinstance(found, type) else found

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Verdict(StrEnum):
@@ -29,6 +29,7 @@ class Grade:
         return float(self.verdict is Verdict.RIGHT)
 
 
+@runtime_checkable
 class Reward(Protocol):
     """Judges responses. Safe to call from any thread, from asyncio (in a thread) and from Ray workers."""
 

@@ -7,6 +7,7 @@ and so of each run's id.
 import hashlib
 import json
 import re
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from rlaw import laws, tasks, units
-from rlaw.errors import RlawError
+from rlaw.errors import NotFound, RlawError, UsageError
 from rlaw.study import yaml
 from rlaw.study.compute import DEFAULT_USD_PER_GPU_HOUR, Accounting
 from rlaw.study.model import Model, Size
@@ -85,8 +86,10 @@ class FitChoice(Settings):
     @classmethod
     def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         for name in named:
-            if name not in laws.names():
-                raise ValueError(f"no law is called {name!r}: it is one of {', '.join(laws.names())}")
+            try:
+                laws.get(name)
+            except (NotFound, UsageError) as error:
+                raise ValueError(str(error)) from error
         return named
 
 
@@ -129,8 +132,10 @@ class Study(Settings):
     def _task_by_name(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
-        if raw.get("name") not in tasks.names():
-            raise ValueError(f"no task is called {raw.get('name')!r}: `name` is one of {', '.join(tasks.names())}")
+        try:
+            tasks.get(str(raw.get("name")))
+        except (NotFound, UsageError) as error:
+            raise ValueError(str(error)) from error
         return tasks.of(raw)
 
     @model_validator(mode="after")
@@ -217,8 +222,9 @@ def _known_keys(data: dict[str, Any]) -> set[str]:
     """Every key that a study can have, its task's included: what a typo may have been meant to be."""
     schemas = [Study.model_json_schema()]
     task = data.get("task")
-    if isinstance(task, dict) and task.get("name") in tasks.names():
-        schemas.append(tasks.TASKS[task["name"]].model_json_schema())
+    if isinstance(task, dict):
+        with suppress(NotFound, UsageError):
+            schemas.append(tasks.get(str(task.get("name"))).model_json_schema())
     keys: set[str] = set()
     for schema in schemas:
         for part in (schema, *schema.get("$defs", {}).values()):

@@ -6,8 +6,9 @@ Two faces: an embedded task makes problems of tokens (`Task`), a text task reads
 from collections.abc import Mapping
 from typing import Any
 
-from rlaw.errors import EngineError
-from rlaw.tasks.base import Problems, Task
+from rlaw import plugins
+from rlaw.errors import EngineError, NotFound
+from rlaw.tasks.base import Named, Problems, Task
 from rlaw.tasks.mathematics import Mathematics
 from rlaw.tasks.modular_chains import ModularChains
 from rlaw.tasks.text import TextProblem, TextProblems, TextTask
@@ -23,12 +24,24 @@ TASKS: dict[str, type[AnyTask]] = {
 
 def names() -> tuple[str, ...]:
     """The names of all tasks."""
-    return tuple(TASKS)
+    return (*TASKS, *plugins.names("tasks"))
+
+
+def get(name: str) -> type[AnyTask]:
+    """The class of a task: a built-in one, one of an installed package, or a reference such as `file.py:Sorting`.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    found = TASKS.get(name) or plugins.find("tasks", name, Named)
+    if found is None:
+        raise NotFound(f"no task is called {name!r}: `name` is one of {', '.join(names())}, or file.py:TASK")
+    return found
 
 
 def of(settings: Mapping[str, Any]) -> AnyTask:
     """The task that the settings name and describe; a pydantic error says what is wrong with them."""
-    return TASKS[settings["name"]].model_validate(settings)
+    return get(settings["name"]).model_validate(settings)
 
 
 def of_tokens(task: AnyTask) -> Task:
@@ -60,5 +73,15 @@ def of_text(task: AnyTask) -> TextTask:
 
 
 __all__ = [
-    "AnyTask", "Problems", "Task", "TextProblem", "TextProblems", "TextTask", "names", "of", "of_text", "of_tokens",
-]  # fmt: skip
+    "AnyTask",
+    "Problems",
+    "Task",
+    "TextProblem",
+    "TextProblems",
+    "TextTask",
+    "get",
+    "names",
+    "of",
+    "of_text",
+    "of_tokens",
+]

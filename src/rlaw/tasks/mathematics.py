@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from rlaw import rewards
 from rlaw.errors import SpecError
 from rlaw.rewards.base import Reward
 from rlaw.rewards.math import MathReward
@@ -65,6 +66,11 @@ class Mathematics(TextTask):
         None, pattern="^[0-9a-f]{12}$", description="of train.parquet, as `rlaw data` prints it: checked when given"
     )
     verifier: Verifier = Verifier()
+    reward_func: str | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="another reward than math-verify: a registered name, or file.py:REWARD",
+    )
 
     def refusal(self, benchmark: str) -> str:
         known = BENCHMARKS.get(benchmark)
@@ -95,4 +101,6 @@ class Mathematics(TextTask):
         return problems.take(range(min(items, len(problems))))
 
     def reward(self) -> Reward:
-        return MathReward(self.verifier.seconds, self.verifier.memory_mb)
+        if self.reward_func is None:
+            return MathReward(self.verifier.seconds, self.verifier.memory_mb)
+        return rewards.get(self.reward_func)

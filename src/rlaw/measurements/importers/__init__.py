@@ -1,1 +1,31 @@
-"""Readers of measurements that rlaw did not make itself. One file each."""
+"""Importers: foreign logs become one table. One file each; users register theirs (docs/extend.md)."""
+
+from pathlib import Path
+
+from rlaw import plugins
+from rlaw.errors import NotFound, UsageError
+from rlaw.measurements.importers.base import Importer
+
+__all__ = ["Importer", "choose", "get"]
+
+
+def get(name: str) -> Importer:
+    """An importer by its registered name or a reference such as `file.py:IMPORTER`; a class is called.
+
+    Raises:
+        NotFound: there is none of that name.
+        UsageError: it is no importer.
+    """
+    found = plugins.find("importers", name, object)
+    if found is None:
+        there = ", ".join(("auto", *plugins.names("importers")))
+        raise NotFound(f"no importer is called {name!r}: there are {there}\n  next: one of these, or file.py:IMPORTER")
+    importer = found() if isinstance(found, type) else found
+    if not isinstance(importer, Importer):
+        raise UsageError(f"{name} is no importer: it lacks name, recognises or read\n  next: docs/extend.md")
+    return importer
+
+
+def choose(path: Path) -> Importer | None:
+    """The first registered importer that recognises a file or folder; None when none does."""
+    return next((one for one in map(get, plugins.names("importers")) if one.recognises(path)), None)

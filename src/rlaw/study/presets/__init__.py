@@ -5,6 +5,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rlaw import plugins
+from rlaw.errors import RlawError
 from rlaw.study.presets import llama3, qwen3, qwen25
 from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize
 from rlaw.study.presets.folder import shape_in
@@ -41,9 +43,14 @@ def resolve(model: dict[str, Any]) -> dict[str, Any]:
         return model
     if "ladder" in rest or "family" in rest:
         raise ValueError("preset names the family and its ladder: leave `ladder` and `family` out, or preset")
-    ladder = LADDERS.get(str(model["preset"]))
+    name = str(model["preset"])
+    try:
+        ladder = LADDERS.get(name) or plugins.find("ladders", name, Ladder)
+    except RlawError as error:
+        raise ValueError(str(error)) from error
     if ladder is None:
-        raise ValueError(f"no preset is called {model['preset']!r}: there are {', '.join(LADDERS)}")
+        there = ", ".join((*LADDERS, *plugins.names("ladders")))
+        raise ValueError(f"no preset is called {name!r}: there are {there}, or file.py:LADDER")
     sizes = model.get("sizes", list(ladder.sizes))
     if not isinstance(sizes, list) or any(size not in ladder.sizes for size in sizes):
         raise ValueError(f"sizes is a list of {', '.join(ladder.sizes)} (it says {sizes!r})")

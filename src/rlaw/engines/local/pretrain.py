@@ -33,6 +33,7 @@ from rlaw.study.plan import Run, base_key
 from rlaw.study.recipe import Base, Instruct
 from rlaw.study.study import content_digest
 from rlaw.tasks import of_tokens
+from rlaw.tasks.base import Settings
 
 FACTS = "base.json"
 MODULES = ("attention", "compiling", "model", "optimizer", "pretrain", "rollout", "sft", "update")
@@ -67,7 +68,7 @@ def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
 
 def build(run: Run) -> str:
     """Digest of what makes the bytes of a base beside its recipe: versions, machine, and the code that trains it."""
-    tasks = sorted({cls.__module__ for cls in type(run.task).__mro__ if cls.__module__.startswith("rlaw.tasks.")})
+    tasks = sorted({cls.__module__ for cls in type(run.task).__mro__ if issubclass(cls, Settings)})
     code = [Path(sys.modules[name].__file__ or "").read_bytes() for name in (*CODE, *tasks)]
     sources = [hashlib.sha256(text).hexdigest() for text in code]
     versions = [metadata.version(name) for name in ("jax", "jaxlib", "optax", "numpy")]

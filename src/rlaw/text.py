@@ -1,6 +1,11 @@
 """Tables and names as plain text: columns as wide as their widest cell, numbers to the right."""
 
 from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _NAME_LENGTH = 22
 
@@ -52,3 +57,39 @@ def shortened(text: str) -> str:
     """The text on one line, cut to a label's length."""
     line = " ".join(text.split())
     return line if len(line) <= _NAME_LENGTH else line[: _NAME_LENGTH - 1] + "…"
+
+
+class Readable:
+    """A result that people read: `print` gives its text, `repr` one line, a notebook a table, `to_frame` polars."""
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Its table as plain data, a document for each row."""
+        return []
+
+    def to_frame(self) -> "pl.DataFrame":
+        """Its table as a polars frame; a value with an interval is three columns: NAME, NAME_low, NAME_high."""
+        import polars as pl
+
+        return pl.DataFrame([_flat(row) for row in self.documents()], infer_schema_length=None)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {str(self).partition(chr(10))[0]}>"
+
+    def _repr_html_(self) -> str:
+        rows = [_flat(row) for row in self.documents()]
+        if not rows:
+            return f"<pre>{escape(str(self))}</pre>"
+        heads = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+        body = "".join(f"<tr>{''.join(f'<td>{escape(_cell(v))}</td>' for v in row.values())}</tr>" for row in rows)
+        return f"<p>{escape(repr(self))}</p><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with `{"value": …, "low": …, "high": …}` spread over three keys; other nested parts left out."""
+    row = {}
+    for name, value in document.items():
+        if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
+            row |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        elif not isinstance(value, dict | list):
+            row[name] = value
+    return row

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _FAR = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Allocation(Prediction):
     """A budget spent well.
 
@@ -103,6 +103,10 @@ class Allocation(Prediction):
             "doublings_needed": None if needed is None else needed.to_json(),
             **self.standing(),
         }
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each choice."""
+        return [choice.to_json() for choice in self.choices]
 
     def __str__(self) -> str:
         level = f"[{self.settings['level']:.0%}]"

@@ -15,14 +15,14 @@ from rlaw.fitting.objective import evaluate
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.values import HeldOut, SizeFit
 from rlaw.laws import Law, Points
-from rlaw.text import table
+from rlaw.text import Readable, table
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Readable):
     """A law fitted to a frame.
 
     Attributes:
@@ -156,6 +156,10 @@ class Fit:
         if self.held_out is not None:
             document["held_out"] = self.held_out.to_json()
         return document
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each size."""
+        return [size.to_json() for size in self.sizes]
 
     def __str__(self) -> str:
         excluded = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())

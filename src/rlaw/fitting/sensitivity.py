@@ -15,6 +15,7 @@ from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.fit import Fit, fit
 from rlaw.fitting.interval import Interval
 from rlaw.laws import Law
+from rlaw.text import Readable
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
@@ -57,8 +58,8 @@ class Refit:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sensitivity(Readable):
     """How far the numbers of a fit move.
 
     Attributes:
@@ -87,6 +88,13 @@ class Sensitivity:
             "sizes": [{"without": r.change, **_told(r)} for r in self.sizes],
             "windows": [{"window": r.change, **_told(r)} for r in self.windows],
         }
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each refit: the size left out or the window, and the refit's numbers."""
+        return [
+            {"change": r.change, "identified": r.identified, **{n: v.value for n, v in r.values.items()}}
+            for r in (*self.sizes, *self.windows)
+        ]
 
     def cell(self, name: str, refit: Refit) -> str:
         """A number of a refit and how far it moved, as people read it."""

@@ -27,6 +27,7 @@ from rlaw.forecasting.predictors import AUTO, law_or_auto
 from rlaw.forecasting.scores import LawScore, SizeScore, errors, log_score
 from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
 from rlaw.laws import BASELINES, Law
+from rlaw.text import Readable
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Axis, Frame
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 _FAINT = 1e-6  # weight of a held-out size: its first points set its own level and nothing else
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Readable):
     """Laws ranked by their error on held-out points.
 
     Attributes:
@@ -67,6 +68,10 @@ class Comparison:
         head = {"schema": 1, "protocol": self.protocol, "axis": self.axis, "source": self.source, "digest": self.digest}
         scores = {"level": self.level, "laws": [s.to_json() for s in self.laws], "skipped": self.skipped}
         return head | scores | {"best": self.best, "verdict": self.verdict}
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each law."""
+        return [score.to_json() for score in self.laws]
 
     def __str__(self) -> str:
         lines = [self.protocol, "", f"{'law':<16}{'MAE':>8}{'RMSE':>8}{'bias':>9}{'coverage':>10}{'log score':>11}"]

@@ -69,7 +69,7 @@ class Verdict:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Forecast(Prediction):
     """The loss that a size will have.
 
@@ -118,6 +118,10 @@ class Forecast(Prediction):
             "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
             **self.standing(),
         }
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each place of the axis."""
+        return [point.to_json() for point in self.points]
 
     def __str__(self) -> str:
         reach = f"{self.size_factor:.3g} times in size, {self.axis_factor:.3g} times along the axis"

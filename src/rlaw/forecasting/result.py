@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rlaw.errors import UsageError
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.selection import Window, window_text
+from rlaw.text import Readable
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Prediction(Readable):
     """The end of every document about losses that were not measured.
 
     Attributes:

@@ -15,7 +15,7 @@ import polars as pl
 from rlaw import units
 from rlaw.errors import DataError, UsageError
 from rlaw.study.compute import executed_factor
-from rlaw.text import listed
+from rlaw.text import Readable, listed
 
 if TYPE_CHECKING:
     pass
@@ -57,8 +57,8 @@ _THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 SINGLE = ("variant", "benchmark", "tau", "group_size")
 
 
-@dataclass(frozen=True)
-class Frame:
+@dataclass(frozen=True, repr=False)
+class Frame(Readable):
     """Evaluations, sorted by curve and step, so that no result depends on the order they came in.
 
     Attributes:
@@ -95,6 +95,13 @@ class Frame:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def to_frame(self) -> pl.DataFrame:
+        """The rows, as polars."""
+        return self.rows
+
+    def _repr_html_(self) -> str:
+        return self.rows._repr_html_()
 
     def __str__(self) -> str:
         left_out = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())

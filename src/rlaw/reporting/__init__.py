@@ -11,15 +11,16 @@ from rlaw.errors import NotFound, UsageError
 from rlaw.files import make_folder, write_atomically
 from rlaw.measurements import datasets
 from rlaw.reporting import summary
-from rlaw.reporting.figures import draw_all
+from rlaw.reporting.figures import FIGURES
 from rlaw.reporting.page import render
+from rlaw.text import Readable
 
 __all__ = ["Report", "write"]
 _LINES = 10
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Readable):
     """A written report.
 
     Attributes:
@@ -52,6 +53,10 @@ class Report:
             "refused": evidence.refused,
         }
 
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each finding."""
+        return [finding.to_json() for finding in self.findings]
+
     def __str__(self) -> str:
         return "\n".join((*self.summary, f"report: {self.path}"))
 
@@ -80,7 +85,8 @@ def write(
     """
     path = _target(source, output)
     evidence = gather(source, draws=draws, seed=seed)
-    figures, left_out = draw_all(evidence)
+    drawn, left_out = FIGURES.make_all(evidence)
+    figures = tuple(drawn.values())
     findings = judge_all(evidence)
     page = render(evidence, figures, findings, left_out)
     make_folder(path.parent)

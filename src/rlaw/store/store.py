@@ -21,6 +21,7 @@ from rlaw.store.status import DONE, Status, status_of
 from rlaw.study import spec
 from rlaw.study.plan import Plan, Run
 from rlaw.study.study import Study
+from rlaw.text import Readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +55,7 @@ class RunLog:
 
 
 @dataclass(frozen=True)
-class Store:
+class Store(Readable):
     """A folder that keeps a study. Reading never changes it; only `create`, `writer` and `write_index` write."""
 
     path: Path
@@ -117,6 +118,13 @@ class Store:
         keys = [key for key in {**here, **there} if key.split(".")[0] not in LOGISTICS]
         pairs = [(key, here.get(key, "none"), there.get(key, "none")) for key in keys]
         return [f"{key}: {a} -> {b}" for key, a, b in pairs if a != b]
+
+    def __str__(self) -> str:
+        return f"store {self.path} of study {self.study.name}: {len(self.labels())} runs"
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each run: how far it is."""
+        return [status.to_json() for status in self.runs()]
 
     @property
     def digest(self) -> str:

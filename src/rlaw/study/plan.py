@@ -12,6 +12,7 @@ from rlaw.study.model import NOT_IN_THE_ID, Lengths, Resources, Size
 from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 from rlaw.study.study import Arm, Study, content_digest, slug
 from rlaw.tasks import AnyTask
+from rlaw.text import Readable
 
 MAIN = "main"
 
@@ -129,8 +130,8 @@ class Run:
         return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Readable):
     """All runs of a study, smallest first. Runs with the same content are one run."""
 
     study: Study
@@ -141,6 +142,25 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.runs)
+
+    def __str__(self) -> str:
+        return f"plan of study {self.study.name}: {len(self)} runs, {units.flops(self.total_flops)}"
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A row for each run."""
+        return [
+            {
+                "run": run.label,
+                "arm": run.arm,
+                "model": run.size.name,
+                "params": run.params,
+                "variant": run.variant,
+                "seed": run.seed,
+                "steps": run.rl.steps,
+                "rl_flops": run.rl_flops(self.study.fit.accounting),
+            }
+            for run in self.runs
+        ]
 
     @cached_property
     def rl_flops(self) -> float:

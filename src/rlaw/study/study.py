@@ -22,6 +22,7 @@ from rlaw.study.model import Model, Size
 from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems
 from rlaw.tasks import AnyTask
 from rlaw.tasks.base import Settings
+from rlaw.text import Readable
 
 
 def _quantity(kind: str) -> BeforeValidator:
@@ -105,7 +106,7 @@ class Arm(Settings):
     evaluation: dict[str, Any] = Field(default_factory=dict)
 
 
-class Study(Settings):
+class Study(Readable, Settings):
     """A whole study, as its file says. `Study.load` reads it; `plan` turns it into runs."""
 
     name: Name

@@ -5,7 +5,8 @@ from typing import Any
 
 from rlaw.study.plan import Plan, plan
 from rlaw.study.study import Study
-from rlaw.tasks.problems import TextProblem, files, prompt
+from rlaw.tasks.problems import TextProblem, files
+from rlaw.tasks.problems.base import prompt_of
 
 RESOURCES = {"gpus": 2, "tensor_parallel": 1, "micro_batch": 2}
 
@@ -13,7 +14,7 @@ RESOURCES = {"gpus": 2, "tensor_parallel": 1, "micro_batch": 2}
 def problems(count: int, first: int = 0) -> list[TextProblem]:
     """Sums, each harder than the one before."""
     return [
-        TextProblem((("user", prompt.ask(f"What is {n} + {n}?")),), str(2 * n), "sums", n / 1000, n)
+        TextProblem((("user", prompt_of(f"What is {n} + {n}?")),), str(2 * n), "sums", n / 1000, n)
         for n in range(first, first + count)
     ]
 

@@ -8,7 +8,8 @@ import pytest
 from rlaw.cli import main
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.tasks.mathematics import BENCHMARKS
-from rlaw.tasks.problems import files, prompt, survey
+from rlaw.tasks.problems import files, survey
+from rlaw.tasks.problems.base import fingerprint, prompt_of, question_of
 from rlaw.tasks.problems.prepare import Recipe, prepare
 from rlaw.tasks.problems.subsets import spread, subset
 
@@ -52,9 +53,9 @@ def test_the_same_seed_gives_the_same_problems_and_another_one_others(tmp_path):
     assert not set(digests[0]) & set(digests[2])
 
 
-def test_an_order_larger_than_a_part_is_written_whole(tmp_path):
-    done = prepare(rated(tmp_path / "in.jsonl", 9000), tmp_path / "out", Recipe(0, order="shuffled"))
-    assert done.files[0].items == 9000
+def test_a_shuffled_order_is_written_whole(tmp_path):
+    done = prepare(rated(tmp_path / "in.jsonl", 3000), tmp_path / "out", Recipe(0, order="shuffled"))
+    assert done.files[0].items == 3000
     assert sorted(questions(tmp_path / "out/train.parquet")) == sorted(questions(tmp_path / "in.jsonl"))
     assert questions(tmp_path / "out/train.parquet") != questions(tmp_path / "in.jsonl")
 
@@ -68,9 +69,9 @@ def test_copies_of_held_out_and_benchmark_problems_are_kept_from_training(tmp_pa
     assert done.counts["problems"] == 640
     assert done.counts["asked_before"] == 320
     assert done.leaks == {"gsm8k": 20, "held-out": 60}
-    train = {prompt.fingerprint(text) for text in questions(tmp_path / "out/train.parquet")}
+    train = {fingerprint(text) for text in questions(tmp_path / "out/train.parquet")}
     for name in ("gsm8k", "held-out"):
-        assert not train & {prompt.fingerprint(text) for text in questions(tmp_path / f"out/{name}.parquet")}
+        assert not train & {fingerprint(text) for text in questions(tmp_path / f"out/{name}.parquet")}
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -98,21 +99,20 @@ def test_every_prefix_of_a_spread_order_keeps_the_shares():
     assert np.all(np.diff(subset(levels_I, 100, rng)) > 0)
 
 
-def test_prompts_ask_as_the_paper_does_and_the_question_comes_back():
-    asked = prompt.ask("What is $1+1$? ")
-    assert asked.startswith("You are a knowledgeable math assistant.")
-    assert asked.endswith(r"\boxed{}.")
-    assert prompt.question(asked) == "What is $1+1$?"
+def test_prompts_have_the_papers_words_and_the_question_comes_back():
+    text = prompt_of("What is $1+1$? ")
+    assert text.startswith("You are a knowledgeable math assistant.")
+    assert text.endswith(r"\boxed{}.")
+    assert question_of(text) == "What is $1+1$?"
     other = "What is 1 + 1? Please solve step by step and put your final answer within \\boxed{}."
-    assert prompt.fingerprint(asked) == prompt.fingerprint(other)
-    assert prompt.fingerprint(asked) != prompt.fingerprint(prompt.ask("What is 1-1?"))
+    assert fingerprint(text) == fingerprint(other)
+    assert fingerprint(text) != fingerprint(prompt_of("What is 1-1?"))
 
 
 def test_a_file_written_and_read_again_is_the_same(tmp_path):
     problems = files.read(rated(tmp_path / "in.jsonl"))
-    count, digest = files.write(tmp_path / "out.parquet", problems, "train")
+    digest = files.write(tmp_path / "out.parquet", problems, "train")
     again = files.read(tmp_path / "out.parquet")
-    assert count == len(problems)
     assert again == problems
     assert files.digest(again) == digest
 
@@ -175,7 +175,7 @@ def test_the_command_prepares_and_shows_and_never_overwrites(tmp_path, capsys):
     assert main(["data", "prepare", source, "--out", "x", "--benchmark", f"humaneval={source}"]) == 2
 
 
-def test_a_changed_file_is_told(tmp_path):
+def test_a_changed_file_is_reported(tmp_path):
     prepare(rated(tmp_path / "in.jsonl"), tmp_path / "out", Recipe(60))
     problems = files.read(tmp_path / "out/train.parquet")
     files.write(tmp_path / "out/train.parquet", problems.take(range(10)), "train")
@@ -210,6 +210,6 @@ def test_the_papers_own_files_are_prepared(tmp_path):
     assert [item.items for item in done.files] == [100, 924, 462]
 
 
-def test_a_pass_rate_that_no_problem_has_is_told(tmp_path):
+def test_a_pass_rate_that_no_problem_has_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"no problem of .* has a pass rate called 'nokey'"):
         prepare(rated(tmp_path / "in.jsonl"), tmp_path / "out", Recipe(held_out=4, rating="nokey"))

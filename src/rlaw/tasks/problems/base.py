@@ -1,9 +1,34 @@
 """Problems in words: the messages of a prompt, a reference answer, where it came from, how hard it is."""
 
+import hashlib
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+#: the words around a question of mathematics, as in the published problem files of arXiv 2509.25300
+BEFORE = "You are a knowledgeable math assistant. Answer the following questions and think step by step."
+AFTER = r"Please output the final answer within \boxed{}."
+_REQUEST = re.compile(r"\s*Please [^.$\\]{0,80}\\boxed\s*\{\s*\}\.?\s*$")
+_NOTHING = re.compile(r"\\left(?![a-z])|\\right(?![a-z])|\\[,;:! ]|\$|\s|~")
+
+
+def prompt_of(question: str) -> str:
+    """The prompt for a question of mathematics whose answer is to be in a box."""
+    return f"{BEFORE} {question.strip()} {AFTER}"
+
+
+def question_of(prompt: str) -> str:
+    """The question of a prompt, without the words around it."""
+    return _REQUEST.sub("", prompt.removeprefix(BEFORE)).strip()
+
+
+def fingerprint(prompt: str) -> bytes:
+    """16 bytes, the same for two prompts whose questions are equal up to case, spacing and dollars."""
+    text = unicodedata.normalize("NFKC", question_of(prompt)).casefold()
+    return hashlib.blake2b(_NOTHING.sub("", text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)

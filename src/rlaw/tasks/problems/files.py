@@ -1,37 +1,30 @@
-"""Files of problems: read as a stream, written in veRL's Parquet layout.
+"""Files of problems: read whole, written in veRL's Parquet layout.
 
-What is read: Parquet or JSON lines, a row either in veRL's layout (`prompt` messages, `reward_model.ground_truth`,
+Read: Parquet or JSON lines, a row either in veRL's layout (`prompt` messages, `reward_model.ground_truth`,
 `data_source`, `extra_info`) or plain (`question` or `problem`, `answer`, and where known `source` and `pass_rate`).
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlaw.errors import DataError, EngineError, NotFound, RlawError
-from rlaw.tasks.problems import prompt
-from rlaw.tasks.problems.base import TextProblem, TextProblems
+from rlaw.tasks.problems.base import TextProblem, TextProblems, prompt_of
 
-RATINGS = ("pass_rate", "qwen2.5_7b_pass_rate")  # where a rating is looked for, in extra_info or in the row
-BATCH = 1024  # rows in memory at once
+RATINGS = ("pass_rate", "qwen2.5_7b_pass_rate")  # names of a rating, in extra_info or in the row
+ROW_GROUP = 1024  # rows of a row group
 DECIMALS = 12  # of a pass rate: 1 - (1 - rate) gives the rate back
-MOST_BYTES = 10_000_000  # of one line of JSON
 
 
-def read(path: Path) -> TextProblems:
-    """All problems of a file, in order."""
-    return TextProblems(tuple(stream(path)))
-
-
-def stream(path: Path, rating: str | None = None) -> Iterator[TextProblem]:
-    """The problems of a file one by one; never more than a batch of rows in memory.
+def read(path: Path, rating: str | None = None) -> TextProblems:
+    """All problems of a file, in order.
 
     Args:
         path: a .parquet, .jsonl or .json file (of JSON lines).
-        rating: where the pass rate of the rating model stands; looked for under `RATINGS` when left out.
+        rating: name of the rating model's pass rate; one of `RATINGS` when None.
 
     Raises:
         NotFound: there is no such file.
@@ -39,20 +32,21 @@ def stream(path: Path, rating: str | None = None) -> Iterator[TextProblem]:
     """
     if not path.is_file():
         raise NotFound(f"no file {path}\n  next: `rlaw data prepare` writes training data; benchmarks are not shipped")
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
-    for number, row in enumerate(rows):
+    problems = []
+    for number, row in enumerate(_parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)):
         try:
-            yield _problem(row, number, rating)
+            problems.append(_problem(row, number, rating))
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
             raise DataError(
                 f"{path}, row {number + 1}: no problem: {what}\n"
                 f"  next: give each row prompt and reward_model.ground_truth, or question and answer"
             ) from error
+    return TextProblems(tuple(problems))
 
 
-def write(path: Path, problems: Iterable[TextProblem], split: str) -> tuple[int, str]:
-    """Write problems in veRL's layout, as they come; returns how many, and their digest."""
+def write(path: Path, problems: Sequence[TextProblem] | TextProblems, split: str) -> str:
+    """Write problems in veRL's layout; returns their digest."""
     pa, parquet = _arrow()
     schema = pa.schema(
         [
@@ -63,33 +57,23 @@ def write(path: Path, problems: Iterable[TextProblem], split: str) -> tuple[int,
             ("extra_info", pa.struct([("index", pa.int64()), ("split", pa.string()), ("pass_rate", pa.float64())])),
         ]
     )
-    count, sha = 0, hashlib.sha256()
+    table = pa.Table.from_pylist([_row(problem, split) for problem in problems], schema)
     try:
-        with parquet.ParquetWriter(path, schema) as writer:
-            for batch in _batches(problems):
-                writer.write_batch(pa.RecordBatch.from_pylist([_row(problem, split) for problem in batch], schema))
-                count += len(batch)
-                for problem in batch:
-                    sha.update(content(problem))
+        parquet.write_table(table, path, row_group_size=ROW_GROUP)
     except OSError as error:
         raise RlawError(
             f"cannot write {path}: {error.strerror or error}\n  next: another folder, or more space"
         ) from error
-    return count, sha.hexdigest()[:12]
+    return digest(problems)
 
 
 def digest(problems: Iterable[TextProblem]) -> str:
-    """SHA-256 of problems in their order, 12 hex digits: the same whoever wrote their file, and however."""
+    """SHA-256 of all that training or judging could depend on, in order, 12 hex digits; whatever the file's form."""
     sha = hashlib.sha256()
     for problem in problems:
-        sha.update(content(problem))
+        parts = [problem.prompt, problem.ground_truth, problem.source, problem.level]
+        sha.update(json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
     return sha.hexdigest()[:12]
-
-
-def content(problem: TextProblem) -> bytes:
-    """What a digest is made of: everything that training or judging could depend on."""
-    parts = [problem.prompt, problem.ground_truth, problem.source, problem.level]
-    return json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _row(problem: TextProblem, split: str) -> dict[str, Any]:
@@ -111,7 +95,7 @@ def _problem(row: Any, number: int, rating: str | None) -> TextProblem:
         truth, source = row["reward_model"]["ground_truth"], row.get("data_source") or "unknown"
     else:
         name = "problem" if "problem" in row else "question"
-        messages, truth = (("user", prompt.ask(_text(row[name], name))),), row["answer"]
+        messages, truth = (("user", prompt_of(_text(row[name], name))),), row["answer"]
         source = row.get("source") or row.get("data_source") or "unknown"
     index = extra.get("index", row.get("index"))
     return TextProblem(
@@ -130,7 +114,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _pass_rate(row: dict[str, Any], rating: str | None) -> float:
-    """The rating; 0, the hardest, where it is missing, as in the original."""
+    """The rating; 0, the hardest, where it is missing, as in the paper's code."""
     for name in (rating,) if rating else RATINGS:
         value = row.get(name)
         if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -141,40 +125,23 @@ def _pass_rate(row: dict[str, Any], rating: str | None) -> float:
     return 0.0
 
 
-def _parquet_rows(path: Path) -> Iterator[Any]:
+def _parquet_rows(path: Path) -> list[Any]:
     pa, parquet = _arrow()
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH):
-                yield from batch.to_pylist()
+            return file.read().to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file that can be read: {error}") from error
 
 
 def _json_rows(path: Path) -> Iterator[Any]:
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), 1):
-            if len(line) > MOST_BYTES:
-                raise DataError(
-                    f"{path}:{number}: a line longer than {MOST_BYTES} bytes\n  next: one problem to a line"
-                )
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(line)
-            except (UnicodeDecodeError, ValueError, RecursionError) as error:
-                raise DataError(f"{path}:{number}: not a line of JSON: {error}") from error
-
-
-def _batches(problems: Iterable[TextProblem]) -> Iterator[list[TextProblem]]:
-    batch: list[TextProblem] = []
-    for problem in problems:
-        batch.append(problem)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except (UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: not a line of JSON: {error}") from error
 
 
 def _arrow() -> tuple[Any, Any]:

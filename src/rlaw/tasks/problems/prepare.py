@@ -2,25 +2,22 @@
 
 The preparation of arXiv 2509.25300 (section 3 and its repository), with a seed: difficulty is the pass rate of
 Qwen2.5-7B, a problem never rated is the hardest, half of the held-out problems are easy and half are hard, and
-training goes from easy to hard. The source is read as a stream: a few numbers per problem are in memory, and a part of
-the problems.
+training goes from easy to hard.
 """
 
-import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from rlaw.errors import DataError, RlawError, UsageError
 from rlaw.tasks.problems import files
-from rlaw.tasks.problems.order import write_ordered
-from rlaw.tasks.problems.prompt import fingerprint
+from rlaw.tasks.problems.base import TextProblem, TextProblems, fingerprint
 from rlaw.tasks.problems.subsets import half_and_half, subset
 
 Order = Literal["curriculum", "shuffled", "file"]
@@ -109,45 +106,10 @@ class Prepared:
         return "\n".join([*lines, f"order {self.recipe.order}, seed {self.recipe.seed}{drawn}"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Scan:
-    """What must be known of every problem before any is written."""
-
-    levels_I: np.ndarray
-    prints: list[bytes]
-    digest: str
-    first_I: np.ndarray = field(repr=False)
-
-    @classmethod
-    def of(cls, path: Path, rating: str | None) -> Self:
-        levels, prints, sha = [], [], hashlib.sha256()
-        for problem in files.stream(path, rating):
-            levels.append(problem.level)
-            prints.append(fingerprint(problem.prompt[-1][1]))
-            sha.update(files.content(problem))
-        if not levels:
-            raise DataError(f"{path} holds no problems\n  next: one problem to a row")
-        if rating is not None and min(levels) == 1:
-            raise DataError(f"no problem of {path} has a pass rate called {rating!r}\n  next: `rlaw data show {path}`")
-        seen: dict[bytes, int] = {}
-        first_I = np.array([seen.setdefault(mark, place) == place for place, mark in enumerate(prints)])
-        return cls(np.array(levels), prints, sha.hexdigest()[:12], first_I)
-
-    def asks(self, marks: set[bytes]) -> np.ndarray:
-        """(items,) bool: problems that ask one of these questions."""
-        return np.array([mark in marks for mark in self.prints])
-
-    def counts(self, easy: float) -> dict[str, int]:
-        easy_items = int((1 - self.levels_I >= easy - 1e-9).sum())
-        kinds = {"problems": len(self.prints), "easy": easy_items, "hard": len(self.prints) - easy_items}
-        hardest, repeated = int((self.levels_I == 1).sum()), int((~self.first_I).sum())
-        return {**kinds, "never_solved_or_not_rated": hardest, "asked_before": repeated}
-
-
 def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Path] | None = None) -> Prepared:
     """Write train.parquet, held-out.parquet, the benchmarks and the reuse subsets into a new folder.
 
-    Nothing stands under the folder's name before all of it is written.
+    The folder gets its name when all of it is written.
 
     Raises:
         UsageError: the folder is there already.
@@ -155,12 +117,18 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
     """
     if out.exists():
         raise UsageError(f"{out} is there already, and stays as it is\n  next: another folder for --out")
-    scan = _Scan.of(source, recipe.rating)
+    problems = files.read(source, recipe.rating)
+    if not len(problems):
+        raise DataError(f"{source} holds no problems\n  next: one problem to a row")
+    if recipe.rating is not None and problems.levels_I.min() == 1:
+        raise DataError(
+            f"no problem of {source} has a pass rate called {recipe.rating!r}\n  next: `rlaw data show {source}`"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
-            done = _write(source, scan, folder, recipe, benchmarks or {})
+            done = _write(source, problems, folder, recipe, benchmarks or {})
             (folder / MANIFEST).write_text(json.dumps(done.to_document(), indent=1) + "\n", encoding="utf-8")
             folder.chmod(0o755)
             folder.rename(out)
@@ -174,45 +142,65 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
     return done
 
 
-def _write(source: Path, scan: _Scan, folder: Path, recipe: Recipe, benchmarks: Mapping[str, Path]) -> Prepared:
-    written, leaks, trained_I = [], {}, np.ones(len(scan.prints), bool)
+def _write(
+    source: Path, problems: TextProblems, folder: Path, recipe: Recipe, benchmarks: Mapping[str, Path]
+) -> Prepared:
+    """Write the files, in the order in which they claim problems: benchmarks, held-out, train, reuse subsets."""
+    prints, levels_I = _fingerprints(problems), problems.levels_I
+    first = dict(zip(reversed(prints), reversed(range(len(prints))), strict=True))
+    first_I = np.array([first[mark] == place for place, mark in enumerate(prints)])
+    written, leaks, trained_I = [], {}, np.ones(len(problems), bool)
+
+    def put(name: str, items: TextProblems, split: str, epochs: int | None = None) -> None:
+        file = f"{name}.parquet"
+        written.append(Written(file, len(items), files.write(folder / file, items, split), epochs))
+
+    def same_as(others: Iterable[TextProblem]) -> np.ndarray:
+        marks = set(_fingerprints(others))
+        return np.array([mark in marks for mark in prints])
+
     for name, path in benchmarks.items():
-        written.append(Written(f"{name}.parquet", *files.write(folder / f"{name}.parquet", files.stream(path), "test")))
-        asked_I = scan.asks({fingerprint(problem.prompt[-1][1]) for problem in files.stream(path)})
-        leaks[name], trained_I = int(asked_I.sum()), trained_I & ~asked_I
-
-    def put(name: str, places_N: np.ndarray, split: str, epochs: int | None = None) -> None:
-        problems = files.stream(source, recipe.rating)
-        written.append(
-            Written(f"{name}.parquet", *write_ordered(folder / f"{name}.parquet", problems, places_N, split), epochs)
-        )
-
+        benchmark = files.read(path)
+        put(name, benchmark, "test")
+        same_I = same_as(benchmark)
+        leaks[name], trained_I = int(same_I.sum()), trained_I & ~same_I
     if recipe.held_out:
-        held_out_N = _held_out(source, scan, trained_I, recipe)
-        asked_I = scan.asks({scan.prints[place] for place in held_out_N})
-        leaks[HELD_OUT], trained_I = int((asked_I & trained_I).sum()) - len(held_out_N), trained_I & ~asked_I
-        put(HELD_OUT, _ordered(scan, held_out_N, recipe), "test")
-    train_N = _ordered(scan, np.flatnonzero(trained_I), recipe)
-    if not len(train_N):
+        try:
+            held_out_N = half_and_half(
+                levels_I, trained_I & first_I, recipe.held_out, recipe.easy, recipe.rng("held-out")
+            )
+        except ValueError as error:
+            raise DataError(
+                f"{source}: {error}\n  next: a smaller --held-out, another --easy, or more problems"
+            ) from error
+        held_out = problems.take(_ordered(levels_I, held_out_N, recipe))
+        same_I = same_as(held_out)
+        leaks[HELD_OUT], trained_I = int((same_I & trained_I).sum()) - len(held_out), trained_I & ~same_I
+        put(HELD_OUT, held_out, "test")
+    train = problems.take(_ordered(levels_I, np.flatnonzero(trained_I), recipe))
+    if not len(train):
         raise DataError(f"{source}: no problem is left to train on\n  next: a smaller --held-out")
-    put(TRAIN, train_N, "train")
+    put(TRAIN, train, "train")
     for tau in recipe.reuse:
-        put(f"reuse-{tau}", train_N[_reused(scan.levels_I[train_N], tau, recipe)], "train", tau)
-    return Prepared(source.name, scan.digest, recipe, scan.counts(recipe.easy), leaks, tuple(written))
+        put(f"reuse-{tau}", train.take(_reused(train.levels_I, tau, recipe)), "train", tau)
+    easy = int((1 - levels_I >= recipe.easy - 1e-9).sum())
+    counts = {
+        "problems": len(problems),
+        "easy": easy,
+        "hard": len(problems) - easy,
+        "never_solved_or_not_rated": int((levels_I == 1).sum()),
+        "asked_before": int((~first_I).sum()),
+    }
+    return Prepared(source.name, files.digest(problems), recipe, counts, leaks, tuple(written))
 
 
-def _held_out(source: Path, scan: _Scan, allowed_I: np.ndarray, recipe: Recipe) -> np.ndarray:
-    try:
-        return half_and_half(
-            scan.levels_I, allowed_I & scan.first_I, recipe.held_out, recipe.easy, recipe.rng("held-out")
-        )
-    except ValueError as error:
-        raise DataError(f"{source}: {error}\n  next: a smaller --held-out, another --easy, or more problems") from error
+def _fingerprints(problems: Iterable[TextProblem]) -> list[bytes]:
+    return [fingerprint(problem.prompt[-1][1]) for problem in problems]
 
 
-def _ordered(scan: _Scan, places_N: np.ndarray, recipe: Recipe) -> np.ndarray:
+def _ordered(levels_I: np.ndarray, places_N: np.ndarray, recipe: Recipe) -> np.ndarray:
     if recipe.order == "curriculum":
-        return places_N[np.argsort(scan.levels_I[places_N], kind="stable")]
+        return places_N[np.argsort(levels_I[places_N], kind="stable")]
     return recipe.rng("order").permutation(places_N) if recipe.order == "shuffled" else places_N
 
 

@@ -1,7 +1,7 @@
 """What a law is: the loss as a sum of a few non-negative parts, L = floor(N) + gain(N) · progress(X; N).
 
 A law names its parameters and writes its parts; it never fits. Given the parameters, the sizes of the parts (the
-coefficients) follow in closed form, size by rung: that is what `rlaw.fitting.solver` does (variable projection).
+coefficients) follow in closed form, size by size: that is what `rlaw.fitting.solver` does (variable projection).
 
 Axes: B draws, R sizes, M points of a size (short sizes are padded; see `Points`).
 """
@@ -12,9 +12,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-Theta = tuple[
-    np.ndarray, ...
-]  # one array per parameter: (B, 1, 1) when shared by the ladder, (B, R, 1) when a size's own
+#: one array per parameter: (B, 1, 1) when shared by the ladder, (B, R, 1) when a size's own
+Theta = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Law(ABC):
 
     `shared` parameters have one value for the whole ladder, `local` ones a value per size; `coefficients` name the
     non-negative sizes of the parts that `parts` returns, one value per size. A law without shared parameters is fitted
-    size by size. `needs_rungs` is the least number of sizes with which its parameters can be told.
+    size by size. `needs_sizes` is the least number of sizes that determine its parameters.
     """
 
     name: ClassVar[str]
@@ -103,7 +102,7 @@ class Law(ABC):
         return None
 
     def weigh(self, weights: np.ndarray, at: Points) -> np.ndarray:
-        """The (B, R, M) weights with which the points count; a forecaster may look at some of them only."""
+        """The (B, R, M) weights with which the points count; a law may use only some of them."""
         return weights
 
     def efficiency(self, theta: Theta, params: np.ndarray, base_loss: np.ndarray) -> np.ndarray | None:
@@ -111,10 +110,10 @@ class Law(ABC):
         return None
 
     def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
-        """What the fit tells of each rung: (B, R) arrays by name, logarithms to base 10."""
+        """The fitted values of each size: (B, R) arrays by name, logarithms to base 10."""
         own = dict(zip((p.name for p in self.local), theta[len(self.shared) :], strict=True))
-        told = {name: value[..., 0] for name, value in own.items()}
-        return told | {name: coefficients[..., j] for j, name in enumerate(self.coefficients)}
+        values = {name: value[..., 0] for name, value in own.items()}
+        return values | {name: coefficients[..., j] for j, name in enumerate(self.coefficients)}
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

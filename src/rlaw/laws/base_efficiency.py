@@ -1,11 +1,12 @@
 import numpy as np
 
-from rlaw.laws.base import Law, Parameter, Points, Theta, intercept
+from rlaw.laws.base import Parameter, Theta
+from rlaw.laws.efficiency import EfficiencyLaw
 
-REFERENCE = 0.9  # loss of the base at which k_90 is told
+REFERENCE = 0.9  # loss of the base of which k_90 is the efficiency
 
 
-class BaseEfficiencyLaw(Law):
+class BaseEfficiencyLaw(EfficiencyLaw):
     """Efficiency that follows from the base's loss alone: log10 L = -k(L_0) log10 X + E, k = k_90 exp(-a (L_0 - 0.9)).
 
     The size does not appear: on the embedded study a larger model learns faster because its base is better.
@@ -21,22 +22,10 @@ class BaseEfficiencyLaw(Law):
         Parameter("k_90", 1e-5, 5, (0.02, 0.1, 0.4), "efficiency of a base whose loss is 0.9", log=True),
         Parameter("a", -200, 200, (2.0, 10.0, 30.0), "how fast efficiency falls with the loss of the base"),
     )
-    coefficients = ("A",)
     needs_sizes = 3
     needs_base_loss = True
     example = (0.1, 5.0, 0.6)
 
-    def parts(self, theta: Theta, at: Points) -> tuple[np.ndarray, ...]:
-        return (np.exp(-_k(theta, at.base_loss) * at.log_x),)
-
-    def efficiency(self, theta: Theta, params: np.ndarray, base_loss: np.ndarray) -> np.ndarray:
-        return _k(theta, base_loss)[..., 0]
-
-    def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
-        k = self.efficiency(theta, at.params, at.base_loss)
-        return {"k": k, "E": intercept(coefficients[..., 0], k, at)}
-
-
-def _k(theta: Theta, base_loss: np.ndarray) -> np.ndarray:
-    k_90, a = theta
-    return k_90 * np.exp(np.clip(-a * (base_loss - REFERENCE), -30, 3))
+    def k(self, theta: Theta, params: np.ndarray, base_loss: np.ndarray) -> np.ndarray:
+        k_90, a = theta
+        return k_90 * np.exp(np.clip(-a * (base_loss - REFERENCE), -30, 3))

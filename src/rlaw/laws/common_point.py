@@ -1,9 +1,10 @@
 import numpy as np
 
-from rlaw.laws.base import Law, Parameter, Points, Theta
+from rlaw.laws.base import Parameter, Points, Theta
+from rlaw.laws.efficiency import EfficiencyLaw, k_max, n_0
 
 
-class CommonPointLaw(Law):
+class CommonPointLaw(EfficiencyLaw):
     """Lines through one point: L = (S / X)^k(N), k(N) = K_max / (1 + N_0 / N); every size has loss 1 at X = S.
 
     Source: a family in the code of Tan et al. 2025, arXiv:2509.25300 (paper.md section 4).
@@ -14,10 +15,11 @@ class CommonPointLaw(Law):
     formula = "L = (S / X)^k(N), k(N) = K_max / (1 + N_0 / N)"
     source = "a family in the code of Tan et al. 2025, arXiv:2509.25300"
     shared = (
-        Parameter("K_max", 0, 5, (0.1, 0.4), "efficiency of an infinitely large model"),
-        Parameter("N_0", 1e-3, 1e3, (0.1, 1, 10), "size with half of that efficiency, parameters", "params", log=True),
+        k_max(),
+        n_0(0.1, 1, 10),
         Parameter("S", 1e-9, 1, (1e-4, 1e-2), "where every size has loss 1, unit of the axis", "x", log=True),
     )
+    coefficients = ()
     needs_sizes = 3
     example = (0.2, 7e9, 1e16)
 
@@ -25,12 +27,7 @@ class CommonPointLaw(Law):
         return ()
 
     def fixed(self, theta: Theta, at: Points) -> np.ndarray:
-        K_max, N_0, S = theta
-        return (S / at.x) ** (K_max / (1 + N_0 / at.params))
-
-    def efficiency(self, theta: Theta, params: np.ndarray, base_loss: np.ndarray) -> np.ndarray:
-        K_max, N_0, _ = theta
-        return (K_max / (1 + N_0 / params))[..., 0]
+        return (theta[2] / at.x) ** self.k(theta, at.params, at.base_loss)
 
     def values_of_size(self, theta: Theta, coefficients: np.ndarray, at: Points) -> dict[str, np.ndarray]:
         k = self.efficiency(theta, at.params, at.base_loss)

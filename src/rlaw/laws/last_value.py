@@ -5,7 +5,7 @@ from rlaw.laws.constant import ConstantLaw
 
 
 class LastValueLaw(ConstantLaw):
-    """The loss stays where it was last seen: the forecast that every law must beat on points it has not seen.
+    """The loss stays at its last value: the forecast that every law must beat on held-out points.
 
     Source: a baseline.
     """
@@ -15,5 +15,5 @@ class LastValueLaw(ConstantLaw):
     formula = "L = L(last X)"
 
     def weigh(self, weights: np.ndarray, at: Points) -> np.ndarray:
-        seen = np.where(weights > 0, at.x, -np.inf)
-        return np.where(at.x == seen.max(axis=-1, keepdims=True), weights, 0.0)
+        used = np.where(weights > 0, at.x, -np.inf)
+        return np.where(at.x == used.max(axis=-1, keepdims=True), weights, 0.0)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from rlaw.forecasting.forecast import forecast as forecast
     from rlaw.measurements.frame import Frame as Frame
     from rlaw.measurements.load import load as load
+    from rlaw.reporting import write as report  # noqa: F401
+    from rlaw.reporting.figures import draw as figure  # noqa: F401
+    from rlaw.reporting.plot import plot as plot
+    from rlaw.reporting.tables import make as table  # noqa: F401
     from rlaw.store.store import Store as Store
     from rlaw.study.plan import Plan as Plan
     from rlaw.study.plan import Run as Run
@@ -41,16 +45,21 @@ _HOMES = {
     "Study": "study.study",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
+    "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",
     "load": "measurements.load",
     "plan": "study.plan",
+    "plot": "reporting.plot",
+    "report": "reporting:write",
     "run": "execution.runner",
     "sensitivity": "fitting.sensitivity",
+    "table": "reporting.tables:make",
 }
-_MODULES = ("testing",)
+#: documented modules that are imported when they are first used
+_MODULES = ("errors", "laws", "rewards", "tasks", "testing")
 
-__all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604 - pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_HOMES, "testing"]  # noqa: PLE0604 - pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
@@ -59,7 +68,8 @@ def __getattr__(name: str) -> Any:
 
         return version("rlaw")
     if name in _HOMES:
-        return getattr(import_module(f"rlaw.{_HOMES[name]}"), name)
+        module, _, attribute = _HOMES[name].partition(":")
+        return getattr(import_module(f"rlaw.{module}"), attribute or name)
     if name in _MODULES:
         return import_module(f"rlaw.{name}")
     raise AttributeError(f"module 'rlaw' has no attribute {name!r}; it has {', '.join(__all__)}")

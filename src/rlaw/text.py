@@ -80,7 +80,7 @@ class Readable:
         if not rows:
             return f"<pre>{escape(str(self))}</pre>"
         heads = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-        body = "".join(f"<tr>{''.join(f'<td>{escape(_cell(v))}</td>' for v in row.values())}</tr>" for row in rows)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(_short(v))}</td>' for v in row.values())}</tr>" for row in rows)
         return f"<p>{escape(repr(self))}</p><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -93,3 +93,8 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
         elif not isinstance(value, dict | list):
             row[name] = value
     return row
+
+
+def _short(value: Cell) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+

@@ -1,0 +1,57 @@
+"""The usual picture of a result: `rlaw.plot(x).save("x.pdf")`."""
+
+from typing import Any
+
+from rlaw.analysis.evidence import Evidence
+from rlaw.decisions.allocation import Allocation
+from rlaw.errors import UsageError
+from rlaw.fitting.result import Fit
+from rlaw.forecasting.backtest import Comparison
+from rlaw.forecasting.forecast import Forecast
+from rlaw.measurements.load import load
+from rlaw.reporting.figures import FIGURES, choices, drawing_style, one_forecast
+from rlaw.reporting.figures.base import Figure
+from rlaw.store import Store
+from rlaw.study.study import FitChoice
+
+_OF_AXIS = {"compute": "loss-compute", "data": "loss-data"}
+
+
+def plot(result: Any) -> Figure:
+    """Draw a result.
+
+    Args:
+        result: a forecast, a fit over compute or data, an allocation, a comparison, a store, a frame, or whatever
+            `rlaw.load` reads. Figures by name are drawn by `rlaw.figure`.
+
+    Returns:
+        The figure: `save("x.pdf")` writes it, `caption` explains it, a notebook shows it.
+
+    Raises:
+        UsageError: the result has no picture.
+        RlawError: matplotlib is not installed.
+    """
+    if isinstance(result, Forecast):
+        return one_forecast.plot(result)
+    if isinstance(result, Allocation):
+        with drawing_style():
+            return choices.of_allocation(result).settle()
+    if isinstance(result, Comparison):
+        with drawing_style():
+            return choices.of_comparison(result).settle()
+    if isinstance(result, Fit):
+        return _of_fit(result)
+    frame = load(result.path if isinstance(result, Store) else result)
+    has_compute = frame.rows["compute_flops"].null_count() < len(frame)
+    return FIGURES[_OF_AXIS["compute" if has_compute else "data"]](
+        Evidence(frame, frame.one_law(), FitChoice(axis="compute" if has_compute else "data", window=frame.window))
+    )
+
+
+def _of_fit(fit: Fit) -> Figure:
+    """The curves that were fitted, with the law."""
+    if fit.axis not in _OF_AXIS:
+        raise UsageError(f"a fit over {fit.axis} has no picture\n  next: fit with axis='compute' or 'data'")
+    settings = {name: fit.settings[name] for name in ("window", "space", "noise", "level")}
+    choice = FitChoice(axis=fit.axis, **settings)  # pyright: ignore[reportArgumentType]
+    return FIGURES[_OF_AXIS[fit.axis]](Evidence(fit.frame, fit.frame, choice, fits={fit.axis: fit}))

@@ -15,9 +15,10 @@ of 2025.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Accounting = Literal["6N", "8N", "12N", "exact"]
 FACTORS: dict[str, int] = {"6N": 6, "8N": 8, "12N": 12}
@@ -86,7 +87,7 @@ def training_flops(arch: Architecture, tokens: int, context: float, predicted: i
     return 3 * forward_flops(arch, tokens, context, predicted)
 
 
-def mean_context(tokens: np.ndarray, first: int = 1) -> float:
+def mean_context(tokens: "np.ndarray", first: int = 1) -> float:
     """The keys that a token sees in the mean, over sequences of so many `tokens` each.
 
     The first token of every sequence sees `first` keys, its own included; each later one sees one more.

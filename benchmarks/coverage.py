@@ -28,7 +28,7 @@ DESIGNS = {
     "1 run, answers to each item": Truth(runs=1),
     "3 runs, answers to each item": Truth(runs=3),
     "1 to 3 runs, answers to each item": Truth(runs=(3, 3, 3, 3, 2, 1, 1)),
-    "3 runs, number of items only": Truth(runs=3, tell_items=False),
+    "3 runs, number of items only": Truth(runs=3, with_items=False),
     "1 run, strong drift": Truth(runs=1, drift=0.04),
 }
 

@@ -44,7 +44,7 @@ class DataError(RlawError):
 
 
 class NotIdentifiable(RlawError):
-    """The data cannot tell the parameters of the law asked for: a refusal, with what is missing."""
+    """The data do not determine the parameters of the law: a refusal, with what is missing."""
 
     code = "not-identifiable"
     exit_code = 4
@@ -70,7 +70,7 @@ class StoreError(RlawError):
 
 
 class Interrupted(RlawError):
-    """Ctrl-C or SIGTERM: what was measured is saved, and the same command goes on."""
+    """Ctrl-C or SIGTERM: what was measured is saved, and the same command resumes."""
 
     code = "interrupted"
     exit_code = 130

@@ -23,7 +23,7 @@ def cannot_write(path: Path, n_bytes: int, error: OSError) -> StoreError:
     size = f" ({n_bytes} bytes)" if n_bytes else ""
     return StoreError(
         f"cannot write {path}{size}: {error.strerror or error}\n"
-        f"  next: make room or mend the permissions, then give the same command again; what was kept stays kept"
+        f"  next: free space or correct the permissions, then run the same command again; what was saved stays saved"
     )
 
 
@@ -49,7 +49,7 @@ def sync(path: Path) -> None:
 
 
 def aside(path: Path) -> Path:
-    """Where this process makes what shall stand under that path when it is whole."""
+    """Where this process writes what gets that path when it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 

@@ -1,4 +1,4 @@
-"""Numbers with units, read as people write them (`7B`, `1e18 FLOPs`, `500 GPU-h`, `15 min`) and told the same way."""
+"""Numbers with units, read and written as people write them: `7B`, `1e18 FLOPs`, `500 GPU-h`, `15 min`."""
 
 import math
 import re
@@ -63,7 +63,7 @@ def _refuse(value: object, kind: str) -> UsageError:
 
 
 def count(value: float) -> str:
-    """Tell a count in three figures: 591488 -> '591k', 7e9 -> '7B'."""
+    """Write a count in three figures: 591488 -> '591k', 7e9 -> '7B'."""
     if value == math.inf:
         return "∞"
     for scale, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
@@ -73,7 +73,7 @@ def count(value: float) -> str:
 
 
 def flops(value: float) -> str:
-    """Tell compute: 2.6e13 -> '2.6e13 FLOPs'."""
+    """Write compute: 2.6e13 -> '2.6e13 FLOPs'."""
     if value == 0:
         return "0 FLOPs"
     mantissa, exponent = f"{value:.1e}".split("e")
@@ -81,7 +81,7 @@ def flops(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Tell a duration: 75 -> '1 min 15 s'."""
+    """Write a duration: 75 -> '1 min 15 s'."""
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -92,7 +92,7 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Tell bytes: 123456 -> '123 kB'."""
+    """Write bytes: 123456 -> '123 kB'."""
     for scale, suffix in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if n_bytes >= scale:
             return f"{n_bytes / scale:.3g} {suffix}"

@@ -82,7 +82,7 @@ def test_an_ability_gives_the_loss_it_was_made_for():
 def test_more_runs_narrow_the_interval():
     widths = []
     for runs in (2, 8):
-        fit = rlaw.fit("saturating", study(Truth(runs=runs, steps=30, drift=0.05, tell_items=False), 0), draws=200)
+        fit = rlaw.fit("saturating", study(Truth(runs=runs, steps=30, drift=0.05, with_items=False), 0), draws=200)
         assert fit.settings["intervals"]["noise"][0] == "runs"
         widths.append(fit.k(72e9).high - fit.k(72e9).low)
     assert widths[1] < 0.8 * widths[0]

@@ -8,7 +8,7 @@ from rlaw.measurements.frame import Frame
 from rlaw.testing.studies import Truth, study
 
 ROWS = study(
-    Truth(steps=20, items=200, tell_items=False, sizes=(1e9, 4e9, 2e10, 7e10), intercepts=(0.0, 0.05, 0.1, 0.18)), 0
+    Truth(steps=20, items=200, with_items=False, sizes=(1e9, 4e9, 2e10, 7e10), intercepts=(0.0, 0.05, 0.1, 0.18)), 0
 )
 
 

@@ -9,7 +9,7 @@ from rlaw.testing.studies import Truth, study
 
 @pytest.fixture(scope="module")
 def fit():
-    return rlaw.fit("saturating", study(Truth(steps=60, drift=0.0, difficulty=0.0, tell_items=False), 0), axis="data")
+    return rlaw.fit("saturating", study(Truth(steps=60, drift=0.0, difficulty=0.0, with_items=False), 0), axis="data")
 
 
 @pytest.mark.parametrize("name", ["K_max", "N_0"])

@@ -14,7 +14,7 @@ from rlaw.testing.studies import Truth, study
 
 @pytest.fixture(scope="module")
 def frame():
-    return study(Truth(steps=60, drift=0.005, tell_items=False), seed=0)
+    return study(Truth(steps=60, drift=0.005, with_items=False), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_number_that_moves_to_the_end_of_its_interval_moves_one_half_width(tol
 
 
 def test_a_size_that_is_off_the_law_is_the_one_that_moves_it_most():
-    frame = study(Truth(steps=60, drift=0.0, tell_items=False), seed=0)
+    frame = study(Truth(steps=60, drift=0.0, with_items=False), seed=0)
     bent = pl.when(pl.col("model") == "14B").then(pl.col("test_loss") * pl.col("step") ** -0.06)
     frame = Frame.of(frame.rows.with_columns(bent.otherwise("test_loss").alias("test_loss")), "bent")
     sizes = sensitivity(rlaw.fit("saturating", frame, axis="data", draws=100)).sizes

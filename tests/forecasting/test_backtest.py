@@ -15,7 +15,7 @@ AMONG = ("saturating", "power", "exponential")
 
 @pytest.fixture(scope="module")
 def frame():
-    return study(Truth(steps=40, drift=0.005, tell_items=False), seed=0)
+    return study(Truth(steps=40, drift=0.005, with_items=False), seed=0)
 
 
 def flat(noise):
@@ -123,7 +123,7 @@ def test_the_baselines_are_judged_even_when_not_asked_for(frame):
 def test_intervals_of_the_true_law_cover_new_points_about_as_often_as_they_say():
     covered = [
         rlaw.compare(
-            study(Truth(steps=40, drift=0.0, tell_items=False), s), laws=("power",), cut=20, draws=100, axis="data"
+            study(Truth(steps=40, drift=0.0, with_items=False), s), laws=("power",), cut=20, draws=100, axis="data"
         )
         .score("power")
         .coverage

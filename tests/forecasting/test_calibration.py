@@ -49,14 +49,14 @@ def test_a_widening_leaves_the_middle_where_it_was(bent):
 def test_curves_that_bend_get_sigmoids_and_straight_ones_do_not():
     later, _ = curves_of(sigmoids(), axis="data", window=":40")
     assert by_cut(later, np.log(1.5), seed=0).bent
-    straight, _ = curves_of(study(Truth(tell_items=False, steps=40), seed=0), axis="data")
+    straight, _ = curves_of(study(Truth(with_items=False, steps=40), seed=0), axis="data")
     told = by_cut(straight, np.log(2), seed=0)
     assert not told.bent
     assert told.factor < 1.3
 
 
 def test_a_held_out_size_is_judged_by_the_other_sizes_cut_as_short():
-    curves, _ = curves_of(study(Truth(tell_items=False, steps=40), seed=0), axis="data")
+    curves, _ = curves_of(study(Truth(with_items=False, steps=40), seed=0), axis="data")
     early = np.ones_like(curves.present)
     early[6] = curves.step[6] <= 5
     seen = curves.where(early)

@@ -20,7 +20,7 @@ def qwen():
 
 @pytest.fixture(scope="module")
 def simulated():
-    return study(Truth(steps=40, tell_items=False), seed=1)
+    return study(Truth(steps=40, with_items=False), seed=1)
 
 
 def with_step_0(frame, base=0.99):
@@ -154,7 +154,7 @@ def test_a_run_of_another_size_that_broke_down_is_left_out_and_told(simulated):
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     covered = []
     for seed in range(6):
-        frame = study(Truth(steps=40, tell_items=False), seed=seed)
+        frame = study(Truth(steps=40, with_items=False), seed=seed)
         covered.append(rlaw.forecast(frame, "largest", anchor="first:10", axis="data", draws=200).held_out.coverage)
     assert 0.8 <= np.mean(covered) <= 1.0
 
@@ -192,7 +192,7 @@ def test_a_fit_or_a_pandas_table_is_asked_like_a_frame_and_the_forecast_draws_it
     )
     assert plain.points == told.points
     figure = one_forecast.plot(told)
-    assert figure.picture("svg").startswith(b"<?xml")
+    assert figure.render("svg").startswith(b"<?xml")
     assert "calibrated" in figure.caption.lower()
 
 

@@ -10,7 +10,7 @@ from rlaw.testing.studies import Truth, study
 
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
-    return gather(study(Truth(steps=60, drift=0.005, tell_items=False), seed=0).rows, draws=300)
+    return gather(study(Truth(steps=60, drift=0.005, with_items=False), seed=0).rows, draws=300)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def test_the_caption_tells_what_the_points_are(figure: Figure):
 
 
 def test_without_a_law_of_k_max_and_n_0_there_is_no_ridge():
-    rows = study(Truth(steps=20, tell_items=False), seed=0).rows.filter(pl.col("model") == "7B")
+    rows = study(Truth(steps=20, with_items=False), seed=0).rows.filter(pl.col("model") == "7B")
     with pytest.raises(DataError, match="no law with K_max and N_0"):
         ridge.draw(gather(rows, draws=20))
 
 
 def test_draws_at_the_bounds_of_the_search_make_no_ridge():
-    rows = study(Truth(steps=30, tell_items=False), seed=0).rows
+    rows = study(Truth(steps=30, with_items=False), seed=0).rows
     falling = rows.with_columns(test_loss=0.9 * pl.col("data_size") ** (-0.2 * (pl.col("params") / 1e8) ** -0.2))
     with pytest.raises(DataError, match="within their bounds: too few"):
         ridge.draw(gather(falling, draws=50))

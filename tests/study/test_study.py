@@ -78,7 +78,7 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
             "hidden: 24, layers: 3, base: {stps: 9}}",
             r":5: model\.ladder\.1\.base\.stps: unknown",
         ),
-        ("arms:\n", "fit:\n  laws: [powr]\narms:\n", r":11: fit\.laws: no law is called 'powr'"),
+        ("arms:\n", "fit:\n  laws: [powr]\narms:\n", r":11: fit\.laws: there is no law named 'powr'"),
         ("    - {hidden: 32, layers: 3}\n", "fit: {laws: [saturating]}\n", r":6: fit\.laws: saturating needs 3 sizes"),
         ("arms:\n", "engine: lokal\narms:\n", r":10: engine\.name: Input should be 'local', 'synthetic', 'trl' or"),
     ],

@@ -115,7 +115,7 @@ def test_a_perfect_imitator_of_the_corpus_starts_at_three_quarters_wrong():
     assert by_level == pytest.approx([0.387, 0.625, 0.786, 0.867], abs=0.04)
     # … and the corpus is indeed told so
     rng = np.random.default_rng(1)
-    sampled = np.mean([1 - DEFAULT.grade(problems, DEFAULT._told(problems.prompts_IP, rng)) for _ in range(40)])
+    sampled = np.mean([1 - DEFAULT.grade(problems, DEFAULT._unreliable_answers(problems.prompts_IP, rng)) for _ in range(40)])
     assert sampled == pytest.approx(loss.mean(), abs=4 * 0.44 / np.sqrt(40 * 1024))
 
 

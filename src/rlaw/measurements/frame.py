@@ -1,7 +1,7 @@
 """The table that laws are fitted to: one row per evaluation, columns with one meaning and one unit each.
 
 Made from a store, a file, a bundled dataset, or a polars or pandas frame. What cannot be used is left out and counted
-in `dropped`, never in silence. After this stage nothing can tell a run of ours from an imported one.
+in `dropped`, never in silence. After this stage a run of ours and an imported one look the same.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
     "correct": (pl.List(pl.Int64), None),
     "response_length": (pl.Float64, None),
 }
-#: what tells one curve from another
+#: the columns that identify a curve
 CURVE = ("params", "model", "variant", "benchmark", "tau", "group_size", "arm", "run", "seed")
 #: what a table calls a column, and what it is here
 _OURS = {"n_params": "params"}
@@ -89,8 +89,8 @@ class Frame(Readable):
         typed = _typed(_complete(raw, source), source)
         kept, dropped = _usable(typed)
         if kept.is_empty():
-            told = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
-            raise DataError(f"{source}: no row can be used: {told}{_hint(dropped)}")
+            reasons = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
+            raise DataError(f"{source}: no row can be used: {reasons}{_hint(dropped)}")
         return cls(_with_base_loss(kept).sort(*CURVE, "step", nulls_last=True), source, dropped, accounting)
 
     def __len__(self) -> int:
@@ -124,14 +124,14 @@ class Frame(Readable):
 
         Raises:
             UsageError: no such axis.
-            DataError: the source does not tell it.
+            DataError: the source does not have it.
         """
         if axis not in AXES:
             raise UsageError(f"no axis is called {axis!r}: it is one of {', '.join(AXES)}")
         if self.rows[AXES[axis]].null_count() == len(self):
             there = [name for name, column in AXES.items() if self.rows[column].null_count() < len(self)]
             raise DataError(
-                f"{self.source} does not tell {AXES[axis]}, which the {axis} axis needs: no column, or an empty one\n"
+                f"{self.source} does not have {AXES[axis]}, which the {axis} axis needs: no column, or an empty one\n"
                 f"  next: --axis {' or '.join(there)}, or name the column: --map {AXES[axis]}=THEIRS"
             )
         return AXES[axis]
@@ -171,13 +171,13 @@ class Frame(Readable):
         return replace(self, rows=rows, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
 
     def one_law(self, *, every_tau: bool = False) -> "Frame":
-        """The rows that one law can speak of: the main arm, and a single variant, benchmark, tau and group size.
+        """The rows for one law: the main arm, and a single variant, benchmark, tau and group size.
 
         Args:
             every_tau: keep all arms and all reuse factors, to compare these.
 
         Raises:
-            UsageError: there are several; the message tells which to choose from.
+            UsageError: there are several; the message lists the choices.
         """
         frame = self if every_tau else self.main()
         for name in (n for n in SINGLE if not (every_tau and n == "tau")):
@@ -263,7 +263,7 @@ def _hint(dropped: Mapping[str, int]) -> str:
     if not dropped:
         return "\n  next: a row per evaluation is needed, below the header"
     if dropped.get("no_model"):
-        return "\n  next: tell each row's size in column model or n_params"
+        return "\n  next: give each row's size in column model or n_params"
     if dropped.get("bad_params") == max(dropped.values()):
         return "\n  next: column n_params holds numbers of parameters, above 0"
     if dropped.get("loss_above_one"):

@@ -14,7 +14,7 @@ from rlaw.tasks.base import Settings
 
 
 class Resources(Settings):
-    """What one run of a size takes. Told to executors and engines; no part of the run's id."""
+    """What one run of a size takes. For executors and engines; no part of the run's id."""
 
     cpus: int = Field(default=1, gt=0)
     gpus: int = Field(default=0, ge=0, description="in all, over every node")
@@ -47,7 +47,7 @@ class Lengths(Settings):
 
 
 Checkpoint = Annotated[str, Field(min_length=1, description="a Hugging Face id, id@revision, or a folder")]
-#: what tells where and at what cost a run is made, or how a size is called, and changes no number of it;
+#: where and at what cost a run is made, and how a size is called: none of this changes a number of the run;
 #: `base` is part of how the run's base is trained
 NOT_IN_THE_ID = frozenset({"resources", "lengths", "nominal", "base"})
 
@@ -70,7 +70,7 @@ class Size(Settings):
     tied_embeddings: bool = True
     attention_bias: bool = True
     qk_norm: bool = False
-    nominal: Count | None = Field(default=None, description="parameters as the model's name tells them")
+    nominal: Count | None = Field(default=None, description="parameters as the model's name gives them")
     checkpoint: Checkpoint | dict[Name, Checkpoint] | None = Field(
         default=None, description="weights that RL starts from: of every variant, or {base: …, instruct: …}"
     )
@@ -184,7 +184,7 @@ class Model(Settings):
 
 
 def _published(raw: dict[str, Any]) -> dict[str, Any]:
-    """A size with the shape of its checkpoint, where it tells none and that one is known or here."""
+    """A size with the shape of its checkpoint, where it gives none and the checkpoint's is known."""
     named = raw.get("checkpoint")
     first = next(iter(named.values()), None) if isinstance(named, dict) else named
     if "hidden" in raw or not isinstance(first, str):

@@ -123,8 +123,8 @@ class Run:
     @property
     def evaluation_flops(self) -> float:
         """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
-        asked = sum(self.task.items(name, self.evaluation.items) for name in self.evaluation.benchmarks)
-        answers = len(self.evaluation.schedule(self.rl.steps)) * asked * self.evaluation.samples
+        problems = sum(self.task.items(name, self.evaluation.items) for name in self.evaluation.benchmarks)
+        answers = len(self.evaluation.schedule(self.rl.steps)) * problems * self.evaluation.samples
         sequence = self.lengths.prompt + self.lengths.response
         predicted = round(answers * self.lengths.response)
         return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)

@@ -53,8 +53,8 @@ class Optimizer(Settings):
 class Instruct(Optimizer):
     """A second supervised phase that teaches form and nothing else: answers that the base itself gave.
 
-    They are drawn at `temperature` and kept when they are well formed, whether right or wrong: no verifier is asked and
-    no fact is told. Below temperature 1 they are the base's likelier answers, so the step-0 loss moves all the same.
+    They are drawn at `temperature` and kept when they are well formed, whether right or wrong: no verifier is used and
+    no fact is taught. Below temperature 1 they are the base's likelier answers, so the step-0 loss moves all the same.
     """
 
     steps: int = Field(default=300, gt=0)
@@ -129,7 +129,7 @@ class RL(Optimizer):
 
 
 class Data(Settings):
-    """What RL trains on: `pool` drawn problems, each seen `reuse` times (the paper's tau)."""
+    """What RL trains on: `pool` drawn problems, each used `reuse` times (the paper's tau)."""
 
     pool: Count | None = Field(default=None, description="problems in the pool; steps x prompts / reuse when left out")
     reuse: int = Field(default=1, gt=0)

@@ -106,7 +106,7 @@ def load(path: str | Path) -> Document:
     return Document(path, data, lines)
 
 
-def _plain(node: Any, at: Location, lines: dict[Location, int], path: Path, seen: set[int]) -> Any:
+def _plain(node: Any, at: Location, lines: dict[Location, int], path: Path, visited: set[int]) -> Any:
     """Plain data of a composed node; notes the line of every key."""
     from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
@@ -114,13 +114,13 @@ def _plain(node: Any, at: Location, lines: dict[Location, int], path: Path, seen
         return None
     line = node.start_mark.line + 1
     lines.setdefault(at, line)
-    if id(node) in seen:
+    if id(node) in visited:
         raise SpecError(f"{path}:{line}: aliases (`*name`) are not taken; write the value out")
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, ScalarNode):
         return _scalar(node, path)
     if isinstance(node, SequenceNode):
-        return [_plain(child, (*at, i), lines, path, seen) for i, child in enumerate(node.value)]
+        return [_plain(child, (*at, i), lines, path, visited) for i, child in enumerate(node.value)]
     if not isinstance(node, MappingNode):
         raise SpecError(f"{path}:{line}: not plain data")
     data: dict[str, Any] = {}
@@ -129,7 +129,7 @@ def _plain(node: Any, at: Location, lines: dict[Location, int], path: Path, seen
         if key in data:
             raise SpecError(f"{path}:{key_node.start_mark.line + 1}: {_dotted((*at, key))}given twice")
         lines[(*at, key)] = key_node.start_mark.line + 1
-        data[key] = _plain(child, (*at, key), lines, path, seen)
+        data[key] = _plain(child, (*at, key), lines, path, visited)
     return data
 
 

@@ -42,7 +42,7 @@ class Named(Settings):
     """What an embedded task and a text task have in common for the study that names them."""
 
     name: str
-    #: benchmarks that ask for something that RL does not train
+    #: benchmarks of a skill that RL does not train
     out_of_domain: ClassVar[frozenset[str]] = frozenset()
 
     @property
@@ -55,7 +55,7 @@ class Named(Settings):
         return f"task {self.name} has no benchmark {benchmark}: it has {', '.join(self.benchmarks)}"
 
     def items(self, benchmark: str, most: int) -> int:
-        """How many problems of a benchmark are asked when `most` are asked for, as far as that is known beforehand."""
+        """Problems of a benchmark in an evaluation of at most `most`, as far as the number is known beforehand."""
         return most
 
     def domain(self, benchmark: str) -> Literal["in", "out"]:

@@ -87,7 +87,7 @@ class Mathematics(TextTask):
         if self.digest is not None and (found := files.digest(problems)) != self.digest:
             raise SpecError(
                 f"{path} has digest {found}, the study's task.digest is {self.digest}: other problems\n"
-                f"  next: prepare the data again with the same seed, or mend the digest"
+                f"  next: prepare the data again with the same seed, or correct the digest"
             )
         if size > len(problems):
             raise SpecError(

@@ -3,7 +3,7 @@
 A problem reads `x0 instruction … no-op …`; its answer is the running value after every slot (a no-op copies it), and
 only the last value is graded. Two things are designed in, so that a tiny model meets what a large one meets in
 mathematics: operands are heavy-tailed (Zipf: most problems use few facts, the rest are rare), and the corpus is
-unreliable (each fact `x op b` is told wrongly with a chance of its own, so that a model that imitates the corpus
+unreliable (each fact `x op b` is given wrongly with a chance of its own, so that a model that imitates the corpus
 perfectly is often wrong, and RL has something to sharpen). The corpus may teach a second skill that RL never trains:
 tables, whose instruction `@b` sends every value to a fixed other one, without a rule.
 
@@ -24,7 +24,7 @@ from rlaw.tasks.base import Problems, Task
 
 BLOCK = 16384  # problems drawn at once
 MOST_BLOCKS = 64  # of a benchmark, before its problems are said to be too few
-VALIDATION_SHARE = 0.2  # of the held-out prompts: to choose settings on; no other benchmark asks them
+VALIDATION_SHARE = 0.2  # of the held-out prompts: to choose settings on; no other benchmark has them
 STREAMS = ("facts", "corpus", "pool", "held-out", "uniform-operands", "validation", "easier", "harder", "unrelated")
 
 
@@ -63,9 +63,9 @@ class ModularChains(Task):
     )
     systematic: float = Field(0.5, ge=0, le=1, description="share of wrong facts that are always wrong the same way")
     practised: Range | None = Field(
-        None, description="fewest and most operations that RL trains; as many as the corpus tells when left out"
+        None, description="fewest and most operations that RL trains; as many as the corpus has when left out"
     )
-    tables: float = Field(0.0, ge=0, lt=1, description="share of the corpus that tells a second skill")
+    tables: float = Field(0.0, ge=0, lt=1, description="share of the corpus that teaches a second skill")
     held_out: float = Field(0.1, gt=0, le=0.5, description="share of prompts never trained on")
     seed: int = Field(
         7, ge=0, description="of operand ranks, reliabilities, corpus and benchmarks: the same for all runs"
@@ -77,7 +77,7 @@ class ModularChains(Task):
         if not 1 <= first <= last <= 64:
             raise ValueError(f"operations {first}-{last}: write the fewest and the most, from 1 to 64, as in 1-4")
         if not first <= self._practised[0] <= self._practised[1] <= last:
-            raise ValueError(f"practised: RL trains some of the {first}-{last} operations that the corpus tells")
+            raise ValueError(f"practised: RL trains some of the {first}-{last} operations that the corpus has")
         if self.mix is not None and (len(self.mix) != last - first + 1 or sum(self.mix) <= 0):
             raise ValueError(f"mix: give {last - first + 1} weights, one per number of operations, not all 0")
         if not 0 <= self.reliability[0] <= self.reliability[1] <= 1:
@@ -86,7 +86,7 @@ class ModularChains(Task):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        """Residues, additions, multiplications, the no-op, and tables if the corpus tells of them."""
+        """Residues, additions, multiplications, the no-op, and tables if the corpus has them."""
         residues = [str(value) for value in range(self.modulus)]
         tables = [f"@{b}" for b in residues] if self.tables else []
         return (*residues, *(f"+{b}" for b in residues), *(f"*{b}" for b in residues), ".", *tables)
@@ -113,7 +113,7 @@ class ModularChains(Task):
         blocks, have = [], 0
         for prompts_IP in self._draws("corpus", 0):
             kept_IP = prompts_IP[~self.is_held_out(prompts_IP)]
-            blocks.append(np.concatenate([kept_IP, self._told(kept_IP, rng)], axis=1))
+            blocks.append(np.concatenate([kept_IP, self._unreliable_answers(kept_IP, rng)], axis=1))
             have += len(kept_IP)
             if have >= documents:
                 break
@@ -137,7 +137,7 @@ class ModularChains(Task):
         """
         found_IP = np.empty((0, self.prompt_tokens), np.int32)
         for _, prompts_IP in zip(range(MOST_BLOCKS), self._draws(name, 0), strict=False):
-            found_IP = np.concatenate([found_IP, prompts_IP[self._asked(name, prompts_IP)]])
+            found_IP = np.concatenate([found_IP, prompts_IP[self._in_benchmark(name, prompts_IP)]])
             _, first = np.unique(found_IP, axis=0, return_index=True)
             found_IP = found_IP[np.sort(first)]
             if len(found_IP) >= items:
@@ -175,8 +175,8 @@ class ModularChains(Task):
         """(items,) bool: the prompt's place in [0, 1) is within the held-out share."""
         return self._place(prompts_IP) < round(self.held_out * (1 << 61))
 
-    def _asked(self, benchmark: str, prompts_IP: np.ndarray) -> np.ndarray:
-        """(items,) bool: held out, and from that part of it that this benchmark asks."""
+    def _in_benchmark(self, benchmark: str, prompts_IP: np.ndarray) -> np.ndarray:
+        """(items,) bool: held out, and in the part that this benchmark draws from."""
         place_I, last = self._place(prompts_IP), round(self.held_out * (1 << 61))
         validation_I = place_I < round(VALIDATION_SHARE * last)
         return (place_I < last) & (validation_I if benchmark == "validation" else ~validation_I)
@@ -197,14 +197,14 @@ class ModularChains(Task):
 
     @cached_property
     def _facts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of every fact (value, instruction): its reliability, and the value it has when told wrongly on principle."""
-        parts = [self._told_of(1, self.modulus + np.arange(2 * self.modulus))]
+        """Of every fact (value, instruction): its reliability, and the value it has when it is wrong systematically."""
+        parts = [self._facts_of(1, self.modulus + np.arange(2 * self.modulus))]
         if self.tables:
-            parts.append(self._told_of(2, self._no_op + 1 + np.arange(self.modulus)))
+            parts.append(self._facts_of(2, self._no_op + 1 + np.arange(self.modulus)))
         reliability_XF, wrong_XF = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         return reliability_XF, wrong_XF.astype(np.int32)
 
-    def _told_of(self, key: int, instructions_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _facts_of(self, key: int, instructions_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rng, shape = self._rng("facts", key), (self.modulus, len(instructions_F))
         reliability_XF = rng.uniform(*self.reliability, size=shape)
         right_XF = self._apply(np.arange(self.modulus)[:, None], instructions_F[None, :])
@@ -233,8 +233,8 @@ class ModularChains(Task):
             prompts_IP = self._draw(rng, zipf, self._range(stream))
             if tables:
                 is_instruction_IP = (prompts_IP >= self.modulus) & (prompts_IP < self._no_op)
-                told_IP = is_instruction_IP & (rng.random((BLOCK, 1)) < tables)
-                prompts_IP = np.where(told_IP, self._no_op + 1 + prompts_IP % self.modulus, prompts_IP)
+                tables_IP = is_instruction_IP & (rng.random((BLOCK, 1)) < tables)
+                prompts_IP = np.where(tables_IP, self._no_op + 1 + prompts_IP % self.modulus, prompts_IP)
             yield prompts_IP.astype(np.int32)
             block += 1
 
@@ -271,18 +271,18 @@ class ModularChains(Task):
             result_I = np.where(instruction_I > self._no_op, self._tables[table_I, value_I], result_I)
         return np.where(instruction_I == self._no_op, value_I, result_I).astype(np.int32)
 
-    def _told(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(items, T) answers as the corpus tells them."""
-        return self._told_values(prompts_IP, rng, np.ones(len(prompts_IP)))
+    def _unreliable_answers(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(items, T) answers as the corpus gives them."""
+        return self._unreliable_values(prompts_IP, rng, np.ones(len(prompts_IP)))
 
-    def _told_values(self, prompts_IP: np.ndarray, rng: np.random.Generator, care_I: np.ndarray) -> np.ndarray:
-        """(items, slots) running values, told with each fact's reliability times the care taken.
+    def _unreliable_values(self, prompts_IP: np.ndarray, rng: np.random.Generator, care_I: np.ndarray) -> np.ndarray:
+        """(items, slots) running values, each fact right with its reliability times the care taken.
 
-        A step may be wrong, and later steps go on from it.
+        A step may be wrong; later steps start from its value.
         """
         reliability_XF, wrong_XF = self._facts
         p, items = self.modulus, len(prompts_IP)
-        told_IS = np.empty((items, self.operations[1]), np.int32)
+        values_IS = np.empty((items, self.operations[1]), np.int32)
         value_I = prompts_IP[:, 0]
         for slot in range(self.operations[1]):
             instruction_I = prompts_IP[:, 1 + slot]
@@ -293,5 +293,5 @@ class ModularChains(Task):
             right_I = rng.random(items) < reliability_XF[value_I, fact_I] * care_I
             right_I |= instruction_I == self._no_op
             value_I = np.where(right_I, self._apply(value_I, instruction_I), error_I).astype(np.int32)
-            told_IS[:, slot] = value_I
-        return told_IS
+            values_IS[:, slot] = value_I
+        return values_IS

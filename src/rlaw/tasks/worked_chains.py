@@ -2,7 +2,7 @@
 
 A problem is one of `modular_chains`. An answer ends with an end token, and the value before it is graded, whatever else
 was written: `20 25 6 end` works three operations out, `= 6 end` gives the result at once. The corpus mixes both ways.
-Whoever answers at once takes less care, so that each fact it rests on is told rightly less often. Length itself earns
+Whoever answers at once takes less care, so that each fact used is right less often. Length itself earns
 nothing.
 
 Axes: as in `modular_chains`.
@@ -70,10 +70,10 @@ class WorkedChains(ModularChains):
         at_once_I = (completions_IT[:, 0] == self._mark) & (written_I == AT_ONCE_TOKENS) & values_IT[each, 1]
         return worked_I | at_once_I
 
-    def _told(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(items, T) answers as the corpus tells them, some at once."""
+    def _unreliable_answers(self, prompts_IP: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(items, T) answers as the corpus gives them, some at once."""
         at_once_I = rng.random(len(prompts_IP)) < self.at_once
-        values_IS = self._told_values(prompts_IP, rng, np.where(at_once_I, self.care, 1.0))
+        values_IS = self._unreliable_values(prompts_IP, rng, np.where(at_once_I, self.care, 1.0))
         levels_I = (prompts_IP[:, 1:] != self._no_op).sum(axis=1)
         return self._written(values_IS, levels_I, at_once_I)
 

@@ -4,7 +4,7 @@
     def test_my_law(check):
         check(MyLaw())
 
-Each check raises AssertionError and says what it saw.
+Each check raises AssertionError and says what it found.
 """
 
 import re
@@ -28,7 +28,7 @@ def ladder(law: Law, noise: float = 0.0, seed: int = 0, unit: float = 1.0) -> Cu
         law: the law to follow.
         noise: standard deviation of independent normal errors of the loss.
         seed: of the errors.
-        unit: what the axis is multiplied by, as when FLOPs are told in PFLOPs.
+        unit: what the axis is multiplied by, as when FLOPs are given in PFLOPs.
     """
     at = _points(law)
     theta, coefficients = example(law)

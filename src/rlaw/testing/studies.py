@@ -1,6 +1,6 @@
 """Studies with a known truth: the paper's design, with the noise that real evaluations have.
 
-Every evaluation asks the same items. An item has a difficulty, the same for all sizes and steps, and answers scatter:
+Every evaluation has the same items. An item has a difficulty, the same for all sizes and steps, and answers scatter:
 so evaluations share an error that no number of steps removes. A run drifts about its law, and the drift lasts.
 """
 
@@ -36,7 +36,7 @@ class Truth:
         difficulty: standard deviation of the items' difficulty, logits; 0 for items that share nothing.
         drift: standard deviation of a run's lasting deviation, in units of sqrt(L (1 - L)).
         memory: autocorrelation of the drift from step to step.
-        tell_items: whether the table tells the answers to each item.
+        with_items: whether the table has the answers to each item.
     """
 
     K_max: float = 0.14
@@ -50,7 +50,7 @@ class Truth:
     difficulty: float = 2.0
     drift: float = 0.02
     memory: float = 0.9
-    tell_items: bool = True
+    with_items: bool = True
     slopes: Sequence[float] | None = None
 
     def k(self, params: float) -> float:
@@ -113,4 +113,4 @@ def _table(truth: Truth, params: float, run: int, step: np.ndarray, right: np.nd
             "items": np.full(len(step), truth.items),
         }
     )
-    return table.with_columns(correct=pl.Series(right.astype(np.int64)).arr.to_list()) if truth.tell_items else table
+    return table.with_columns(correct=pl.Series(right.astype(np.int64)).arr.to_list()) if truth.with_items else table

@@ -37,12 +37,12 @@ def of_store(path: Path, accounting: str | None) -> Frame:
 
 
 def _evaluations(store: Store, accounting: str) -> pl.DataFrame:
-    """Every evaluation as the store tells it, with compute by one accounting model."""
+    """Every evaluation of the store, with compute by one accounting model."""
     columns = [*_OF_A_RUN, *_MEASURED, f"compute_flops_{accounting}", "diverged"]
     try:
-        told = [table for label in store.labels() if not (table := store.evaluations(label, columns)).is_empty()]
+        tables = [table for label in store.labels() if not (table := store.evaluations(label, columns)).is_empty()]
     except pl.exceptions.ColumnNotFoundError as error:
-        raise DataError(f"{store.path}: a run does not tell {error}\n  next: another --accounting") from error
-    if not told:
+        raise DataError(f"{store.path}: a run does not have {error}\n  next: another --accounting") from error
+    if not tables:
         raise DataError(f"{store.path}: no evaluation is recorded yet\n  next: rlaw run STUDY --store {store.path}")
-    return pl.concat(told, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})
+    return pl.concat(tables, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})

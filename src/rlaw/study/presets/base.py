@@ -20,7 +20,7 @@ class PublishedSize:
 
     Attributes:
         architecture: its shape; the vocabulary is that of the embedding, padding rows included.
-        nominal: parameters, as the model's name tells them.
+        nominal: parameters, as the model's name gives them.
         checkpoints: where the weights of each variant are (Hugging Face ids).
         resources: what one run needs; the fields of `rlaw.study.recipe.Resources`.
         lengths: mean tokens that plans assume; the fields of `rlaw.study.recipe.Lengths`.
@@ -34,9 +34,9 @@ class PublishedSize:
 
     def entry(self, name: str) -> dict[str, Any]:
         """The size as an entry of a study file's ladder."""
-        told = {"nominal": self.nominal, "checkpoint": dict(self.checkpoints)}
+        names = {"nominal": self.nominal, "checkpoint": dict(self.checkpoints)}
         parts = {key: dict(part) for key in ("resources", "lengths") if (part := getattr(self, key))}
-        return {"name": name, **asdict(self.architecture), **told, **parts}
+        return {"name": name, **asdict(self.architecture), **names, **parts}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from rlaw.study.presets.base import FAMILIES
 
 
 def shape_in(folder: Path) -> Architecture | None:
-    """The shape that `config.json` tells; None when there is no such file, or it is of another kind of model.
+    """The shape that `config.json` gives; None when there is no such file, or it is of another kind of model.
 
     Raises:
         ValueError: the file is damaged, or lacks a width.
@@ -17,20 +17,20 @@ def shape_in(folder: Path) -> Architecture | None:
     if not path.is_file():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        blocks = FAMILIES.get(told.get("model_type"))
+        config = json.loads(path.read_text(encoding="utf-8"))
+        blocks = FAMILIES.get(config.get("model_type"))
         if blocks is None:
             return None
-        hidden, heads = told["hidden_size"], told["num_attention_heads"]
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
         return Architecture(
             hidden=hidden,
-            layers=told["num_hidden_layers"],
+            layers=config["num_hidden_layers"],
             heads=heads,
-            kv_heads=told.get("num_key_value_heads") or heads,
-            head_dim=told.get("head_dim") or hidden // heads,
-            intermediate=told["intermediate_size"],
-            vocab=told["vocab_size"],
-            tied_embeddings=told.get("tie_word_embeddings", False),
+            kv_heads=config.get("num_key_value_heads") or heads,
+            head_dim=config.get("head_dim") or hidden // heads,
+            intermediate=config["intermediate_size"],
+            vocab=config["vocab_size"],
+            tied_embeddings=config.get("tie_word_embeddings", False),
             **blocks,
         )
     except (KeyError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -35,8 +35,8 @@ class Recipe:
         easy: the least pass rate of an easy problem.
         seed: of every draw.
         order: curriculum (easy to hard, the file's order within a level), shuffled, or the file's.
-        reuse: factors tau; each gets a file of total/tau problems, to be seen tau times.
-        total: problems seen in all, the same for every tau; as many as there are to train on when None.
+        reuse: factors tau; each gets a file of total/tau problems, to be used tau times.
+        total: problems used in all, the same for every tau; as many as there are to train on when None.
         nested: whether a smaller reuse subset is part of every larger one; else each is drawn on its own.
         rating: name of the pass rate in the source; looked for when None.
     """
@@ -67,7 +67,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One file of problems; `epochs` where it is to be seen so many times."""
+    """One file of problems; `epochs`: how many times it is to be used, where that is fixed."""
 
     file: str
     items: int
@@ -80,8 +80,8 @@ class Prepared:
     """What was done, as `data.json` keeps it.
 
     Attributes:
-        counts: problems of the source: all, easy, hard, hard because never solved or never rated, asked before.
-        leaks: problems kept from training because a held-out problem or a benchmark asks the same.
+        counts: problems of the source: all, easy, hard, hard because never solved or never rated, repeated.
+        leaks: problems kept from training because a held-out problem or a benchmark has the same question.
     """
 
     source: str
@@ -205,7 +205,7 @@ def _ordered(levels_I: np.ndarray, places_N: np.ndarray, recipe: Recipe) -> np.n
 
 
 def _reused(levels_N: np.ndarray, tau: int, recipe: Recipe) -> np.ndarray:
-    """Places in the training order of the problems that are seen tau times."""
+    """Places in the training order of the problems that are used tau times."""
     items = (recipe.total or len(levels_N)) // tau
     if not 1 <= items <= len(levels_N):
         raise DataError(

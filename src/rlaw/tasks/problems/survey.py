@@ -23,7 +23,7 @@ class Survey:
         mean_level: mean difficulty, 1 - pass rate.
         levels: problems at each pass rate.
         sources: problems of each source.
-        state: whether the digest is the one that data.json tells; "unknown" for a file that it does not name.
+        state: whether the digest is the one in data.json; "unknown" for a file that it does not name.
     """
 
     file: str

@@ -39,7 +39,7 @@ def test_what_is_no_positive_quantity_is_refused_with_an_example(text):
 
 
 @given(st.floats(min_value=1, max_value=9e14))
-def test_a_count_told_and_read_again_keeps_three_figures(value):
+def test_a_count_written_and_read_again_keeps_three_figures(value):
     assert units.parse(units.count(value), "count") == pytest.approx(value, rel=6e-3)
 
 
@@ -47,11 +47,11 @@ def test_a_count_told_and_read_again_keeps_three_figures(value):
     ("seconds", "text"),
     [(3.21, "3.2 s"), (42, "42 s"), (75, "1 min 15 s"), (3599.7, "1 h 00 min"), (7290, "2 h 01 min")],
 )
-def test_durations_are_told_in_the_units_of_a_clock(seconds, text):
+def test_durations_are_written_in_the_units_of_a_clock(seconds, text):
     assert units.duration(seconds) == text
 
 
-def test_compute_and_bytes_are_told_in_two_or_three_figures():
+def test_compute_and_bytes_are_written_in_two_or_three_figures():
     assert units.flops(2.63e13) == "2.6e13 FLOPs"
     assert units.flops(0) == "0 FLOPs"
     assert units.size(123_456) == "123 kB"

@@ -96,7 +96,7 @@ def test_a_size_without_a_name_is_called_by_its_parameters():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "empty"),
         ("model,step,test_loss\n", "no row"),
@@ -108,8 +108,8 @@ def test_a_size_without_a_name_is_called_by_its_parameters():
         ("model,step,test_loss\nS,1,50\nS,2,40\n", "divide percent by 100"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_refused_with_what_is_missing(tmp_path, text, told):
-    with pytest.raises(DataError, match=told):
+def test_a_table_that_cannot_be_used_is_refused_with_what_is_missing(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
         rlaw.load(csv(tmp_path, text))
 
 
@@ -150,33 +150,33 @@ def test_other_arms_are_left_out_of_the_main_law_and_counted():
     assert rlaw.load(both).one_law().dropped == {"other_arm": 12}
 
 
-def test_an_axis_that_the_source_does_not_tell_is_refused_with_those_it_does():
+def test_an_axis_that_the_source_does_not_have_is_refused_with_those_it_does():
     frame = rlaw.load(table("model,step,test_loss\nS,1,0.5\n"))
     with pytest.raises(DataError, match="--axis step"):
         frame.x("compute")
 
 
 @pytest.mark.parametrize("name", rlaw.measurements.datasets.names())
-def test_every_dataset_tells_its_source_and_reads(name):
-    told = rlaw.measurements.datasets.get(name)
-    assert "arXiv 2509.25300" in told.source
-    assert told.caveats
+def test_every_dataset_names_its_source_and_reads(name):
+    dataset = rlaw.measurements.datasets.get(name)
+    assert "arXiv 2509.25300" in dataset.source
+    assert dataset.caveats
     assert len(rlaw.measurements.datasets.read(name)) > 50
-    if told.curves:
+    if dataset.curves:
         assert len(rlaw.load(name)) == len(rlaw.measurements.datasets.read(name))
     else:
         with pytest.raises(UsageError, match="no learning curves"):
             rlaw.load(name)
 
 
-def test_the_reuse_curves_tell_one_tau_from_another():
+def test_the_reuse_curves_separate_one_tau_from_another():
     frame = rlaw.load("qwen2.5-math-reuse")
     assert frame.rows["tau"].unique().sort().to_list() == [1, 2, 5, 20, 25, 50, 100]
     with pytest.raises(UsageError, match="several values of tau"):
         frame.one_law()
 
 
-def test_a_table_is_asked_for_its_sizes_in_its_own_words():
+def test_a_table_without_sizes_is_refused_in_its_own_words():
     raw = pl.DataFrame({"n_params": [1e3, 2e3], "step": [1, 1], "test_loss": [0.5, 0.4]})
     assert rlaw.load(raw).where(n_params=1e3).models == rlaw.load(raw).where(params=1e3).models
     with pytest.raises(UsageError, match="it has n_params, step, test_loss"):

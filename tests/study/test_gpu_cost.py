@@ -65,8 +65,8 @@ def test_gpu_hours_and_money_follow_from_the_executed_flops(paper):
 
 def test_the_evaluations_of_a_plan_ask_no_more_than_a_benchmark_has(paper):
     run = paper.runs[0]
-    asked = 500 + 1319 + 500 + 30 + 40
-    tokens = 106 * asked * (run.lengths.prompt + run.lengths.response)
+    items = 500 + 1319 + 500 + 30 + 40
+    tokens = 106 * items * (run.lengths.prompt + run.lengths.response)
     assert run.evaluation_flops == pytest.approx(2 * run.params * tokens, rel=0.45)  # attention and head beside 2N
 
 
@@ -77,14 +77,14 @@ def test_a_gpu_or_a_price_that_makes_no_sense_is_refused():
         gpu_cost.known_gpus(["h100"], {"H100": -1.0}, 0.3)
 
 
-def test_plan_tells_every_type_of_gpu_and_what_was_assumed(capsys):
-    asked = ["plan", "qwen2.5-math", "--gpu", "H100", "--gpu", "b200", "--price", "H100=4", "--mfu", "0.2", "--json"]
-    assert main(asked) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert list(told["gpu_totals"]) == ["H100", "B200"]
-    assert told["assumed"]["gpus"]["H100"]["usd_per_gpu_hour"] == 4
-    assert told["gpu_totals"]["H100"]["usd"] == pytest.approx(4 * told["gpu_totals"]["H100"]["gpu_hours"])
-    assert len(told["on_gpus"]) == told["totals"]["runs"] == 52
+def test_plan_lists_every_type_of_gpu_and_what_was_assumed(capsys):
+    command = ["plan", "qwen2.5-math", "--gpu", "H100", "--gpu", "b200", "--price", "H100=4", "--mfu", "0.2", "--json"]
+    assert main(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document["gpu_totals"]) == ["H100", "B200"]
+    assert document["assumed"]["gpus"]["H100"]["usd_per_gpu_hour"] == 4
+    assert document["gpu_totals"]["H100"]["usd"] == pytest.approx(4 * document["gpu_totals"]["H100"]["gpu_hours"])
+    assert len(document["on_gpus"]) == document["totals"]["runs"] == 52
     assert main(["plan", "qwen2.5-math"]) == 0
     text = capsys.readouterr().out
     assert "all runs fit" in text

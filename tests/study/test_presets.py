@@ -74,7 +74,7 @@ def test_a_size_without_a_checkpoint_of_a_variant_is_left_out_of_it(load):
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         ("{preset: qwen9}", r":2: model: no preset is called 'qwen9': there are qwen2\.5-math, qwen3, llama3"),
         ("{preset: qwen3, sizes: [9B]}", r":2: model: sizes is a list of 0\.6B"),
@@ -92,8 +92,8 @@ def test_a_size_without_a_checkpoint_of_a_variant_is_left_out_of_it(load):
         ),
     ],
 )
-def test_a_ladder_that_makes_no_sense_is_told_with_its_line(load, model, told):
-    with pytest.raises(SpecError, match=told):
+def test_a_ladder_that_makes_no_sense_is_reported_with_its_line(load, model, message):
+    with pytest.raises(SpecError, match=message):
         load(model)
 
 

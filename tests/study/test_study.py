@@ -51,7 +51,7 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("steps: 20", "stesp: 20", r":8: rl\.stesp: unknown key; did you mean 'steps'\?"),
         ("hidden: 24", "hiden: 24", r":5: model\.ladder\.1\.hiden: unknown key; did you mean 'hidden'\?"),
@@ -83,8 +83,8 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
         ("arms:\n", "engine: lokal\narms:\n", r":10: engine\.name: Input should be 'local', 'synthetic', 'trl' or"),
     ],
 )
-def test_a_fault_is_told_with_file_line_and_key(load, old, new, told):
-    with pytest.raises(SpecError, match=told) as caught:
+def test_a_fault_is_reported_with_file_line_and_key(load, old, new, message):
+    with pytest.raises(SpecError, match=message) as caught:
         load(old, new)
     assert "study.yaml:" in str(caught.value)
 

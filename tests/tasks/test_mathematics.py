@@ -94,7 +94,7 @@ def test_benchmarks_that_would_run_code_or_have_no_verifier_are_refused_with_the
         ({"name": "mathematics", "folder": "d", "digest": "xyz"}, "task.digest"),
     ],
 )
-def test_a_fault_of_the_task_is_told_with_file_and_line(task, message, write_study):
+def test_a_fault_of_the_task_is_reported_with_file_and_line(task, message, write_study):
     with pytest.raises(SpecError, match=r"study.yaml:\d+: ") as caught:
         Study.load(write_study(task=task))
     assert message in str(caught.value)

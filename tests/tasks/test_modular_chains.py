@@ -1,4 +1,4 @@
-"""Modular chains: an exact verifier, a corpus that lies as told, and held-out prompts that stay held out."""
+"""Modular chains: an exact verifier, a corpus as unreliable as it is set, and held-out prompts that stay held out."""
 
 import numpy as np
 import pytest
@@ -99,23 +99,25 @@ def test_a_perfect_imitator_of_the_corpus_starts_at_three_quarters_wrong():
     reliability, wrong = DEFAULT._facts
     p = DEFAULT.modulus
     values, facts = np.arange(p)[:, None], np.arange(2 * p)[None, :]
-    told = np.zeros((p, 2 * p, p))
-    np.put_along_axis(told, DEFAULT._apply(values, p + facts)[..., None], reliability[..., None], axis=2)
+    chances = np.zeros((p, 2 * p, p))
+    np.put_along_axis(chances, DEFAULT._apply(values, p + facts)[..., None], reliability[..., None], axis=2)
     uniform = (1 - reliability)[..., None] * (1 - DEFAULT.systematic) / p
-    told += uniform + (np.arange(p) == wrong[..., None]) * ((1 - reliability) * DEFAULT.systematic)[..., None]
-    told = np.concatenate([told, np.eye(p)[:, None]], axis=1)  # a no-op copies
-    assert np.allclose(told.sum(axis=2), 1)
+    chances += uniform + (np.arange(p) == wrong[..., None]) * ((1 - reliability) * DEFAULT.systematic)[..., None]
+    chances = np.concatenate([chances, np.eye(p)[:, None]], axis=1)  # a no-op copies
+    assert np.allclose(chances.sum(axis=2), 1)
     chance = np.eye(p)[problems.prompts_IP[:, 0]]
     for slot in range(4):
         fact = problems.prompts_IP[:, 1 + slot] - p
-        chance = np.einsum("iv,viw->iw", chance, told[:, fact])
+        chance = np.einsum("iv,viw->iw", chance, chances[:, fact])
     loss = 1 - np.take_along_axis(chance, problems.answers_IT[:, -1:], axis=1)[:, 0]
     by_level = [loss[problems.levels_I == level].mean() for level in (1, 2, 3, 4)]
     assert loss.mean() == pytest.approx(0.745, abs=0.015)
     assert by_level == pytest.approx([0.387, 0.625, 0.786, 0.867], abs=0.04)
-    # … and the corpus is indeed told so
+    # … and the corpus is indeed like that
     rng = np.random.default_rng(1)
-    sampled = np.mean([1 - DEFAULT.grade(problems, DEFAULT._unreliable_answers(problems.prompts_IP, rng)) for _ in range(40)])
+    sampled = np.mean(
+        [1 - DEFAULT.grade(problems, DEFAULT._unreliable_answers(problems.prompts_IP, rng)) for _ in range(40)]
+    )
     assert sampled == pytest.approx(loss.mean(), abs=4 * 0.44 / np.sqrt(40 * 1024))
 
 
@@ -181,12 +183,12 @@ def instructions(task, prompts):
     return [[task.vocabulary[token] for token in prompt[1:] if task.vocabulary[token] != "."] for prompt in prompts]
 
 
-def test_validation_problems_are_held_out_and_asked_by_no_other_benchmark():
+def test_validation_problems_are_held_out_and_in_no_other_benchmark():
     validation = WITH_TABLES.benchmark("validation", 300)
     assert WITH_TABLES.is_held_out(validation.prompts_IP).all()
-    asked = {tuple(prompt) for prompt in validation.prompts_IP.tolist()}
+    own = {tuple(prompt) for prompt in validation.prompts_IP.tolist()}
     for name in set(WITH_TABLES.benchmarks) - {"validation"}:
-        assert not asked & {tuple(prompt) for prompt in WITH_TABLES.benchmark(name, 300).prompts_IP.tolist()}
+        assert not own & {tuple(prompt) for prompt in WITH_TABLES.benchmark(name, 300).prompts_IP.tolist()}
 
 
 def test_rl_practises_some_lengths_and_the_harder_benchmark_asks_the_longer_ones():
@@ -228,6 +230,6 @@ def test_an_answer_is_well_formed_whatever_it_says_as_long_as_no_ops_copy():
     assert not DEFAULT.is_well_formed(problems, np.full_like(wrong, 40)).any()
 
 
-def test_rl_cannot_practise_what_the_corpus_does_not_tell():
+def test_rl_cannot_practise_what_the_corpus_does_not_have():
     with pytest.raises(ValidationError, match="RL trains some of the 1-4 operations"):
         ModularChains(practised="2-5")

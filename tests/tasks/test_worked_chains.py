@@ -58,13 +58,13 @@ def test_right_answers_are_worked_out_and_graded_right():
 
 def test_half_of_the_corpus_answers_at_once_and_is_right_less_often():
     documents = TASK.corpus(20_000)
-    problems, told = TASK.problems(documents[:, :5]), documents[:, 5:]
-    written = TASK.answer_mask(told).sum(axis=1) - 1
-    at_once = told[:, 0] == END - 1
+    problems, answers = TASK.problems(documents[:, :5]), documents[:, 5:]
+    written = TASK.answer_mask(answers).sum(axis=1) - 1
+    at_once = answers[:, 0] == END - 1
     assert at_once.mean() == pytest.approx(0.5, abs=0.02)
     assert set(written[at_once]) == {2}
     assert np.array_equal(written[~at_once], problems.levels_I[~at_once])
-    right = TASK.grade(problems, told)
+    right = TASK.grade(problems, answers)
     for level in (2, 3, 4):
         same = problems.levels_I == level
         assert right[same & at_once].mean() < right[same & ~at_once].mean()

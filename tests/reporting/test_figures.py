@@ -10,7 +10,7 @@ from rlaw.analysis.evidence import Evidence, gather
 from rlaw.analysis.protocols import protocols
 from rlaw.errors import DataError, NotFound
 from rlaw.measurements import datasets
-from rlaw.reporting.figures import FIGURES, OF_TABLES, Figure, draw, drawing_style, titles
+from rlaw.reporting.figures import FIGURES, OF_TABLES, Figure, draw, drawing_style
 from rlaw.store import Store
 
 A4_TEXT_INCHES = 6.3
@@ -35,13 +35,13 @@ def test_every_figure_has_a_name_a_caption_and_a_caution(name: str, drawn: dict[
     assert figure.name == name
     assert figure.title
     assert figure.caption.endswith(".")
-    assert figure.beware.endswith(".")
+    assert figure.caveat.endswith(".")
     assert "nan" not in figure.caption.split()
-    assert name in titles()
+    assert name in FIGURES.titles
 
 
 def test_fonts_are_embedded_as_outlines_that_printers_take(drawn: dict[str, Figure]):
-    pdf = drawn["loss-compute"].picture("pdf")
+    pdf = drawn["loss-compute"].render("pdf")
     assert b"/FontFile2" in pdf
     assert b"/Type3" not in pdf
 
@@ -147,5 +147,5 @@ def test_more_draws_and_another_seed_are_heeded_by_every_figure_that_draws(store
     evidence = [gather(store.path, draws=n, seed=s) for n, s in ((40, 0), (80, 0), (40, 1))]
     for name in ("allocation", "forecasts", "frontier", "decomposition", "efficiency-fits"):
         with drawing_style():
-            pictures = {FIGURES[name](evidence).settle().picture("svg") for evidence in evidence}
+            pictures = {FIGURES[name](evidence).settle().render("svg") for evidence in evidence}
         assert len(pictures) == 3, name

@@ -18,7 +18,7 @@ from rlaw.analysis.findings import judge_all
 from rlaw.cli import main
 from rlaw.errors import RlawError, StoreError, UsageError
 from rlaw.reporting import Report, summary
-from rlaw.reporting.figures import FIGURES, draw_all, drawing_style, loss_curves
+from rlaw.reporting.figures import FIGURES, drawing_style, loss_curves
 from rlaw.reporting.page import render
 from rlaw.store import Store
 
@@ -168,7 +168,7 @@ def test_hostile_names_stand_on_the_page_as_text(tmp_path: Path):
 def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
     evidence = quick(table(power_law(saturating), seeds=1).with_columns(model=pl.format("模型-{}🚀", "model")))
     with drawing_style():
-        assert loss_curves.against_compute(evidence).settle().picture("svg")
+        assert loss_curves.against_compute(evidence).settle().render("svg")
 
 
 #: of what a table without arms, benchmarks and lengths cannot speak
@@ -197,11 +197,11 @@ _HARDLY = {"decomposition", "efficiency-fits", "forecasts", "frontier", "inter-m
 )
 def test_a_study_that_has_hardly_begun_gets_a_page_that_says_so(params, steps, missing):
     evidence = gather(table(power_law(saturating), params=params, steps=steps, seeds=1), draws=50)
-    figures, left_out = draw_all(evidence)
+    figures, left_out = FIGURES.make_all(evidence)
     missing = missing | _NEVER
     assert set(left_out) == missing
     assert all(left_out.values())
-    page = Page(render(evidence, figures, judge_all(evidence), left_out))
+    page = Page(render(evidence, tuple(figures.values()), judge_all(evidence), left_out))
     assert page.open == []
     assert all(f"No figure {name}" in page.visible for name in missing)
 
@@ -210,7 +210,7 @@ def test_a_table_that_tells_steps_alone_is_fitted_over_steps():
     evidence = gather(table(power_law(saturating)).drop("data_size", "compute_flops"), draws=50)
     assert evidence.axis == "step"
     assert "saturating law over step" in summary.the_law(evidence)
-    _, left_out = draw_all(evidence)
+    _, left_out = FIGURES.make_all(evidence)
     assert {"loss-compute", "loss-data", "equal-compute"} <= set(left_out)
 
 

@@ -13,13 +13,13 @@ from ladders import power_law, saturating, table
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.errors import DataError, NotFound
 from rlaw.fitting.interval import Interval
-from rlaw.reporting.tables import TABLES, Number, Table, all_tables, make, titles
+from rlaw.reporting.tables import TABLES, Number, Table, make
 from rlaw.reporting.tables.latex import escape
 
 
 @pytest.fixture(scope="module")
 def tables(evidence: Evidence) -> dict[str, Table]:
-    made, left_out = all_tables(evidence)
+    made, left_out = TABLES.make_all(evidence)
     assert left_out == {}
     return made
 
@@ -28,7 +28,7 @@ def tables(evidence: Evidence) -> dict[str, Table]:
 def test_every_table_has_rows_as_wide_as_its_head(name: str, tables: dict[str, Table]):
     told = tables[name]
     assert told.name == name
-    assert name in titles()
+    assert name in TABLES.titles
     assert told.rows
     assert {len(row) for row in told.rows} == {len(told.columns)}
     rows = list(csv.reader(io.StringIO(told.csv())))
@@ -53,7 +53,7 @@ def test_latex_sets_every_table_within_the_margins(tables: dict[str, Table], tmp
     long = Table("long", "More rows than a page has", ("#", "x^2", "~"), many, strong=frozenset({(1, 1)}))
     every = {**tables, "long": long}
     for name, told in every.items():
-        (tmp_path / f"{name}.tex").write_bytes(told.picture("tex"))
+        (tmp_path / f"{name}.tex").write_bytes(told.render("tex"))
     inputs = "".join(rf"\input{{{name}}}\clearpage" + "\n" for name in every)
     head = r"\documentclass[a4paper]{article}\usepackage{booktabs,graphicx,longtable}\begin{document}"
     (tmp_path / "every.tex").write_text(f"{head}\n{inputs}\\end{{document}}\n")
@@ -100,7 +100,7 @@ def test_repeats_of_single_runs_are_not_made_up():
 
 
 def test_a_table_tells_no_recipe_and_no_cost():
-    made, left_out = all_tables(gather(table(power_law(saturating), seeds=1), draws=20))
+    made, left_out = TABLES.make_all(gather(table(power_law(saturating), seeds=1), draws=20))
     assert {"recipe", "runs", "phases", "benchmarks", "beyond"} == set(left_out)
     with pytest.raises(DataError, match="does not tell the recipe"):
         TABLES["recipe"](gather(table(power_law(saturating), seeds=1), draws=20))

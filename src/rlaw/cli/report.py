@@ -5,19 +5,19 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.picture import Draws
+from rlaw.cli.options import ReportDraws, Seed
 from rlaw.cli.terminal import Json, show
 
 
 def report(
-    data: Annotated[Path, Argument(help="a store; or a table or a bundled dataset's name, which need -o")],
+    data: Annotated[Path, Argument(help="a store; or, with -o, a table or a bundled dataset's name")],
     output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
-    form: Annotated[Literal["pdf", "png"] | None, Option(help="what the figures are saved as beside SVG")] = None,
-    draws: Draws = None,
-    seed: Annotated[int, Option(min=0, help="of the bootstrap")] = 0,
+    form: Annotated[Literal["pdf", "png"] | None, Option(help="save the figures in this format too")] = None,
+    draws: ReportDraws = None,
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Fit, judge and draw everything DATA can speak of, into one HTML file and a folder of figures (SVG) beside it.
+    """Write a report of DATA: fits, findings, figures and tables in one HTML file, with a folder of SVG figures.
 
     Example: rlaw report runs/micro --form pdf
     """

@@ -1,15 +1,19 @@
-"""What commands say: plain text or one JSON document on stdout, warnings and errors on stderr."""
+"""Output of commands: plain text or one JSON document on stdout, warnings and errors on stderr."""
 
 import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer import Exit
 
-from rlaw.errors import RlawError
+from rlaw.errors import RlawError, UsageError
+
+if TYPE_CHECKING:
+    from rlaw.reporting.registry import Registry
 
 SCHEMA = 1
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
@@ -45,7 +49,7 @@ def show(document: Mapping[str, Any], text: str, *, as_json: bool, warnings: Ite
 
 
 def gate(error: RlawError) -> NoReturn:
-    """A gate that failed once its document is told: the reason on stderr, its exit code, and no second document."""
+    """A gate that failed after the result was printed: the reason on stderr and the exit code, no second document."""
     note(f"rlaw: {error}")
     raise Exit(error.exit_code)
 
@@ -53,7 +57,57 @@ def gate(error: RlawError) -> NoReturn:
 def fail(error: RlawError, as_json: bool) -> int:
     """An error, once: on stderr, and as the one document on stdout when JSON is asked for. Returns its exit code."""
     if as_json:
-        told = {"code": error.code, "text": str(error), "exit_code": error.exit_code}
-        sys.stdout.write(json.dumps({"schema": SCHEMA, "error": told}, ensure_ascii=False) + "\n")
+        document = {"code": error.code, "text": str(error), "exit_code": error.exit_code}
+        sys.stdout.write(json.dumps({"schema": SCHEMA, "error": document}, ensure_ascii=False) + "\n")
     note(f"rlaw: {error}")
     return error.exit_code
+
+
+def requested(
+    family: "Registry[Any]", name: str | None, data: str | None, output: Path | None, *, listed: bool, as_json: bool
+) -> tuple[str, str]:
+    """NAME and DATA of `rlaw figure` or `rlaw table`, checked with the output file before any work is done.
+
+    Args:
+        family: the figures or the tables.
+        name: of the one to make.
+        data: what it is made of.
+        output: the file to write, its format given by the end of its name; None for the command's default.
+        listed: print the names with what each shows, and end the command.
+        as_json: print the list as a JSON document.
+
+    Raises:
+        NotFound: no such name.
+        UsageError: NAME or DATA is missing, the format is not one of the family's, or the folder does not exist.
+    """
+    kind, formats = family.kind, family.formats
+    if listed:
+        width = max(map(len, family))
+        text = "\n".join(f"{key:<{width}}  {title}" for key, title in family.titles.items())
+        show({f"{kind}s": [{"name": k, "title": t} for k, t in family.titles.items()]}, text, as_json=as_json)
+        raise Exit(0)
+    if name is None or data is None:
+        raise UsageError(f"rlaw {kind} takes a NAME and DATA\n  next: rlaw {kind} --list")
+    family.check(name)
+    if output is not None and _format(output) not in formats:
+        raise UsageError(f"{output}: the name ends in none of .{', .'.join(formats)}\n  next: -o {name}.{formats[0]}")
+    if output is not None and not output.parent.exists():
+        raise UsageError(
+            f"{output}: there is no folder {output.parent}\n  next: mkdir -p {output.parent}, or another -o"
+        )
+    return name, data
+
+
+def write(path: Path, made: Any) -> None:
+    """Write a figure or a table in the format that the file's name ends with.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from rlaw.files import write_atomically
+
+    write_atomically(path, made.render(_format(path)))
+
+
+def _format(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower()

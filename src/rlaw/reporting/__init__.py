@@ -91,7 +91,7 @@ def write(
     page = render(evidence, figures, findings, left_out)
     make_folder(path.parent)
     write_atomically(path, page.encode())  # a reader never finds half of one
-    saved = tuple(file for figure in figures for file in figure.save(path.parent / "figures", ("svg", *forms)))
+    saved = tuple(file for figure in figures for file in figure.save_all(path.parent / "figures", ("svg", *forms)))
     return Report(path, saved, _summary(evidence, findings), findings, evidence, left_out)
 
 

@@ -14,7 +14,7 @@ from rlaw.fitting.interval import Interval, three_digits
 from rlaw.reporting import summary
 from rlaw.reporting.figures import Figure
 from rlaw.reporting.figures.captions import how_fitted, window
-from rlaw.reporting.tables import all_tables
+from rlaw.reporting.tables import TABLES
 
 
 def render(
@@ -36,7 +36,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    tables, tables_left_out = all_tables(evidence)
+    tables, tables_left_out = TABLES.make_all(evidence)
     style = (resources.files("rlaw.reporting") / "templates" / "report.css").read_text(encoding="utf-8")
     return (
         environment.get_template("report.html.jinja").render(

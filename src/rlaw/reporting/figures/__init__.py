@@ -1,12 +1,12 @@
-"""The figures of a study, one file for each or for a few of a kind. To add one: write its `draw`, name it below, give
-it a test row and a line in the docs."""
+"""The figures of a study, one file for each or for a few of a kind. To add one: write its `draw`, add it to the list
+below, to the tests and to the docs."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rlaw.analysis.evidence import Evidence, gather
-from rlaw.errors import DataError, NotFound, RlawError
+from rlaw.errors import DataError
 from rlaw.measurements import datasets
 from rlaw.reporting.figures import (
     allocation,
@@ -30,12 +30,13 @@ from rlaw.reporting.figures import (
     step_curves,
 )
 from rlaw.reporting.figures.bare_tables import table_of
-from rlaw.reporting.figures.base import FORMS, Figure, FigureFn, TableFigureFn, drawing_style
+from rlaw.reporting.figures.base import FORMATS, Figure, FigureFn, drawing_style
+from rlaw.reporting.registry import Registry
 
-__all__ = ["FIGURES", "FORMS", "OF_TABLES", "Figure", "FigureFn", "draw", "draw_all", "drawing_style", "titles"]
+__all__ = ["FIGURES", "OF_TABLES", "Figure", "FigureFn", "draw", "drawing_style"]
 
-#: in the order of a report: name -> (its function, what it shows)
-_REGISTRY: dict[str, tuple[FigureFn, str]] = {
+#: name -> (its function, what it shows)
+_MEMBERS: dict[str, tuple[FigureFn, str]] = {
     "loss-compute": (loss_curves.against_compute, "loss against compute with the law, every size"),
     "loss-data": (loss_curves.against_data, "loss against data with the law, every size"),
     "inter-model": (predictions.inter_model, "law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)"),
@@ -60,45 +61,16 @@ _REGISTRY: dict[str, tuple[FigureFn, str]] = {
     "residuals": (residuals.draw, "what the law leaves over, size by size"),
     "arms": (arms.draw, "other arms, and what the main law forecast"),
 }
-FIGURES: dict[str, FigureFn] = {name: function for name, (function, _) in _REGISTRY.items()}
-
-#: what a table without losses along training can still show
-OF_TABLES: dict[str, TableFigureFn] = {
-    "response-length": response_length.of_table,
-    "transfer": benchmarks.of_table,
-}
 
 
-def titles() -> dict[str, str]:
-    """What each figure shows, by name, in the order of a report."""
-    return {name: text for name, (_, text) in _REGISTRY.items()}
+def _finished(function: FigureFn) -> FigureFn:
+    """The function in the style of all figures, its figure laid out, with the origin of bundled data in its caption."""
 
-
-def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Figure:
-    """One figure of a store, a table or a bundled dataset.
-
-    Args:
-        name: one of `titles()`.
-        source: what `rlaw.load` takes; or, for response-length and transfer, a table that tells these alone.
-        draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
-        seed: of the bootstrap.
-
-    Raises:
-        NotFound: no such figure, or no such source.
-        DataError: the source lacks what the figure would show.
-    """
-    if name not in FIGURES:
-        raise NotFound(f"no figure is called {name!r}\n  next: choose one of {', '.join(FIGURES)}")
-    table = table_of(source) if isinstance(source, str | Path) else None
-    if table is not None:
-        shown = table.shows
-        if shown not in OF_TABLES or name != shown:
-            raise DataError(f"{source} has no losses along training, so there is no figure {name}\n  next: {shown}")
+    def draw(evidence: Evidence) -> Figure:
         with drawing_style():
-            return _with_origin(OF_TABLES[name](table.rows).settle(), source)
-    evidence = gather(source, draws=draws, seed=seed)
-    with drawing_style():
-        return _with_origin(FIGURES[name](evidence).settle(), evidence.frame.source)
+            return _with_origin(function(evidence).settle(), evidence.frame.source)
+
+    return draw
 
 
 def _with_origin(figure: Figure, source: str | Path) -> Figure:
@@ -109,13 +81,32 @@ def _with_origin(figure: Figure, source: str | Path) -> Figure:
     return replace(figure, caption=f"{figure.caption} Data: {known.source}; {'; '.join(known.caveats)}.")
 
 
-def draw_all(evidence: Evidence) -> tuple[tuple[Figure, ...], dict[str, str]]:
-    """Every figure the evidence can speak of, and why the others were left out."""
-    drawn, left_out = [], {}
-    for name, function in FIGURES.items():
-        try:
-            with drawing_style():
-                drawn.append(_with_origin(function(evidence).settle(), evidence.frame.source))
-        except RlawError as error:
-            left_out[name] = str(error)
-    return tuple(drawn), left_out
+FIGURES: Registry[Figure] = Registry(
+    "figure", FORMATS, {name: (_finished(function), title) for name, (function, title) in _MEMBERS.items()}
+)
+
+#: what a table without losses along training can still show
+OF_TABLES = {"response-length": response_length.of_table, "transfer": benchmarks.of_table}
+
+
+def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Figure:
+    """One figure of a store, a table or a bundled dataset.
+
+    Args:
+        name: one of `FIGURES`.
+        source: what `rlaw.load` takes; or, for response-length and transfer, a table with these columns alone.
+        draws: bootstrap draws; 1000 for the main fits and fewer for costlier computations where None.
+        seed: of the bootstrap.
+
+    Raises:
+        NotFound: no such figure, or no such source.
+        DataError: the source lacks what the figure would show.
+    """
+    FIGURES.check(name)
+    table = table_of(source) if isinstance(source, str | Path) else None
+    if table is None:
+        return FIGURES[name](gather(source, draws=draws, seed=seed))
+    if name != table.shows:
+        raise DataError(f"{source} has no losses along training, so there is no figure {name}\n  next: {table.shows}")
+    with drawing_style():
+        return _with_origin(OF_TABLES[name](table.rows).settle(), source)

@@ -12,7 +12,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_la
 _DRAWS = 300
 _BUDGETS = 41
 _REACH = 3.0  # times the most compute that any size was run for
-_BEWARE = (
+_CAVEAT = (
     "Only sizes of this ladder are choices, and RL compute alone is counted. A probability near one half says that the "
     "data do not tell the two apart; beyond a size's own runs (dashed) it leans on the law."
 )
@@ -43,7 +43,7 @@ def draw(evidence: Evidence) -> Figure:
         "for. Right: share of draws in which no other size has a lower loss; a size is no choice below the compute of "
         f"its first evaluation.{doubt}"
     )
-    return Figure("allocation", "Which size for a budget", caption, _BEWARE, canvas)
+    return Figure("allocation", "Which size for a budget", caption, _CAVEAT, canvas)
 
 
 def _losses(

@@ -15,7 +15,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_la
 _COLUMNS = 2
 _SHADES = ("#b5452c", "#2f6fb0", "#5f8f2e", "#8a4fa3", "#b8860b", "#15808a", "#6b4f3a", "#c0417d")
 
-_BEWARE = "An arm often has one seed; its distance from the line includes the difference between seeds."
+_CAVEAT = "An arm often has one seed; its distance from the line includes the difference between seeds."
 
 
 def draw(evidence: Evidence) -> Figure:
@@ -32,7 +32,7 @@ def draw(evidence: Evidence) -> Figure:
         _panel(axes, evidence, rows.filter(pl.col("model") == model), model)
     for axes in panels[len(models) :]:
         axes.set_visible(False)
-    return Figure("arms", "Other arms, and what the main law forecast", _caption(evidence), _BEWARE, canvas)
+    return Figure("arms", "Other arms, and what the main law forecast", _caption(evidence), _CAVEAT, canvas)
 
 
 def _others(evidence: Evidence) -> pl.DataFrame:

@@ -6,18 +6,19 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.errors import RlawError
+from rlaw.errors import RlawError, UsageError
 from rlaw.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure as Canvas
 
-FORMS = ("svg", "pdf", "png")
+FORMATS = ("svg", "pdf", "png")
 _PIXELS_PER_INCH = 160
 #: nothing that depends on the clock or the machine; text as paths, so that every viewer shows the same picture
 _STYLE: dict[str, Any] = {
@@ -67,28 +68,28 @@ class Figure:
         name: of its files, and of its place in a report.
         title: what it shows, in a few words.
         caption: the law, window, weights, intervals and accounting it stands on.
-        beware: what a reader could wrongly take from it.
+        caveat: what a reader could wrongly take from it.
         canvas: the drawn matplotlib figure.
     """
 
     name: str
     title: str
     caption: str
-    beware: str
+    caveat: str
     canvas: "Canvas"
 
-    def picture(self, form: str) -> bytes:
+    def render(self, format: str) -> bytes:
         """The picture as svg, pdf or png: the same bytes every time."""
-        return self._svg if form == "svg" else self._rendered(form)
+        return self._svg if format == "svg" else self._rendered(format)
 
     @cached_property
     def _svg(self) -> bytes:
         return self._rendered("svg")
 
-    def _rendered(self, form: str) -> bytes:
+    def _rendered(self, format: str) -> bytes:
         buffer = io.BytesIO()
         with drawing_style():
-            self.canvas.savefig(buffer, format=form, dpi=_PIXELS_PER_INCH, metadata=_NO_METADATA[form])
+            self.canvas.savefig(buffer, format=format, dpi=_PIXELS_PER_INCH, metadata=_NO_METADATA[format])
         return buffer.getvalue()
 
     def settle(self) -> "Figure":
@@ -100,23 +101,42 @@ class Figure:
 
     def svg(self) -> str:
         """The picture as an `<svg>` element to stand in a page: no header, no namespace, ids of its own."""
-        text = self.picture("svg").decode()
+        text = self.render("svg").decode()
         text = text[text.index("<svg") :]
         text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
         text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
         return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", text)
 
-    def save(self, folder: Path, forms: Collection[str] = FORMS) -> tuple[Path, ...]:
-        """Write the picture into a folder, once per form, and anew in every other form that it already has there.
+    def save(self, path: str | Path) -> Path:
+        """Write the picture into one file; its name ends in .svg, .pdf or .png.
+
+        Raises:
+            UsageError: another ending.
+            StoreError: the file cannot be written.
+        """
+        path = Path(path)
+        format = path.suffix.removeprefix(".").lower()
+        if format not in FORMATS:
+            raise UsageError(
+                f"{path}: the name ends in none of .{', .'.join(FORMATS)}\n  next: {self.name}.{FORMATS[0]}"
+            )
+        write_atomically(path, self.render(format))
+        return path
+
+    def _repr_html_(self) -> str:
+        return f"<figure>{self.svg()}<figcaption>{escape(self.caption)}</figcaption></figure>"
+
+    def save_all(self, folder: Path, formats: Collection[str] = FORMATS) -> tuple[Path, ...]:
+        """Write the picture into a folder in each format, and again in every other format that is there already.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         make_folder(folder)
-        places = {form: folder / f"{self.name}.{form}" for form in FORMS}
-        wanted = {form: path for form, path in places.items() if form in forms or path.exists()}  # none grows stale
-        for form, path in wanted.items():
-            write_atomically(path, self.picture(form))
+        paths = {format: folder / f"{self.name}.{format}" for format in FORMATS}
+        wanted = {f: path for f, path in paths.items() if f in formats or path.exists()}  # none goes out of date
+        for format, path in wanted.items():
+            write_atomically(path, self.render(format))
         return tuple(wanted.values())
 
 

@@ -19,7 +19,7 @@ _LAW = "decomposition"
 _SHARE = 0.3  # of the steps that are seen, as in the paper
 _LEAST = 6
 _DRAWS = 200
-_BEWARE = (
+_CAVEAT = (
     "λ and X₀ are free for each size, so that the floor and the exponent alone go from one size to another: the "
     "largest size has to show its own first steps, and its floor rests on how (N₀/N)^α carries on."
 )
@@ -47,7 +47,7 @@ def draw(evidence: Evidence) -> Figure:
         f"{early.law.title}, {early.law.formula}, over {axis}. Left: fitted to all sizes up to step {cut} (the first "
         f"{_SHARE:.0%}), dashed beyond; {told}. Right: {_right(evidence, late)}"
     )
-    return Figure(_LAW, "The loss decomposition on what it had not seen (cf. Fig. 13)", caption, _BEWARE, canvas)
+    return Figure(_LAW, "The loss decomposition on what it had not seen (cf. Fig. 13)", caption, _CAVEAT, canvas)
 
 
 def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:

@@ -15,7 +15,7 @@ from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, size_axis, styles
 
-_BEWARE = "Along one ladder size and base quality rise together; a smooth curve in N is no proof that N is the cause."
+_CAVEAT = "Along one ladder size and base quality rise together; a smooth curve in N is no proof that N is the cause."
 
 
 def draw(evidence: Evidence) -> Figure:
@@ -41,7 +41,7 @@ def draw(evidence: Evidence) -> Figure:
         "efficiency",
         "Learning efficiency: by model size, and by the base's loss",
         _caption(evidence, evidence.power),
-        _BEWARE,
+        _CAVEAT,
         canvas,
     )
 

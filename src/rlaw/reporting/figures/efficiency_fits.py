@@ -19,7 +19,7 @@ _CURVES = {
 }
 _DRAWS = 300
 _REACH = 2.5  # beyond the ladder's ends, that the curves are drawn
-_BEWARE = (
+_CAVEAT = (
     "The three curves rest on parts of the same measurements. Where their bands part, the protocol decides the number, "
     "and the bands, which hold noise alone, do not tell that."
 )
@@ -43,7 +43,7 @@ def draw(evidence: Evidence) -> Figure:
         frameon=False, fontsize=8,
     )  # fmt: skip
     title = "Learning efficiency by model size, as each protocol tells it (cf. Fig. 3, 5)"
-    return Figure("efficiency-fits", title, _caption(told), _BEWARE, canvas)
+    return Figure("efficiency-fits", title, _caption(told), _CAVEAT, canvas)
 
 
 def _handle(color: str, style: Any, text: str) -> Any:

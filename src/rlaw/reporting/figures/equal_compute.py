@@ -14,7 +14,7 @@ from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, accounting, end_labels, loss_axis, size_axis
 from rlaw.text import round_number
 
-_BEWARE = (
+_CAVEAT = (
     "A line that stops says that nothing was measured there, not that the next size is worse; at small budgets a size "
     "can lead by its base alone."
 )
@@ -45,7 +45,7 @@ def draw(evidence: Evidence) -> Figure:
         _line(axes, here, look)
         ends.append((here[-1].params, here[-1].loss, look))
     end_labels(axes, ends, offset_points=9)
-    return Figure("equal-compute", "Loss of each size at equal compute", _caption(evidence), _BEWARE, canvas)
+    return Figure("equal-compute", "Loss of each size at equal compute", _caption(evidence), _CAVEAT, canvas)
 
 
 def _line(axes: Any, here: list[Placing], look: Style) -> None:

@@ -11,7 +11,7 @@ from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, ink, loss_axis, size_axis, styles
 
 _LETTERS_ABREAST = 85  # of labels side by side that the axis has room for
-_BEWARE = "All sizes are compared at equal steps, so the larger ones have spent more compute."
+_CAVEAT = "All sizes are compared at equal steps, so the larger ones have spent more compute."
 
 
 def draw(evidence: Evidence) -> Figure:
@@ -53,7 +53,7 @@ def draw(evidence: Evidence) -> Figure:
         ("power law in N", straight, "#c2571a"),
     ]
     end_labels(axes, [(params[-1], loss, Style(color, "", name)) for name, loss, color in ends], offset_points=8)
-    return Figure("final-loss", "Loss before and after RL, by model size", _caption(evidence), _BEWARE, canvas)
+    return Figure("final-loss", "Loss before and after RL, by model size", _caption(evidence), _CAVEAT, canvas)
 
 
 def _power_law(axes: Any, params: np.ndarray, final: np.ndarray) -> float:

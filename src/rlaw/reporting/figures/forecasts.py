@@ -15,7 +15,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, log_ax
 _SEEN_SHARE = 0.25  # of the target's steps, that the calibrated forecast sees
 _LEAST_SEEN = 5
 _DRAWS = 300
-_BEWARE = (
+_CAVEAT = (
     "One size is one test: `rlaw compare --hold-out each` asks every size in turn. A blind forecast rests on the sizes "
     "below it alone, and the law may bend where nobody looked."
 )
@@ -46,7 +46,7 @@ def draw(evidence: Evidence) -> Figure:
     canvas.supxlabel(axis_title(evidence, evidence.axis), fontsize=8.5, color="#33383d")
     for panel in panels[1:]:
         panel.set_ylabel("")
-    return Figure("forecasts", f"{target}, forecast and measured", _caption(told, target), _BEWARE, canvas)
+    return Figure("forecasts", f"{target}, forecast and measured", _caption(told, target), _CAVEAT, canvas)
 
 
 def _forecast(evidence: Evidence, target: str, anchor: str) -> Forecast | RlawError:

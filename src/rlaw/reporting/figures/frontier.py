@@ -23,7 +23,7 @@ from rlaw.reporting.figures.style import (
 _DRAWS = 200
 _REACH = 3.0  # beyond the compute that a size was run for, that the law is followed
 _GRID = 400
-_BEWARE = (
+_CAVEAT = (
     "Compute is that of RL alone: what the base cost is not counted. Hollow points follow the law beyond what was run, "
     "and an interval that leaves the picture was not settled by the data."
 )
@@ -40,7 +40,7 @@ def draw(evidence: Evidence) -> Figure:
     _crossovers(left, evidence, fit, crossovers)
     _iso_loss(right, evidence, fit)
     return Figure(
-        "frontier", "Crossovers, and the compute of a loss", _caption(evidence, fit, crossovers), _BEWARE, canvas
+        "frontier", "Crossovers, and the compute of a loss", _caption(evidence, fit, crossovers), _CAVEAT, canvas
     )
 
 

@@ -12,7 +12,7 @@ from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import SMOOTHED, smooth
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, ordered
 
-_BEWARE = (
+_CAVEAT = (
     "At equal prompts a larger group has cost more compute; at equal compute it has seen fewer prompts. Often one run "
     "for each G: its seed is part of every difference."
 )
@@ -35,7 +35,7 @@ def draw(evidence: Evidence) -> Figure:
     mean = "single runs" if runs == [1] else f"means of {runs[0]} to {runs[-1]} runs"
     smoothed = f" {SMOOTHED}" if max(len(s.curve) for here in told.values() for s in here) >= 40 else ""
     caption = f"G rollouts for each prompt, the rest of the recipe the same; {mean}.{smoothed}"
-    return Figure("groups", "Loss by group size (cf. Fig. 12)", caption, _BEWARE, canvas)
+    return Figure("groups", "Loss by group size (cf. Fig. 12)", caption, _CAVEAT, canvas)
 
 
 def _panel(axes: Any, evidence: Evidence, here: list[Ablation], axis: str) -> None:

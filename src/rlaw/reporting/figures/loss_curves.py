@@ -16,7 +16,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_la
 
 _POINTS_OF_A_LINE = 60
 
-_BEWARE = "Each size has a level of its own (E), so the lines forecast no size that was not run."
+_CAVEAT = "Each size has a level of its own (E), so the lines forecast no size that was not run."
 
 
 def against_compute(evidence: Evidence) -> Figure:
@@ -50,7 +50,7 @@ def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
             last = curve[column][-1], level or curve["test_loss"][-1]
             ends.append((*last, look))
     end_labels(axes, ends)
-    return Figure(f"loss-{axis}", title, _caption(evidence, axis, fit), _BEWARE, canvas)
+    return Figure(f"loss-{axis}", title, _caption(evidence, axis, fit), _CAVEAT, canvas)
 
 
 def _runs(axes: Any, evidence: Evidence, model: str, column: str, look: Style) -> None:

@@ -8,7 +8,7 @@ from rlaw.reporting.figures.style import log_axis, loss_axis, plain
 
 _COLOR = "#2a6f97"
 _TITLES = {"compute": "RL compute C (FLOPs)", "data": "data D (prompts consumed)", "step": "RL step"}
-_BEWARE = (
+_CAVEAT = (
     "The interval is that of a loss as a run would measure it. Hollow points judge the forecast and did not make it."
 )
 
@@ -38,4 +38,4 @@ def plot(told: Forecast) -> Figure:
             f"Band: {told.settings['level']:.0%} interval. Reach: {told.size_factor:.3g} times in size, "
             f"{told.axis_factor:.3g} times along the axis, from {told.source}."
         )
-        return Figure("forecast", f"Forecast of {told.target}", caption, _BEWARE, canvas).settle()
+        return Figure("forecast", f"Forecast of {told.target}", caption, _CAVEAT, canvas).settle()

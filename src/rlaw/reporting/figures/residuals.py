@@ -13,7 +13,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, ink, l
 
 _COLUMNS = 4
 
-_BEWARE = (
+_CAVEAT = (
     "R² of a panel is within that size; a bend or drift here says that the law's shape is not that curve's, however "
     "high the pooled R² is."
 )
@@ -45,7 +45,7 @@ def draw(evidence: Evidence) -> Figure:
         axes.set_visible(False)
     canvas.supxlabel(axis_title(evidence, fit.axis), fontsize=8.5, color="#33383d")
     canvas.supylabel("measured - fitted loss", fontsize=8.5, color="#33383d")
-    return Figure("residuals", "What the law leaves over", _caption(evidence, fit), _BEWARE, canvas)
+    return Figure("residuals", "What the law leaves over", _caption(evidence, fit), _CAVEAT, canvas)
 
 
 def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Style) -> None:

@@ -13,7 +13,7 @@ from rlaw.reporting.figures.marks import SMOOTHED, grid, smooth
 from rlaw.reporting.figures.style import WIDTH_INCHES, end_labels, ordered, plain
 from rlaw.text import short_names
 
-_BEWARE = (
+_CAVEAT = (
     "Longer responses make a step dearer, so compute and data tell different stories; a length that nears the limit of "
     "a response is cut off there."
 )
@@ -39,7 +39,7 @@ def of_table(rows: pl.DataFrame, source: str = "the table") -> Figure:
             axes.set_title(plain(name), parse_math=False)
     told = f" {SMOOTHED}" if _longest(rows) >= 40 else ""
     caption = f"Mean response length, from {source}; means over runs.{told}{_hidden(rows)}"
-    return Figure("response-length", "Response length along training (cf. Fig. 6b, 14)", caption, _BEWARE, canvas)
+    return Figure("response-length", "Response length along training (cf. Fig. 6b, 14)", caption, _CAVEAT, canvas)
 
 
 def _longest(rows: pl.DataFrame) -> int:

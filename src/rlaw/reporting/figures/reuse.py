@@ -10,7 +10,7 @@ from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import SMOOTHED, smooth
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, log_axis, loss_axis, ordered
 
-_BEWARE = (
+_CAVEAT = (
     "Often one run for each τ: a difference within the bars may be another seed's luck, and neighbouring evaluations "
     "of a run share that luck."
 )
@@ -28,7 +28,7 @@ def draw(evidence: Evidence) -> Figure:
         if len(told) > 1:
             left.set_title(model, parse_math=False)
     return Figure(
-        "reuse", "Loss when every problem is seen τ times (cf. Fig. 7)", _caption(evidence, told), _BEWARE, canvas
+        "reuse", "Loss when every problem is seen τ times (cf. Fig. 7)", _caption(evidence, told), _CAVEAT, canvas
     )
 
 

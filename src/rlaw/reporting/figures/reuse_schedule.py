@@ -16,7 +16,7 @@ _SUBSETS = {
     "independent": "every τ has unique problems drawn anew",
     "nested": "the unique problems of a larger τ are among those of every smaller one",
 }
-_BEWARE = (
+_CAVEAT = (
     "A schema, worked out from the settings of the runs and their steps: it does not measure which problems were drawn."
 )
 
@@ -44,7 +44,7 @@ def draw(evidence: Evidence) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("RL step")
     return Figure(
-        "reuse-schedule", "How problems repeat under reuse (cf. Fig. 9)", _caption(every, rows), _BEWARE, canvas
+        "reuse-schedule", "How problems repeat under reuse (cf. Fig. 9)", _caption(every, rows), _CAVEAT, canvas
     )
 
 

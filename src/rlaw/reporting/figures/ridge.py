@@ -15,7 +15,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, size_axis, styles
 
 _LEAST_DRAWS = 20
 _GRID = 90
-_BEWARE = (
+_CAVEAT = (
     "Along a ridge K_max and N_0 make up for each other, so that neither is told well alone; k at a size of the ladder "
     "is. The region is what noise allows, not what another window or another law would give."
 )
@@ -40,7 +40,7 @@ def draw(evidence: Evidence) -> Figure:
     axes.plot(*best, "+", color="#1d2125", markersize=10, markeredgewidth=1.6, zorder=6)
     _without_sizes(axes, evidence)
     return Figure(
-        "ridge", "What K_max and N_0 are worth alone", _caption(fit, len(inside), len(fit.drawn)), _BEWARE, canvas
+        "ridge", "What K_max and N_0 are worth alone", _caption(fit, len(inside), len(fit.drawn)), _CAVEAT, canvas
     )
 
 

@@ -12,7 +12,7 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, styles
 
 _SMOOTHED = 9  # steps of the centred mean of the reward
 
-_BEWARE = "Reward is measured on training problems at the training temperature; it is not 1 - L."
+_CAVEAT = "Reward is measured on training problems at the training temperature; it is not 1 - L."
 
 
 def draw(evidence: Evidence) -> Figure:
@@ -23,7 +23,7 @@ def draw(evidence: Evidence) -> Figure:
     _losses(panels[0], evidence)
     if len(rewards):
         _reward_panel(panels[1], evidence, rewards)
-    return Figure("steps", "Training, step by step", _caption(evidence, bool(len(rewards))), _BEWARE, canvas)
+    return Figure("steps", "Training, step by step", _caption(evidence, bool(len(rewards))), _CAVEAT, canvas)
 
 
 def _rewards(evidence: Evidence) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.fitting.interval import Interval, three_digits
 from rlaw.reporting.tables.latex import latex
 
-FORMS = ("tex", "csv")
+FORMATS = ("tex", "csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Table:
     strong: frozenset[tuple[int, int]] = frozenset()
     faint: frozenset[tuple[int, int]] = frozenset()
 
-    def picture(self, form: str) -> bytes:
+    def render(self, format: str) -> bytes:
         """The table as tex or csv: the same bytes every time."""
-        return (self.latex() if form == "tex" else self.csv()).encode()
+        return (self.latex() if format == "tex" else self.csv()).encode()
 
     def csv(self) -> str:
         """The table as CSV; a column of intervals becomes three: its value and the ends of the interval.

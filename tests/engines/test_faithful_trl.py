@@ -14,7 +14,7 @@ from rlaw.engines.local.objective import advantages, token_weights  # noqa: E402
 from rlaw.engines.local.state import Position  # noqa: E402
 from rlaw.engines.rng import generator  # noqa: E402
 from rlaw.engines.trl import settings  # noqa: E402
-from rlaw.engines.trl.adapter import TokenQuestions  # noqa: E402
+from rlaw.engines.trl.adapter import TokenAdapter  # noqa: E402
 from rlaw.engines.trl.rollouts import Grader  # noqa: E402
 from rlaw.engines.trl.trainer import Trainer  # noqa: E402
 
@@ -45,25 +45,25 @@ def trainer_of(run, params, folder, rollouts=None, rewards=None):
     import transformers
 
     checkpoint.write(folder / "base", lambda aside: hugging_face.save(aside, run, params))
-    asked = TokenQuestions(run.task, str(folder / "base"))
-    grader = Grader(run, asked)
+    adapter = TokenAdapter(run.task, str(folder / "base"))
+    grader = Grader(run, adapter)
     steps = iter(rollouts or ())
 
     def replay(prompts, trainer):
         completions = next(steps).reshape(len(prompts), -1).tolist()
-        return {"prompt_ids": asked.tokenizer(prompts)["input_ids"], "completion_ids": completions, "logprobs": None}
+        return {"prompt_ids": adapter.tokenizer(prompts)["input_ids"], "completion_ids": completions, "logprobs": None}
 
     def given(completion_ids, **_):
         return rewards.ravel().tolist()
 
-    rows = {"prompt": asked.prompts(grader.problems), "index": list(range(len(grader.problems)))}
+    rows = {"prompt": adapter.prompts(grader.problems), "index": list(range(len(grader.problems)))}
     trainer = Trainer(
         run,
         model=transformers.AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.float32),
         reward_funcs=grader if rewards is None else given,
         args=settings.config(run, folder / "out"),
         train_dataset=datasets.Dataset.from_dict(rows),
-        processing_class=asked.tokenizer,
+        processing_class=adapter.tokenizer,
         rollout_func=replay if rollouts else None,
     )
     trainer.remove_callback(transformers.PrinterCallback)

@@ -71,5 +71,5 @@ def test_a_checkpoint_is_only_as_new_as_what_was_kept(tiny_plan, tmp_path):
 def test_a_damaged_checkpoint_starts_the_run_over(tiny_plan, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "state.json").write_text('{"st')
-    with pytest.warns(RlawWarning, match=r"state\.json is damaged(.|\n)*going on from the start"):
+    with pytest.warns(RlawWarning, match=r"state\.json is damaged(.|\n)*starting from the first step"):
         assert next(SyntheticEngine().train(tiny_plan.runs[0], Workspace(tmp_path, tmp_path))).resumed_at == 0

@@ -134,12 +134,12 @@ def test_a_checkpoint_that_the_study_names_is_where_rl_starts(run, make_run, cac
 
 @needs_trl
 def test_trls_tokenizer_reads_our_prompts_as_the_task_wrote_them(run, undisturbed):
-    from rlaw.engines.trl.adapter import TokenQuestions
+    from rlaw.engines.trl.adapter import TokenAdapter
 
     folder, problems = undisturbed[0] / "checkpoints" / "step-000006", run.task.pool(200, seed=0)
-    asked = TokenQuestions(run.task, str(folder))
-    assert asked.tokenizer(asked.prompts(problems))["input_ids"] == asked.ids(problems)
-    assert asked.tokenizer.eos_token_id == len(run.task.vocabulary)
+    adapter = TokenAdapter(run.task, str(folder))
+    assert adapter.tokenizer(adapter.prompts(problems))["input_ids"] == adapter.ids(problems)
+    assert adapter.tokenizer.eos_token_id == len(run.task.vocabulary)
 
 
 @needs_trl

@@ -98,15 +98,15 @@ def test_a_run_of_mathematics_is_trained_measured_and_finished(checkpoint, mathe
 
 
 def test_answers_are_judged_by_their_text(checkpoint, mathematics):
-    from rlaw.engines.trl.adapter import questions
+    from rlaw.engines.trl.adapter import task_adapter
 
-    asked = questions(make(checkpoint, mathematics), str(checkpoint))
-    problems = asked.task.benchmark("held-out", 4)
+    adapter = task_adapter(make(checkpoint, mathematics), str(checkpoint))
+    problems = adapter.task.benchmark("held-out", 4)
     texts = [f"so \\boxed{{{int(problem.ground_truth) + (i % 2)}}}" for i, problem in enumerate(problems)]
-    completions = [[*asked.tokenizer(text)["input_ids"], asked.tokenizer.eos_token_id] for text in texts]
-    assert np.array_equal(asked.grade(problems, completions), [1, 0, 1, 0])
-    assert all(asked.ended(completion) for completion in completions)
-    assert not asked.ended(completions[0][:-1])
+    completions = [[*adapter.tokenizer(text)["input_ids"], adapter.tokenizer.eos_token_id] for text in texts]
+    assert np.array_equal(adapter.grade(problems, completions), [1, 0, 1, 0])
+    assert all(adapter.ended(completion) for completion in completions)
+    assert not adapter.ended(completions[0][:-1])
 
 
 def test_prompts_longer_than_the_task_allows_are_refused_before_training(checkpoint, mathematics, tmp_path):

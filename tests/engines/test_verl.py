@@ -17,8 +17,9 @@ from verl_runs import RESOURCES, planned, study, write_problems
 from rlaw import engines
 from rlaw.cli import main
 from rlaw.engines.base import Workspace
+from rlaw.engines.data import distinct_so_far, training_texts
+from rlaw.engines.progress import Progress
 from rlaw.engines.verl import checkpoint, data, engine, log, settings
-from rlaw.engines.verl.checkpoint import Told
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.reward import compute_score
 from rlaw.errors import EngineError
@@ -91,20 +92,20 @@ def test_without_a_gpu_a_run_is_refused_with_what_is_missing(run, monkeypatch):
 
 def test_training_data_have_the_study_s_order_and_every_pass_of_it(folder, tmp_path):
     run = planned(folder, data={"order": "curriculum", "reuse": 2}).runs[0]
-    met, paths = data.problems(run), paths_in(tmp_path)
+    met, paths = training_texts(run), paths_in(tmp_path)
     data.write(run, paths, met)
     rows = pl.read_parquet(paths.train)
     assert len(rows) == 4 * 4
     numbers = [problem.index for problem in met]
     assert numbers == sorted(numbers[:8]) * 2
-    assert data.distinct(met)[-1] == 8
+    assert distinct_so_far(problem.prompt for problem in met)[-1] == 8
     truths = rows["reward_model"].struct.field("ground_truth").to_list()
     assert truths == [str(2 * number) for number in numbers]
 
 
 def test_a_benchmark_s_items_can_be_told_apart_in_what_verl_dumps(run, tmp_path):
     paths = paths_in(tmp_path)
-    data.write(run, paths, data.problems(run))
+    data.write(run, paths, training_texts(run))
     about = pl.read_parquet(paths.validation)["extra_info"].to_list()
     assert [(one["split"], one["index"]) for one in about] == [
         ("held-out", 0), ("held-out", 1), ("held-out", 2), ("gsm8k", 0), ("gsm8k", 1),
@@ -113,7 +114,7 @@ def test_a_benchmark_s_items_can_be_told_apart_in_what_verl_dumps(run, tmp_path)
 
 def test_the_reward_function_tells_score_item_and_verdict(run, tmp_path):
     paths = paths_in(tmp_path)
-    data.write(run, paths, data.problems(run))
+    data.write(run, paths, training_texts(run))
     about, task = {"split": "held-out", "index": 1}, str(paths.task)
     right = compute_score("sums", r"so it is \boxed{202}", "202", about, task=task)
     assert right == {"score": 1.0, "acc": 1.0, "item": "held-out/1", "verdict": "right"}
@@ -133,12 +134,12 @@ def shards(folder: Path, step: int, world: int = 2) -> Path:
     return actor.parent
 
 
-def test_a_run_goes_on_from_the_newest_whole_checkpoint_whose_steps_were_told(tmp_path):
+def test_a_run_goes_on_from_the_newest_whole_checkpoint_whose_records_are_in_the_store(tmp_path):
     for step in (10, 20, 30):
         shards(tmp_path, step)
     for step in (10, 20):  # 30 was saved, and its line never came
-        checkpoint.note(tmp_path, Told(step, step * 100, step * 1000))
-    assert checkpoint.newest(tmp_path, 2) == (Told(20, 2000, 20000), tmp_path / "global_step_20")
+        checkpoint.acknowledge(tmp_path, Progress(step, step * 100, step * 1000))
+    assert checkpoint.newest(tmp_path, 2) == (Progress(20, 2000, 20000), tmp_path / "global_step_20")
     torn = tmp_path / "global_step_20" / "actor" / "optim_world_size_2_rank_1.pt"
     torn.write_bytes(torn.read_bytes()[:-30])
     found = checkpoint.newest(tmp_path, 2)
@@ -150,7 +151,7 @@ def test_a_run_goes_on_from_the_newest_whole_checkpoint_whose_steps_were_told(tm
 
 def test_a_checkpoint_of_another_number_of_gpus_is_not_taken_up(tmp_path):
     shards(tmp_path, 10, world=2)
-    checkpoint.note(tmp_path, Told(10))
+    checkpoint.acknowledge(tmp_path, Progress(10))
     with pytest.raises(EngineError, match=r"written on 2 GPUs, the rung's resources say 4"):
         checkpoint.newest(tmp_path, 4)
 
@@ -249,7 +250,7 @@ def test_prompts_that_are_too_long_are_told_before_the_training_starts(run):
         def apply_chat_template(self, messages, **_):
             return {"input_ids": [ord(letter) for message in messages for letter in message["content"]]}
 
-    met = data.problems(run)
+    met = training_texts(run)
     with pytest.raises(EngineError, match=r"16 of 16 prompts are longer than 128 tokens, the longest has"):
         data.check_lengths(run, [met], Letters())
     roomy = replace(run, task=run.task.model_copy(update={"max_prompt_length": 1000}))

@@ -18,10 +18,11 @@ from verl_runs import RESOURCES, planned, write_problems  # noqa: E402
 
 from rlaw import engines  # noqa: E402
 from rlaw.engines.base import Workspace  # noqa: E402
+from rlaw.engines.data import distinct_so_far, training_texts  # noqa: E402
+from rlaw.engines.progress import Progress  # noqa: E402
 from rlaw.engines.verl import attempt, checkpoint, data, engine, settings  # noqa: E402
-from rlaw.engines.verl.checkpoint import Told  # noqa: E402
 from rlaw.engines.verl.paths import Paths  # noqa: E402
-from rlaw.engines.verl.recorder import Narrator  # noqa: E402
+from rlaw.engines.verl.recorder import Recorder  # noqa: E402
 from rlaw.engines.verl.validate import compose  # noqa: E402
 from rlaw.errors import EngineError  # noqa: E402
 from rlaw.store.records import Evaluated, Step  # noqa: E402
@@ -114,7 +115,7 @@ def test_verl_s_own_dataset_reads_our_problems_in_the_study_s_order(run, paths, 
     from omegaconf import OmegaConf
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    met = data.problems(run)
+    met = training_texts(run)
     data.write(run, paths, met)
     data.check_lengths(run, [met], tokenizer)
     config = OmegaConf.create({**composed(run, paths)["data"], "cache_dir": str(paths.attempt)})
@@ -130,7 +131,7 @@ def test_verl_loads_our_reward_from_its_file_and_gets_score_item_and_verdict(run
     from omegaconf import OmegaConf
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
-    data.write(run, paths, data.problems(run))
+    data.write(run, paths, training_texts(run))
     grade = get_custom_reward_fn(OmegaConf.create(composed(run, paths)))
     assert grade is not None
     about = {"split": "gsm8k", "index": 1, "num_turns": 2, "rollout_reward_scores": {}}
@@ -232,24 +233,25 @@ class Ended:
 
 
 @pytest.fixture
-def narrator(run, tokenizer):
-    return Narrator(run, 1, data.distinct(data.problems(run)), {"held-out": 3, "gsm8k": 2}, tokenizer)
+def recorder(run, tokenizer):
+    distinct = distinct_so_far(problem.prompt for problem in training_texts(run)).tolist()
+    return Recorder(run, 1, distinct, {"held-out": 3, "gsm8k": 2}, tokenizer)
 
 
 @pytest.fixture
-def tell(run, paths, narrator, monkeypatch):
+def train(run, paths, recorder, monkeypatch):
     monkeypatch.setattr("rlaw.engines.verl.log.DUMP_SECONDS", 0.1)  # one answer of ANSWERS never comes
     monkeypatch.setenv("VERL_FILE_LOGGER_PATH", str(paths.log))
 
     def records(steps=(1, 4), at=None):
         lengths = write_like_verl(run, paths, steps)
-        return lengths, list(attempt.told(narrator, paths, at or Told(), Ended()))
+        return lengths, list(attempt.records(recorder, paths, at or Progress(), Ended()))
 
     return records
 
 
-def test_what_verl_logs_and_dumps_becomes_records_with_the_counts_of_every_item(run, tell):
-    _, records = tell()
+def test_what_verl_logs_and_dumps_becomes_records_with_the_counts_of_every_item(run, train):
+    _, records = train()
     measured = [record for record in records if isinstance(record, Evaluated)]
     assert [(one.step, one.benchmark) for one in measured] == [
         (step, name) for step in (0, 2, 4) for name in ("held-out", "gsm8k")
@@ -262,8 +264,8 @@ def test_what_verl_logs_and_dumps_becomes_records_with_the_counts_of_every_item(
     assert (held_out.tokens, held_out.data_size) == (0, 0)
 
 
-def test_a_step_has_verl_s_own_numbers_and_what_its_rollouts_say(run, tell):
-    lengths, records = tell((1, 4))
+def test_a_step_has_verl_s_own_numbers_and_what_its_rollouts_say(run, train):
+    lengths, records = train((1, 4))
     steps = [record for record in records if isinstance(record, Step)]
     assert [one.step for one in steps] == [1, 2, 3, 4]
     last = steps[-1]
@@ -282,16 +284,16 @@ def test_a_step_has_verl_s_own_numbers_and_what_its_rollouts_say(run, tell):
     assert end.compute_flops["exact"] == sum(sum(one.flops.values()) for one in steps)
 
 
-def test_a_later_attempt_goes_on_with_the_counts_of_the_earlier_one(run, paths, tell):
+def test_a_later_attempt_goes_on_with_the_counts_of_the_earlier_one(run, paths, train):
     with pytest.raises(EngineError, match=r"veRL ended after step 2 of 4: it stopped"):
-        tell((1, 2))
-    at = checkpoint.told(paths.checkpoints)[2]
-    _, records = tell((3, 4), at)
+        train((1, 2))
+    at = checkpoint.acknowledged(paths.checkpoints)[2]
+    _, records = train((3, 4), at)
     assert [record.step for record in records if isinstance(record, Step)] == [3, 4]
     end = records[-1]
     assert isinstance(end, Evaluated)
     assert end.tokens == at.tokens + sum(r.prompt_tokens + r.response_tokens for r in records if isinstance(r, Step))
-    assert not any(paths.rollouts.iterdir())  # large, and told
+    assert not any(paths.rollouts.iterdir())  # large, and read
 
 
 def test_the_command_line_check_of_a_configuration_answers_in_json(run, paths):

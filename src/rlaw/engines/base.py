@@ -1,12 +1,18 @@
 """What every engine is: it turns one planned run into records, and does nothing else."""
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+
+from rlaw.engines.progress import Progress
 from rlaw.store.provenance import now, versions
-from rlaw.store.records import Record, RunStarted
+from rlaw.store.records import Evaluated, Record, RunFinished, RunStarted, Step
+from rlaw.study.compute import FACTORS, Flops, accounted_flops
 from rlaw.study.plan import Run
 
 
@@ -90,3 +96,105 @@ def started(
         hardware=hardware or {},
         time=now(),
     )
+
+
+def stepped(run: Run, attempt: int, step: int, flops: Flops, **measured: Any) -> Step:
+    """The record of an RL step.
+
+    Args:
+        run: the run.
+        attempt: the number of the attempt.
+        step: the number of the step, from 1.
+        flops: FLOPs of this step, by phase.
+        measured: the other fields of `Step`, as the engine measured them.
+    """
+    prompts, spent = run.rl.prompts, asdict(flops)
+    fixed: dict[str, Any] = {"prompts": prompts, "data_size": step * prompts, "flops": spent}
+    return Step(run=run.id, attempt=attempt, step=step, **fixed, **measured)
+
+
+def evaluated(run: Run, attempt: int, at: Progress, benchmark: str, correct: list[int], **measured: Any) -> Evaluated:
+    """The record of one benchmark.
+
+    Args:
+        run: the run.
+        attempt: the number of the attempt.
+        at: step, tokens and FLOPs of the policy that answered.
+        benchmark: its name.
+        correct: right answers to each item.
+        measured: the other fields of `Evaluated`, as the engine measured them.
+    """
+    items, samples = len(correct), run.evaluation.samples
+    compute = {name: accounted_flops(name, run.params, at.tokens) for name in FACTORS}
+    return Evaluated(
+        run=run.id,
+        attempt=attempt,
+        step=at.step,
+        benchmark=benchmark,
+        items=items,
+        samples=samples,
+        correct=correct,
+        test_loss=1 - sum(correct) / (items * samples),
+        data_size=at.step * run.rl.prompts,
+        tokens=at.tokens,
+        compute_flops=compute | {"exact": float(at.flops)},
+        domain=run.task.domain(benchmark),
+        **measured,
+    )
+
+
+def ended(run: Run, attempt: int, step: int, checkpoint: str, weights: str, *, diverged: bool = False) -> RunFinished:
+    """The last record of a run after `step` steps; `weights` is the SHA-256 of the final ones."""
+    return RunFinished(
+        run=run.id,
+        attempt=attempt,
+        step=step,
+        checkpoint=checkpoint,
+        weights=weights,
+        diverged=diverged,
+        time=now(),
+    )
+
+
+class Timer:
+    """`with timer("rollout"): …` adds the block's wall seconds to `timer.seconds["rollout"]`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Time a block as that phase."""
+        began = time.perf_counter()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - began
+
+
+class Measured(NamedTuple):
+    """Answers to a benchmark: right ones per item, (I,); mean length, tokens; share without an end token."""
+
+    correct_I: np.ndarray
+    response_length: float
+    truncated_share: float
+
+
+class Evaluations:
+    """The benchmarks of a run, measured at the steps of its schedule: every item is answered several times."""
+
+    def __init__(self, run: Run, attempt: int) -> None:
+        self.run, self.attempt = run, attempt
+        self.schedule = frozenset(run.evaluation.schedule(run.rl.steps))
+        self.benchmarks = {name: run.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
+
+    def of(self, at: Progress, model: Any) -> Iterator[Evaluated]:
+        """The evaluations after a step, one per benchmark; none when the step is not in the schedule."""
+        for benchmark, problems in self.benchmarks.items() if at.step in self.schedule else ():
+            timer = Timer()
+            with timer("evaluation"):
+                correct_I, length, truncated = self.measure(at.step, model, benchmark, problems)
+            measured = {"response_length": length, "truncated_share": truncated, "seconds": timer.seconds}
+            yield evaluated(self.run, self.attempt, at, benchmark, correct_I.astype(int).tolist(), **measured)
+
+    def measure(self, step: int, model: Any, benchmark: str, problems: Any) -> Measured:
+        """Draw the answers of one benchmark after `step` RL steps, and grade them."""
+        raise NotImplementedError

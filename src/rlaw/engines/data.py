@@ -1,13 +1,17 @@
 """Which problems a run trains on, and in which order."""
 
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rlaw.engines.rng import generator
+from rlaw.errors import EngineError
 from rlaw.study.plan import Run
-from rlaw.tasks import of_tokens
+from rlaw.tasks import of_text, of_tokens
 from rlaw.tasks.base import Problems
+from rlaw.tasks.problems import TextProblems
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,46 @@ def training_data(run: Run) -> TrainingData:
     """Draw what reuse 1 would take, and lay it out as the study's data say."""
     whole = of_tokens(run.task).pool(run.data.pool_size(run.rl) * run.data.reuse, run.seed)
     problems = whole.take(schedule(run, whole.levels_I))
-    _, first = np.unique(problems.prompts_IP, axis=0, return_index=True)
-    return TrainingData(problems, distinct(first, len(problems)))
+    return TrainingData(problems, distinct_so_far(prompt.tobytes() for prompt in problems.prompts_IP))
 
 
-def distinct(first: np.ndarray, problems: int) -> np.ndarray:
-    """How many distinct problems have been met after each of so many, of the places where one is met first."""
-    is_new_I = np.zeros(problems, int)
-    is_new_I[first] = 1
-    return np.cumsum(is_new_I)
+def training_texts(run: Run) -> TextProblems:
+    """The problems in words of a whole run, in the order they are met: `reuse` passes over the pool."""
+    whole = of_text(run.task).pool(run.data.pool_size(run.rl) * run.data.reuse, run.seed)
+    return whole.take(schedule(run, whole.levels_I))
+
+
+def distinct_so_far(keys: Iterable[Hashable]) -> np.ndarray:
+    """(I,) how many distinct keys are among the first 1, 2, …, I."""
+    known: set[Hashable] = set()
+    counts = []
+    for key in keys:
+        known.add(key)
+        counts.append(len(known))
+    return np.array(counts)
+
+
+def check_lengths(run: Run, groups: Iterable[TextProblems], tokenizer: Any) -> None:
+    """Refuse prompts longer than the study allows: the engine would fail in the middle of the run.
+
+    Raises:
+        EngineError: how many there are, and the longest.
+    """
+    most = run.task.prompt_tokens
+    prompts = {problem.prompt: problem.messages for group in groups for problem in group}
+    lengths = [len(prompt_ids(tokenizer, messages)) for messages in prompts.values()]
+    if long := [length for length in lengths if length > most]:
+        raise EngineError(
+            f"{len(long)} of {len(lengths)} prompts are longer than {most} tokens, the longest has {max(long)}\n"
+            f"  run:  {run.label}\n"
+            f"  next: a larger task.max_prompt_length, or leave these problems out of the files"
+        )
+
+
+def prompt_ids(tokenizer: Any, messages: Sequence[dict[str, str]]) -> list[int]:
+    """Tokens of a prompt through the chat template, up to where the answer begins."""
+    encoded = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
+    return encoded["input_ids"]
 
 
 def schedule(run: Run, levels_I: np.ndarray) -> np.ndarray:

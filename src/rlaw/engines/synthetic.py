@@ -8,7 +8,7 @@ every step, and each answer is drawn.
 Worked example: N = 121,000 = N_0 has k = 0.45/2 = 0.225 and starts at 0.86; after 100 steps C is 100 times that of the
 first step, so that L = 0.86 * 100^-0.225 = 0.305.
 
-What the law does not speak of (the RL loss, KL, entropy, gradient norm, clip share) is told as zero.
+What the law does not describe (the RL loss, KL, entropy, gradient norm, clip share) is recorded as zero.
 """
 
 import hashlib
@@ -19,16 +19,15 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rlaw.engines.base import Workspace, started
+from rlaw.engines.base import Workspace, ended, evaluated, started, stepped
+from rlaw.engines.progress import Progress
 from rlaw.errors import NotFound, RlawWarning, StoreError
 from rlaw.files import leave_no_parts, make_folder, read_json, write_json
-from rlaw.store.provenance import now
-from rlaw.store.records import BaseTrained, Evaluated, Record, RunFinished, Step
-from rlaw.study.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
+from rlaw.store.records import BaseTrained, Evaluated, Record, Step
+from rlaw.study.compute import Flops, forward_flops, training_flops
 from rlaw.study.plan import Run, base_key
 
 K_MAX = 0.45  # the efficiency that large models tend to
@@ -52,7 +51,7 @@ class SyntheticEngine:
         """Nothing can be missing."""
 
     def estimate_seconds(self, run: Run) -> float:
-        """Wall seconds: the delay that was asked for; the arithmetic itself is not worth counting."""
+        """Wall seconds: the delay that DELAY_VARIABLE sets; the arithmetic itself takes next to no time."""
         return run.rl.steps * _delay_seconds()
 
     def shared_seconds(self, run: Run) -> dict[str, float]:
@@ -80,7 +79,8 @@ class SyntheticEngine:
         except GeneratorExit:
             _save(checkpoint, done)
             raise
-        yield _finished(run, workspace.attempt, checkpoint.relative_to(workspace.folder))
+        weights = hashlib.sha256(json.dumps({"run": run.id, "step": run.rl.steps}).encode()).hexdigest()
+        yield ended(run, workspace.attempt, run.rl.steps, "checkpoints/state.json", weights)
 
 
 def efficiency(params: float, tau: float = 1.0) -> float:
@@ -103,14 +103,14 @@ def _delay_seconds() -> float:
 
 
 def _resume(checkpoint: Path) -> int:
-    """Steps done, as the checkpoint tells; 0 when there is none that can be read."""
+    """Steps done, from the checkpoint; 0 when there is none that can be read."""
     leave_no_parts(checkpoint.parent)
     try:
         return read_json(checkpoint)["step"]
     except NotFound:
         return 0
     except StoreError as error:
-        warnings.warn(f"{error}\n  going on from the start", RlawWarning, stacklevel=2)
+        warnings.warn(f"{error}\n  starting from the first step", RlawWarning, stacklevel=2)
         return 0
 
 
@@ -136,17 +136,14 @@ def _step(run: Run, attempt: int, step: int) -> Step:
     passed = 1 - true_loss(run.params, step, run.data.reuse)
     samples, group = run.rl.samples, run.rl.num_generations
     reward = _rng(run, "reward", step).binomial(samples, passed) / samples
-    data_size = step * run.rl.prompts
-    return Step(
-        run=run.id,
-        attempt=attempt,
-        step=step,
-        prompts=run.rl.prompts,
-        data_size=data_size,
-        unique_prompts=min(data_size, run.data.pool_size(run.rl)),
+    return stepped(
+        run,
+        attempt,
+        step,
+        _step_flops(run),
+        unique_prompts=min(step * run.rl.prompts, run.data.pool_size(run.rl)),
         prompt_tokens=samples * run.task.prompt_tokens,
         response_tokens=samples * run.task.completion_tokens,
-        flops=_step_flops(run),
         reward_mean=reward,
         reward_std=float(np.sqrt(reward * (1 - reward))),
         zero_variance_share=passed**group + (1 - passed) ** group,
@@ -161,40 +158,29 @@ def _step(run: Run, attempt: int, step: int) -> Step:
     )
 
 
-def _step_flops(run: Run) -> dict[str, int]:
+def _step_flops(run: Run) -> Flops:
     """Exact FLOPs of a step, as a real engine would spend them."""
     tokens, context = run.rl.samples * run.sequence_tokens, (run.sequence_tokens + 1) / 2
     answers = run.rl.samples * run.task.completion_tokens
     forward = forward_flops(run.architecture, tokens, context, answers)
     update = run.rl.num_iterations * training_flops(run.architecture, tokens, context, answers)
-    spent = Flops(rollout=forward, old_logprobs=forward, reference=forward if run.rl.beta else 0, update=update)
-    return {name: getattr(spent, name) for name in ("rollout", "old_logprobs", "reference", "update")}
+    return Flops(rollout=forward, old_logprobs=forward, reference=forward if run.rl.beta else 0, update=update)
 
 
 def _evaluations(run: Run, attempt: int, step: int) -> Iterator[Evaluated]:
-    tokens = step * run.rl.samples * run.sequence_tokens
-    compute = {name: float(accounted_flops(name, run.params, tokens)) for name in FACTORS}
-    compute["exact"] = float(step * sum(_step_flops(run).values()))
+    at = Progress(step, step * run.rl.samples * run.sequence_tokens, step * _step_flops(run).total)
     for benchmark in run.evaluation.benchmarks:
         began = time.perf_counter()
-        items, samples = run.evaluation.items, run.evaluation.samples
-        passed = _pass_rates(benchmark, items, 1 - true_loss(run.params, step, run.data.reuse))
-        correct = _rng(run, benchmark, step).binomial(samples, passed)
-        yield Evaluated(
-            run=run.id,
-            attempt=attempt,
-            step=step,
-            benchmark=benchmark,
-            items=items,
-            samples=samples,
-            correct=correct.tolist(),
-            test_loss=1 - int(correct.sum()) / (items * samples),
+        passed = _pass_rates(benchmark, run.evaluation.items, 1 - true_loss(run.params, step, run.data.reuse))
+        correct = _rng(run, benchmark, step).binomial(run.evaluation.samples, passed)
+        yield evaluated(
+            run,
+            attempt,
+            at,
+            benchmark,
+            correct.tolist(),
             response_length=float(run.task.completion_tokens),
             truncated_share=0.0,
-            data_size=step * run.rl.prompts,
-            tokens=tokens,
-            compute_flops=compute,
-            domain=run.task.domain(benchmark),
             seconds={"evaluation": time.perf_counter() - began},
         )
 
@@ -213,11 +199,3 @@ def _pass_rates(benchmark: str, items: int, mean: float) -> np.ndarray:
 def _rng(run: Run, purpose: str, step: int) -> np.random.Generator:
     """Independent draws for each run, purpose and step, so that a resumed run draws what it would have drawn."""
     return np.random.default_rng([int(run.id, 16), zlib.crc32(purpose.encode()), step])
-
-
-def _finished(run: Run, attempt: int, checkpoint: Path) -> RunFinished:
-    state: dict[str, Any] = {"run": run.id, "step": run.rl.steps}
-    weights = hashlib.sha256(json.dumps(state).encode()).hexdigest()
-    return RunFinished(
-        run=run.id, attempt=attempt, step=run.rl.steps, checkpoint=str(checkpoint), weights=weights, time=now()
-    )

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rlaw.engines import checkpoint, progress
-from rlaw.engines.base import Workspace, started
+from rlaw.engines.base import Workspace, ended, started
 from rlaw.engines.local import optimizer, pretrain, process, state
 from rlaw.engines.local.evaluation import Evaluations
 from rlaw.engines.local.grpo import GRPO
 from rlaw.engines.local.state import Position
-from rlaw.store.provenance import now
-from rlaw.store.records import BaseTrained, Record, RunFinished
+from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -20,8 +19,8 @@ SECONDS_BETWEEN_CHECKPOINTS = 30.0
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """The records of one attempt.
 
-    A resumed attempt tells the checkpoint's step and its evaluation again: whatever became of the last record of the
-    attempt before, nothing is lost. Closing the iterator, or Ctrl-C, keeps the last finished step.
+    A resumed attempt repeats the records of the checkpoint's step: nothing is lost when the last record of the attempt
+    before was. Closing the iterator, or Ctrl-C, keeps the last finished step.
     """
     checkpoints = workspace.folder / "checkpoints"
     found = checkpoint.newest(checkpoints)
@@ -33,34 +32,23 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     at = state.load(found, run) if found else Position(policy=optimizer.start(base, run.rl))
     saved_at = time.monotonic()
     try:
-        yield from _tell(at, workspace.attempt, evaluations)
+        yield from _records(at, workspace.attempt, evaluations)
         while at.step < run.rl.steps and not at.diverged:
             at = recipe.step(at)
-            yield from _tell(at, workspace.attempt, evaluations)
+            yield from _records(at, workspace.attempt, evaluations)
             if time.monotonic() - saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
                 state.save(at, run, checkpoints)
                 saved_at = time.monotonic()
     except (GeneratorExit, KeyboardInterrupt):
         state.save(at, run, checkpoints)
         raise
-    yield _finished(run, workspace.attempt, at, state.save(at, run, checkpoints))
+    weights = state.save(at, run, checkpoints)
+    yield ended(run, workspace.attempt, at.step, f"checkpoints/{at.name}", weights, diverged=at.diverged)
 
 
-def _tell(at: Position, attempt: int, evaluations: Evaluations) -> Iterator[Record]:
-    """The record of the position's step, and its evaluations when the schedule has some."""
+def _records(at: Position, attempt: int, evaluations: Evaluations) -> Iterator[Record]:
+    """The record of the last step, and its evaluations when the schedule has some."""
     if at.record is not None:
         yield replace(at.record, attempt=attempt)
     if not at.diverged:
-        yield from evaluations.of(at)
-
-
-def _finished(run: Run, attempt: int, at: Position, weights: str) -> RunFinished:
-    return RunFinished(
-        run=run.id,
-        attempt=attempt,
-        step=at.step,
-        checkpoint=f"checkpoints/{at.name}",
-        weights=weights,
-        diverged=at.diverged,
-        time=now(),
-    )
+        yield from evaluations.of(at, at.policy.params)

@@ -1,4 +1,4 @@
-"""GRPO as a recipe: sample, grade, advantage, loss, step, tell.
+"""GRPO as a recipe: sample, grade, advantage, loss, step, record.
 
 Axes: P prompts, G answers per prompt, Q prompt tokens, T completion tokens, N = Q + T, M micro-batches of B sequences.
 """
@@ -6,7 +6,7 @@ Axes: P prompts, G answers per prompt, Q prompt tokens, T completion tokens, N =
 import jax
 import numpy as np
 
-from rlaw.engines.clock import Clock
+from rlaw.engines.base import Timer, stepped
 from rlaw.engines.data import training_data
 from rlaw.engines.local import optimizer
 from rlaw.engines.local.model import Params, cast
@@ -31,23 +31,23 @@ class GRPO:
 
     def step(self, at: Position) -> Position:
         """One RL step: a position goes in, the next one comes out."""
-        run, rl, step, clock = self.run, self.run.rl, at.step + 1, Clock()
+        run, rl, step, timer = self.run, self.run.rl, at.step + 1, Timer()
         problems = self.data.of_step(step, rl.prompts)
-        with clock("rollout"):
+        with timer("rollout"):
             rollout = answer(run, at.policy.params, problems, rl.num_generations, rl.temperature, "rollout", step)
-        with clock("grade"):
+        with timer("grade"):
             rewards_PG = grade(of_tokens(run.task), problems, rollout)
             advantages_PG = advantages(rewards_PG, rl.scale_rewards)
         prompts_PGQ = np.repeat(problems.prompts_IP[:, None], rl.num_generations, axis=1)
         sequences_PGN = np.concatenate([prompts_PGQ, rollout.completions_PGT], axis=2)
-        with clock("reference"):
+        with timer("reference"):
             reference_PGT = self._reference(sequences_PGN) if rl.beta else None
         samples = Samples(sequences_PGN, rollout.logprobs_PGT, reference_PGT, advantages_PG, rollout.mask_PGT)
         rate = optimizer.constant_rate(rl, run.size.hidden, step)
-        with clock("update"):
-            policy, told = self._update(at.policy, samples, rate)
+        with timer("update"):
+            policy, statistics = self._update(at.policy, samples, rate)
         flops = step_flops(run, rollout.lengths_PG)
-        record = self._record(step, rewards_PG, rollout, flops, told, rate, clock.seconds)
+        record = self._record(step, rewards_PG, rollout, flops, statistics, rate, timer.seconds)
         tokens = record.prompt_tokens + record.response_tokens
         return Position(step, at.tokens + tokens, at.flops + flops.total, record, policy=policy)
 
@@ -62,16 +62,16 @@ class GRPO:
         return logprobs_MBGT.reshape(-1, group, tokens)[:prompts]
 
     def _update(self, policy: Policy, samples: Samples, rate: float) -> tuple[Policy, BatchStatistics]:
-        """`num_iterations` passes over the step's minibatches; what they told, in the mean."""
-        run, rl, told = self.run, self.run.rl, []
+        """`num_iterations` passes over the step's minibatches; the mean of their statistics."""
+        run, rl, statistics = self.run, self.run.rl, []
         skip = rl.beta == 0  # with a KL term, a group without advantage still has a gradient
         for minibatch in np.split(np.arange(rl.prompts), rl.minibatches) * rl.num_iterations:
             chosen = jax.tree.map(lambda x, rows=minibatch: x[rows], samples)
             chosen = chosen._replace(weights_T=token_weights(chosen.weights_T, rl.loss_type))
             samples_MB, used = micro_batches(chosen, run.engine.micro_batch, skip)
             policy, one = update(run.architecture, rl, policy, samples_MB, used, np.float32(rate), dtype=dtype(run))
-            told.append(one)
-        return policy, BatchStatistics(*(float(np.mean(values)) for values in zip(*told, strict=True)))
+            statistics.append(one)
+        return policy, BatchStatistics(*(float(np.mean(values)) for values in zip(*statistics, strict=True)))
 
     def _record(
         self,
@@ -79,29 +79,27 @@ class GRPO:
         rewards_PG: np.ndarray,
         rollout: Rollout,
         flops: Flops,
-        told: BatchStatistics,
+        statistics: BatchStatistics,
         rate: float,
         seconds: dict[str, float],
     ) -> Step:
         run, rl = self.run, self.run.rl
-        return Step(
-            run=run.id,
-            attempt=self.attempt,
-            step=step,
-            prompts=rl.prompts,
-            data_size=step * rl.prompts,
+        return stepped(
+            run,
+            self.attempt,
+            step,
+            flops,
             unique_prompts=self.data.distinct_I[step * rl.prompts - 1].item(),
             prompt_tokens=rl.samples * run.task.prompt_tokens,
             response_tokens=rollout.tokens,
-            flops={name: getattr(flops, name) for name in Flops.__slots__},
             reward_mean=rewards_PG.mean().item(),
             reward_std=rewards_PG.std().item(),
             zero_variance_share=(rewards_PG == rewards_PG[:, :1]).all(axis=1).mean().item(),
-            loss=told.loss,
-            kl=told.kl if rl.beta else None,
+            loss=statistics.loss,
+            kl=statistics.kl if rl.beta else None,
             entropy=rollout.entropy,
-            clip_share=told.clip_share,
-            grad_norm=told.grad_norm,
+            clip_share=statistics.clip_share,
+            grad_norm=statistics.grad_norm,
             learning_rate=rate,
             response_length=rollout.response_length,
             truncated_share=rollout.truncated_share,

@@ -1,4 +1,4 @@
-"""A task as TRL meets it: prompts to tokenize, answers to grade. One class per face of a task.
+"""A task in the form that TRL takes: prompts to tokenize, answers to grade. One class per kind of task.
 
 Axes: I problems, T completion tokens.
 """
@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlaw.engines.data import training_data
-from rlaw.engines.verl import data as words
+from rlaw.engines.data import check_lengths, distinct_so_far, prompt_ids, training_data, training_texts
 from rlaw.errors import EngineError
 from rlaw.study.plan import Run
 from rlaw.tasks import Task, TextTask
@@ -19,8 +18,8 @@ from rlaw.tasks import Task, TextTask
 END = "<end>"
 
 
-class Questions(Protocol):
-    """The tokenizer of a run, and its task's problems in that tokenizer's words."""
+class TaskAdapter(Protocol):
+    """The tokenizer of a run, and its task's problems in that tokenizer's tokens."""
 
     tokenizer: Any
 
@@ -45,7 +44,7 @@ class Questions(Protocol):
         ...
 
 
-class TokenQuestions:
+class TokenAdapter:
     """An embedded task: one token a word, prompts and answers of fixed layout.
 
     TRL wants an end and a padding token. Where the task has none, the end is one beyond the vocabulary, which no model
@@ -62,7 +61,7 @@ class TokenQuestions:
             self.tokenizer.pad_token = task.vocabulary[0]  # it must be one that the model has
 
     def prompts(self, problems: Any) -> list[Any]:
-        """Words parted by spaces."""
+        """Words separated by spaces."""
         words = self.task.vocabulary
         return [" ".join(words[token] for token in prompt) for prompt in problems.prompts_IP.tolist()]
 
@@ -71,7 +70,7 @@ class TokenQuestions:
         return problems.prompts_IP.tolist()
 
     def grade(self, problems: Any, completions: Sequence[Sequence[int]]) -> np.ndarray:
-        """What the task's verifier says."""
+        """Rewards by the task's verifier."""
         completions_IT = np.full((len(completions), self.task.completion_tokens), self.task.end_token or 0, np.int32)
         for row, completion in zip(completions_IT, completions, strict=True):
             row[: len(completion)] = completion
@@ -87,7 +86,7 @@ class TokenQuestions:
         return data.problems, data.distinct_I
 
 
-class TextQuestions:
+class TextAdapter:
     """A task in words, with the checkpoint's own tokenizer and chat template."""
 
     def __init__(self, task: TextTask, checkpoint: str, revision: str | None) -> None:
@@ -108,15 +107,11 @@ class TextQuestions:
         return [problem.messages for problem in problems]
 
     def ids(self, problems: Any) -> list[list[int]]:
-        """The messages through the template, with the mark that the answer begins."""
-        told = [
-            self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=True)
-            for prompt in self.prompts(problems)
-        ]
-        return [one["input_ids"] for one in told]
+        """The messages through the template, up to where the answer begins."""
+        return [prompt_ids(self.tokenizer, messages) for messages in self.prompts(problems)]
 
     def grade(self, problems: Any, completions: Sequence[Sequence[int]]) -> np.ndarray:
-        """What the task's reward says of the answers' text."""
+        """Rewards of the answers' text."""
         texts = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
         grades = self.reward.grade(texts, [problem.ground_truth for problem in problems])
         return np.array([grade.score for grade in grades], np.float32)
@@ -131,14 +126,14 @@ class TextQuestions:
         Raises:
             EngineError: a prompt, of training or of a benchmark, is longer than the study allows.
         """
-        met = words.problems(run)
-        asked = [self.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks]
-        words.check_lengths(run, (met, *asked), self.tokenizer)
-        return met, np.asarray(words.distinct(met))
+        problems = training_texts(run)
+        benchmarks = [self.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks]
+        check_lengths(run, (problems, *benchmarks), self.tokenizer)
+        return problems, distinct_so_far(problem.prompt for problem in problems)
 
 
-def questions(run: Run, checkpoint: str, revision: str | None = None) -> Questions:
+def task_adapter(run: Run, checkpoint: str, revision: str | None = None) -> TaskAdapter:
     """The run's task, with the tokenizer of the checkpoint that it starts from."""
     if isinstance(run.task, TextTask):
-        return TextQuestions(run.task, checkpoint, revision)
-    return TokenQuestions(run.task, checkpoint)
+        return TextAdapter(run.task, checkpoint, revision)
+    return TokenAdapter(run.task, checkpoint)

@@ -5,6 +5,7 @@
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,39 @@ import transformers
 from datasets import Dataset
 
 from rlaw.engines import checkpoint, progress
-from rlaw.engines.base import Workspace, started
+from rlaw.engines.base import Workspace, ended, started
 from rlaw.engines.progress import Progress
 from rlaw.engines.trl import settings, state
-from rlaw.engines.trl.adapter import Questions, questions
+from rlaw.engines.trl.adapter import TaskAdapter, task_adapter
 from rlaw.engines.trl.evaluation import Evaluations
 from rlaw.engines.trl.recorder import Recorder
 from rlaw.engines.trl.rollouts import Grader
-from rlaw.engines.trl.start import Start, start
 from rlaw.engines.trl.stream import Stream
 from rlaw.engines.trl.trainer import Trainer
-from rlaw.store.provenance import now
-from rlaw.store.records import Record, RunFinished
+from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
+
+
+@dataclass(frozen=True)
+class Start:
+    """What RL starts from, as transformers takes it; `record` is of the base, None for a checkpoint that is named."""
+
+    checkpoint: str
+    revision: str | None = None
+    record: BaseTrained | None = None
+
+
+def start(run: Run, workspace: Workspace) -> Start:
+    """The checkpoint that the study names; else the local engine's base, pretrained unless it is in the cache."""
+    if run.checkpoint is not None:
+        name, _, revision = run.checkpoint.partition("@")
+        return Start(name, revision or None)
+    from rlaw.engines.local import pretrain, process
+
+    process.prepare(workspace.cache)
+    _, facts = pretrain.base(run, workspace.cache)
+    record = BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
+    return Start(str(workspace.cache / "bases" / facts.digest), record=record)
 
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
@@ -53,46 +74,36 @@ def _work(run: Run, workspace: Workspace, begin: Start, at: Progress, found: Pat
     finished = at.step == run.rl.steps or at.diverged
     if finished:  # nothing is trained any more, only measured again
         begin = Start(str(found))
-    asked = questions(run, begin.checkpoint, begin.revision)
-    grader = Grader(run, asked)
-    narrator = Recorder(at, workspace.attempt, grader, Evaluations(run, workspace.attempt, asked), checkpoints)
+    adapter = task_adapter(run, begin.checkpoint, begin.revision)
+    grader = Grader(run, adapter)
+    recorder = Recorder(at, workspace.attempt, grader, Evaluations(run, workspace.attempt, adapter), checkpoints)
     try:
-        trainer = _trainer(run, begin, asked, grader, output)
-        narrator.listen(trainer, stream)
+        trainer = _trainer(run, begin, adapter, grader, output)
+        recorder.listen(trainer, stream)
         if finished:
-            narrator.on_train_begin(None, None, None)
+            recorder.on_train_begin(None, None, None)
         else:
             trainer.train(resume_from_checkpoint=str(found) if found else None)
-        narrator.save()
+        recorder.save()
     finally:
         shutil.rmtree(output, ignore_errors=True)
-    stream.tell(_finished(run, workspace.attempt, narrator.at, checkpoints), narrator.save)
+    at, kept = recorder.at, f"checkpoints/{recorder.at.name}"
+    weights = state.weights(workspace.folder / kept)
+    stream.send(ended(run, workspace.attempt, at.step, kept, weights, diverged=at.diverged), recorder.save)
 
 
-def _trainer(run: Run, begin: Start, asked: Questions, grader: Grader, output: Path) -> Trainer:
+def _trainer(run: Run, begin: Start, adapter: TaskAdapter, grader: Grader, output: Path) -> Trainer:
     model = transformers.AutoModelForCausalLM.from_pretrained(
         begin.checkpoint, revision=begin.revision or "main", dtype=torch.float32
     )
-    rows = {"prompt": asked.prompts(grader.problems), "index": list(range(len(grader.problems)))}
+    rows = {"prompt": adapter.prompts(grader.problems), "index": list(range(len(grader.problems)))}
     arguments: dict[str, Any] = dict(
         model=model,
         reward_funcs=grader,
         args=settings.config(run, output),
         train_dataset=Dataset.from_dict(rows),
-        processing_class=asked.tokenizer,
+        processing_class=adapter.tokenizer,
     )
     trainer = Trainer(run, **arguments)
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer
-
-
-def _finished(run: Run, attempt: int, at: Progress, checkpoints: Path) -> RunFinished:
-    return RunFinished(
-        run=run.id,
-        attempt=attempt,
-        step=at.step,
-        checkpoint=f"checkpoints/{at.name}",
-        weights=state.weights(checkpoints / at.name),
-        diverged=at.diverged,
-        time=now(),
-    )

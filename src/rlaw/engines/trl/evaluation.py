@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlaw.engines.clock import Clock
-from rlaw.engines.progress import Progress
+from rlaw.engines import base
+from rlaw.engines.base import Measured
 from rlaw.engines.rng import generator
-from rlaw.engines.trl.adapter import Questions
-from rlaw.store.records import Evaluated
-from rlaw.study.compute import FACTORS, accounted_flops
+from rlaw.engines.trl.adapter import TaskAdapter
 from rlaw.study.plan import Run
 
 AT_ONCE = 4  # micro-batches drawn at once: there are no activations to keep
@@ -23,46 +21,24 @@ def seed_of(run: Run, purpose: str, step: int) -> int:
     return int(generator(run.seed, purpose, step).integers(1 << 63))
 
 
-class Evaluations:
-    """The benchmarks of a run, and when they are asked."""
+class Evaluations(base.Evaluations):
+    """Those of TRL's model."""
 
-    def __init__(self, run: Run, attempt: int, questions: Questions) -> None:
-        self.run, self.attempt, self.questions = run, attempt, questions
-        self.schedule = frozenset(run.evaluation.schedule(run.rl.steps))
-        self.benchmarks = {name: run.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
+    def __init__(self, run: Run, attempt: int, adapter: TaskAdapter) -> None:
+        super().__init__(run, attempt)
+        self.adapter = adapter
 
-    def of(self, at: Progress, model: Any) -> list[Evaluated]:
-        """The evaluations of a position, one per benchmark; none when its step is not in the schedule."""
-        names = self.benchmarks if at.step in self.schedule else ()
-        return [self._one(at, model, name) for name in names]
-
-    def _one(self, at: Progress, model: Any, benchmark: str) -> Evaluated:
-        run, problems, clock = self.run, self.benchmarks[benchmark], Clock()
-        samples, items = run.evaluation.samples, len(problems)
-        with clock("evaluation"), torch.random.fork_rng():
-            torch.manual_seed(seed_of(run, f"evaluation {benchmark}", at.step))
-            completions = self._answer(model, self.questions.ids(problems))
-            asked = problems.take(np.repeat(np.arange(items), samples))
-            correct_I = self.questions.grade(asked, completions).reshape(items, samples).sum(axis=1).astype(int)
+    def measure(self, step: int, model: Any, benchmark: str, problems: Any) -> Measured:
+        """Answer by `model`, its random numbers those of this step and benchmark alone."""
+        samples, items = self.run.evaluation.samples, len(problems)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed_of(self.run, f"evaluation {benchmark}", step))
+            completions = self._answer(model, self.adapter.ids(problems))
+        repeated = problems.take(np.repeat(np.arange(items), samples))
+        correct_I = self.adapter.grade(repeated, completions).reshape(items, samples).sum(axis=1)
         lengths = [len(completion) for completion in completions]
-        named = {name: accounted_flops(name, run.params, at.tokens) for name in FACTORS}
-        return Evaluated(
-            run=run.id,
-            attempt=self.attempt,
-            step=at.step,
-            benchmark=benchmark,
-            items=items,
-            samples=samples,
-            correct=correct_I.tolist(),
-            test_loss=1 - correct_I.sum().item() / (items * samples),
-            response_length=sum(lengths) / len(lengths),
-            truncated_share=1 - sum(map(self.questions.ended, completions)) / len(completions),
-            data_size=at.step * run.rl.prompts,
-            tokens=at.tokens,
-            compute_flops=named | {"exact": float(at.flops)},
-            domain=run.task.domain(benchmark),
-            seconds=clock.seconds,
-        )
+        truncated_share = 1 - sum(map(self.adapter.ended, completions)) / len(completions)
+        return Measured(correct_I, sum(lengths) / len(lengths), truncated_share)
 
     def _answer(self, model: Any, prompts: list[list[int]]) -> list[list[int]]:
         """`samples` answers to each prompt, its answers side by side, cut after their end token."""
@@ -80,7 +56,7 @@ class Evaluations:
     def _draw(self, model: Any, prompts: list[list[int]]) -> list[list[int]]:
         from transformers import GenerationConfig
 
-        tokenizer, evaluation = self.questions.tokenizer, self.run.evaluation
+        tokenizer, evaluation = self.adapter.tokenizer, self.run.evaluation
         padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
         sampling = GenerationConfig(
             do_sample=True,

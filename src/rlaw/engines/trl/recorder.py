@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from rlaw.engines.base import stepped
 from rlaw.engines.progress import Progress
 from rlaw.engines.trl import state
 from rlaw.engines.trl.evaluation import Evaluations, seed_of
@@ -25,7 +26,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 class Recorder(TrainerCallback):
-    """Tells the records of one attempt. `at` is where it stands."""
+    """Sends the records of one attempt. `at` is the progress so far."""
 
     trainer: Trainer
 
@@ -37,53 +38,53 @@ class Recorder(TrainerCallback):
         self.stream: Stream | None = None
 
     def listen(self, trainer: Trainer, stream: Stream) -> None:
-        """Speak of that trainer into that stream."""
+        """Send that trainer's records to that stream."""
         self.trainer, self.stream = trainer, stream
         trainer.add_callback(self)
 
     def save(self) -> None:
-        """Keep the position, unless it was kept before or is the base."""
+        """Write a checkpoint of the last step, unless there is one."""
         if self.at is not self.kept:
             state.save(self.at, self.trainer, self.checkpoints)
             self.kept, self.saved_at = self.at, time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The step that is resumed at, or the evaluation before the first step."""
-        self._tell_position()
+        self._send_records()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """An RL step begins with its first update: its random numbers depend on seed and step alone."""
         if state.global_step % updates(self.run) == 0:
             torch.manual_seed(seed_of(self.run, "rollout", self.at.step + 1))
-            self.trainer.start_clock()
+            self.trainer.start_timer()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        """TRL told of an update; the last one of a step ends it."""
+        """TRL logged an update; the last one of a step ends it."""
         if "loss" not in logs:
             return
         self.logs.append(logs)
         if state.global_step % updates(self.run):
             return
         self._advance()
-        self._tell_position()
+        self._send_records()
         control.should_training_stop = self.at.diverged or control.should_training_stop
         if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
             self.save()
 
-    def _tell_position(self) -> None:
-        """The record of the position's step, and its evaluations when the schedule has some."""
+    def _send_records(self) -> None:
+        """The record of the last step, and its evaluations when the schedule has some."""
         if self.at.record is not None:
-            self._tell(replace(self.at.record, attempt=self.attempt))
+            self._send(replace(self.at.record, attempt=self.attempt))
         if not self.at.diverged:
             for record in self.evaluations.of(self.at, self.trainer.model):
-                self._tell(record)
+                self._send(record)
 
-    def _tell(self, record: Record) -> None:
+    def _send(self, record: Record) -> None:
         assert self.stream is not None, "listen comes first"  # noqa: S101
-        self.stream.tell(record, self.save)
+        self.stream.send(record, self.save)
 
     def _advance(self) -> None:
-        """From TRL's logs of a step's updates to the next position."""
+        """Make the record of a step from TRL's logs of its updates."""
         rollouts, seconds = self.grader.last, self.trainer.seconds()
         assert rollouts is not None, "TRL grades before it updates"  # noqa: S101
         flops = step_flops(self.run, rollouts)
@@ -96,16 +97,14 @@ class Recorder(TrainerCallback):
         run, rl, step, rollouts = self.run, self.run.rl, self.at.step + 1, self.grader.last
         assert rollouts is not None, "TRL grades before it updates"  # noqa: S101
         rewards = rollouts.rewards_PG
-        return Step(
-            run=run.id,
-            attempt=self.attempt,
-            step=step,
-            prompts=rl.prompts,
-            data_size=step * rl.prompts,
+        return stepped(
+            run,
+            self.attempt,
+            step,
+            flops,
             unique_prompts=self.grader.distinct_I[step * rl.prompts - 1].item(),
             prompt_tokens=rollouts.prompt_tokens,
             response_tokens=rollouts.response_tokens,
-            flops={name: getattr(flops, name) for name in Flops.__slots__},
             reward_mean=rewards.mean().item(),
             reward_std=rewards.std().item(),
             zero_variance_share=rollouts.zero_variance_share,
@@ -121,5 +120,5 @@ class Recorder(TrainerCallback):
         )
 
     def _mean(self, name: str) -> float:
-        """Of what TRL told over the updates of a step; every update weighs the same."""
+        """The mean of a logged metric over the updates of a step."""
         return fmean(float(logs[name]) for logs in self.logs)

@@ -1,11 +1,11 @@
-"""What TRL's trainer asks of us in the middle of a step, and what is remembered of its answers."""
+"""The reward function that TRL's trainer calls in a step, and what it keeps of the answers."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rlaw.engines.trl.adapter import Questions
+from rlaw.engines.trl.adapter import TaskAdapter
 from rlaw.engines.trl.settings import updates
 from rlaw.study.compute import Flops, forward_flops, mean_context, training_flops
 from rlaw.study.plan import Run
@@ -41,17 +41,17 @@ class Grader:
 
     __name__ = "reward"  # TRL names its metric by it
 
-    def __init__(self, run: Run, questions: Questions) -> None:
-        self.run, self.questions = run, questions
-        self.problems, self.distinct_I = questions.training(run)
+    def __init__(self, run: Run, adapter: TaskAdapter) -> None:
+        self.run, self.adapter = run, adapter
+        self.problems, self.distinct_I = adapter.training(run)
         self.last: Rollouts | None = None
 
     def __call__(self, completion_ids: list[list[int]], index: list[int], **_: Any) -> list[float]:
         """Rewards of the answers to the problems at `index`, a column of the dataset; groups stand together."""
         group = self.run.rl.num_generations
-        rewards = self.questions.grade(self.problems.take(np.asarray(index)), completion_ids)
-        prompts = self.questions.ids(self.problems.take(np.asarray(index[::group])))
-        ended = [self.questions.ended(completion) for completion in completion_ids]
+        rewards = self.adapter.grade(self.problems.take(np.asarray(index)), completion_ids)
+        prompts = self.adapter.ids(self.problems.take(np.asarray(index[::group])))
+        ended = [self.adapter.ended(completion) for completion in completion_ids]
         self.last = Rollouts(
             rewards_PG=rewards.reshape(-1, group),
             prompts_PG=np.repeat([[len(prompt)] for prompt in prompts], group, axis=1),

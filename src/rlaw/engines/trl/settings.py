@@ -60,7 +60,7 @@ def recipe(run: Run) -> dict[str, Any]:
         "adam_beta2": rl.adam_beta2,
         "adam_epsilon": rl.adam_epsilon,
         "max_grad_norm": rl.max_grad_norm,
-        # what is told, and where: records go to the store, checkpoints are asked for
+        # nothing is logged or saved by TRL itself: records go to the store, checkpoints are ours
         "logging_strategy": "steps",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,

@@ -25,7 +25,7 @@ def save(at: Progress, trainer: Any, checkpoints: Path) -> None:
     def fill(aside: Path) -> None:
         try:
             trainer._save_checkpoint(trainer.model, trial=None)
-        except RuntimeError as error:  # torch's way to tell a full disk
+        except RuntimeError as error:  # what torch raises on a full disk
             raise OSError(str(error)) from error
         written = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
         for path in written.iterdir():
@@ -40,5 +40,5 @@ def save(at: Progress, trainer: Any, checkpoints: Path) -> None:
 
 def weights(folder: Path) -> str:
     """The SHA-256 of the weights of a checkpoint; of all their hashes where they are in several files."""
-    hashes = [told for name, told in sorted(checkpoint.verify(folder).items()) if name.endswith(".safetensors")]
+    hashes = [sha256 for name, sha256 in sorted(checkpoint.verify(folder).items()) if name.endswith(".safetensors")]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

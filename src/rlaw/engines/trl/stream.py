@@ -26,19 +26,19 @@ class Stopped(BaseException):
 
 
 class Stream:
-    """`tell` in the trainer's thread, iteration in the reader's."""
+    """`send` in the trainer's thread, iteration in the reader's."""
 
     def __init__(self) -> None:
-        self._told: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
+        self._sent: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
 
-    def tell(self, record: Record, save: Callable[[], object]) -> None:
+    def send(self, record: Record, save: Callable[[], object]) -> None:
         """Hand a record over and wait until the next one is asked for.
 
         Raises:
             Stopped: no more are wanted; `save` was called before unless the record was lost.
         """
-        self._told.put(record)
+        self._sent.put(record)
         wish = self._wishes.get()
         if wish is Wish.SAVE:
             save()
@@ -46,15 +46,15 @@ class Stream:
             raise Stopped
 
     def records(self, work: Callable[["Stream"], None]) -> Iterator[Record]:
-        """What `work` tells, run in a thread of its own; what it raises is raised here."""
+        """The records that `work` sends, run in a thread of its own; what it raises is raised here."""
         thread = threading.Thread(target=self._work, args=(work,), name="trainer", daemon=True)
         thread.start()
         wish = Wish.DROP
         try:
-            while (told := self._told.get()) is not None:
-                if isinstance(told, BaseException):
-                    raise told
-                yield told
+            while (item := self._sent.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
                 self._wishes.put(Wish.GO_ON)
         except (GeneratorExit, KeyboardInterrupt):
             wish = Wish.SAVE
@@ -70,12 +70,12 @@ class Stream:
         except Stopped:
             pass
         except BaseException as error:
-            self._told.put(error)
+            self._sent.put(error)
             return
-        self._told.put(None)
+        self._sent.put(None)
 
     def _raise_late(self, wish: Wish) -> None:
         """What went wrong while saving."""
-        while wish is Wish.SAVE and not self._told.empty():
-            if isinstance(told := self._told.get(), Exception):
-                raise told
+        while wish is Wish.SAVE and not self._sent.empty():
+            if isinstance(item := self._sent.get(), Exception):
+                raise item

@@ -1,4 +1,4 @@
-"""TRL's trainer with the study's learning rates, decay of all weights, and a clock on its phases.
+"""TRL's trainer with the study's learning rates, decay of all weights, and a timer of its phases.
 
 Nothing here changes what TRL computes of a rollout or a loss. The methods that are timed are TRL's own, called as they
 are; under a version of TRL that calls them otherwise their seconds are missing, and nothing else.
@@ -14,7 +14,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from rlaw.engines.clock import Clock
+from rlaw.engines.base import Timer
 from rlaw.engines.trl.settings import updates
 from rlaw.study.plan import Run
 
@@ -23,7 +23,7 @@ class Trainer(GRPOTrainer):
     """A GRPOTrainer for one run."""
 
     def __init__(self, run: Run, **arguments: Any) -> None:
-        self.run, self.clock, self._began = run, Clock(), 0.0
+        self.run, self.timer, self._began = run, Timer(), 0.0
         super().__init__(**arguments)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
@@ -38,21 +38,21 @@ class Trainer(GRPOTrainer):
         """All of them; transformers leaves out biases and norms."""
         return [name for name, _ in model.named_parameters()]
 
-    def start_clock(self) -> None:
+    def start_timer(self) -> None:
         """A new RL step begins."""
-        self.clock, self._began = Clock(), time.perf_counter()
+        self.timer, self._began = Timer(), time.perf_counter()
 
     def seconds(self) -> dict[str, float]:
         """Wall seconds of the step so far; `update` is what no other phase took."""
-        told = self.clock.seconds
-        return told | {"update": time.perf_counter() - self._began - sum(told.values())}
+        timed = self.timer.seconds
+        return timed | {"update": time.perf_counter() - self._began - sum(timed.values())}
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
-        with self.clock("rollout"):
+        with self.timer("rollout"):
             return super()._generate(*args, **kwargs)
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
-        with self.clock("grade"):
+        with self.timer("grade"):
             return super()._calculate_rewards(*args, **kwargs)
 
     def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
@@ -63,4 +63,4 @@ class Trainer(GRPOTrainer):
         """Under no gradient it is the reference or the old policy that scores; else it is part of the update."""
         if torch.is_grad_enabled():
             return torch.enable_grad()
-        return self.clock("reference" if model is self.ref_model else "old_logprobs")
+        return self.timer("reference" if model is self.ref_model else "old_logprobs")

@@ -1,4 +1,4 @@
-"""One attempt at a run: write the data, start veRL, tell what it does, end it."""
+"""One attempt at a run: write the data, start veRL, record what it does, end it."""
 
 import hashlib
 import math
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlaw.engines.base import Workspace, started
+from rlaw.engines.base import Workspace, ended, started
+from rlaw.engines.data import check_lengths, distinct_so_far, training_texts
+from rlaw.engines.progress import Progress
 from rlaw.engines.verl import checkpoint, data, launch, log, settings
-from rlaw.engines.verl.checkpoint import Told
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.recorder import Recorder
 from rlaw.errors import EngineError
-from rlaw.store.provenance import now
 from rlaw.store.records import Record, RunFinished
 from rlaw.study.plan import Run
 from rlaw.tasks import of_text
@@ -21,20 +21,20 @@ from rlaw.tasks.problems import TextProblems
 
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
-    """The records of an attempt, as veRL's files tell them."""
+    """The records of an attempt, read from veRL's files while it runs."""
     paths = Paths.of(workspace)
     found = checkpoint.newest(paths.checkpoints, run.resources.gpus)
-    at = found[0] if found else Told()
+    at = found[0] if found else Progress()
     hardware = {"gpus": str(run.resources.gpus), "nodes": str(run.resources.nodes)}
     yield started(run, workspace.attempt, at.step, threads=run.resources.cpus, hardware=hardware)
     model, tokenizer = _model(run)
-    narrator = _prepare(run, workspace.attempt, paths, tokenizer)
+    recorder = _prepare(run, workspace.attempt, paths, tokenizer)
     if at.step < run.rl.steps:
         resume = (at.step, str(found[1])) if found else None
         overrides = settings.overrides(run, settings.places(run, paths, model, resume))
         training = launch.start(run, paths, workspace.attempt, overrides)
         try:
-            diverged = yield from told(narrator, paths, at, training)
+            diverged = yield from records(recorder, paths, at, training)
         finally:
             training.stop()
         if diverged is not None:
@@ -43,23 +43,23 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     yield _finished(run, workspace, paths, run.rl.steps)
 
 
-def told(narrator: Recorder, paths: Paths, at: Told, training: launch.Training) -> Iterator[Record]:
+def records(recorder: Recorder, paths: Paths, at: Progress, training: launch.Training) -> Iterator[Record]:
     """The records of a training, while it runs; returns the step at which it diverged, or None.
 
     Raises:
         EngineError: it ended badly, or before its last step.
     """
-    run, answers = narrator.run, sum(narrator.items.values()) * narrator.run.evaluation.samples
+    run, answers = recorder.run, sum(recorder.items.values()) * recorder.run.evaluation.samples
     for line in log.lines(paths.log, training.alive):
         if line.step > at.step:
-            record, at = narrator.step(at, line, log.dump(paths.rollouts, line.step, run.rl.samples))
-            (paths.rollouts / f"{line.step}.jsonl").unlink(missing_ok=True)  # large, and told
+            record, at = recorder.step(at, line, log.dump(paths.rollouts, line.step, run.rl.samples))
+            (paths.rollouts / f"{line.step}.jsonl").unlink(missing_ok=True)  # large, and read
             yield record
             if not math.isfinite(record.loss):
                 return line.step
         if any(name.startswith("val-") for name in line.metrics):
-            yield from narrator.evaluations(at, line, log.dump(paths.answers, line.step, answers))
-        checkpoint.note(paths.checkpoints, at)
+            yield from recorder.evaluations(at, line, log.dump(paths.answers, line.step, answers))
+        checkpoint.acknowledge(paths.checkpoints, at)
     if at.step < run.rl.steps:
         raise EngineError(
             f"veRL ended after step {at.step} of {run.rl.steps}: {training.fault() or 'without a word'}\n"
@@ -90,29 +90,22 @@ def _model(run: Run) -> tuple[str, Any]:
 
 def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Recorder:
     """Write what veRL reads."""
-    met = data.problems(run)
+    problems = training_texts(run)
     benchmarks: dict[str, TextProblems] = {
         name: of_text(run.task).benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks
     }
-    data.check_lengths(run, [met, *benchmarks.values()], tokenizer)
-    data.write(run, paths, met)
-    items = {name: len(problems) for name, problems in benchmarks.items()}
-    return Recorder(run, attempt, data.distinct(met), items, tokenizer)
+    check_lengths(run, [problems, *benchmarks.values()], tokenizer)
+    data.write(run, paths, problems)
+    items = {name: len(benchmark) for name, benchmark in benchmarks.items()}
+    return Recorder(run, attempt, distinct_so_far(problem.prompt for problem in problems).tolist(), items, tokenizer)
 
 
 def _finished(run: Run, workspace: Workspace, paths: Paths, step: int, *, diverged: bool = False) -> RunFinished:
     """The end; weights of a run that diverged are not kept."""
     folder = paths.checkpoints / f"global_step_{step}"
     shutil.rmtree(paths.rollouts, ignore_errors=True)
-    return RunFinished(
-        run=run.id,
-        attempt=workspace.attempt,
-        step=step,
-        checkpoint=str(folder.relative_to(workspace.folder.absolute())) if folder.is_dir() else "",
-        weights=_digest(folder),
-        diverged=diverged,
-        time=now(),
-    )
+    kept = str(folder.relative_to(workspace.folder.absolute())) if folder.is_dir() else ""
+    return ended(run, workspace.attempt, step, kept, _digest(folder), diverged=diverged)
 
 
 def _digest(folder: Path) -> str:

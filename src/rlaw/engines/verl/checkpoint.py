@@ -1,56 +1,46 @@
 """Which of veRL's checkpoints a run goes on from: the newest that is whole, and whose steps are all in the store.
 
 veRL writes `global_step_N/actor/{model,optim,extra_state}_world_size_W_rank_R.pt` and `data.pt`, and saves before it
-logs the step. A step that was saved and never told would be missing in the records, so `Told` keeps which were.
+logs the step. A step that was saved and never logged would be missing in the records: acknowledged.jsonl lists
+those whose records are in the store.
 """
 
 import json
 import os
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
+from rlaw.engines.progress import Progress
 from rlaw.errors import EngineError
 from rlaw.files import make_folder
 
 PARTS = ("model", "optim", "extra_state")
+FILES = ("told.jsonl", "acknowledged.jsonl")  # the first one is an older version's
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A step whose records are in the store. `tokens` and `flops` (exact) count from the start of RL."""
-
-    step: int = 0
-    tokens: int = 0
-    flops: int = 0
-
-
-def note(checkpoints: Path, told: Told) -> None:
-    """Keep that the records of a step are in the store."""
+def acknowledge(checkpoints: Path, at: Progress) -> None:
+    """Write down that the records of a step are in the store."""
     make_folder(checkpoints)
-    with (checkpoints / "told.jsonl").open("ab") as file:
-        file.write(json.dumps({"step": told.step, "tokens": told.tokens, "flops": told.flops}).encode() + b"\n")
+    with (checkpoints / FILES[-1]).open("ab") as file:
+        file.write(json.dumps({"step": at.step, "tokens": at.tokens, "flops": at.flops}).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def told(checkpoints: Path) -> dict[int, Told]:
+def acknowledged(checkpoints: Path) -> dict[int, Progress]:
     """All steps whose records are in the store; a line cut short is left out."""
-    path = checkpoints / "told.jsonl"
-    if not path.is_file():
-        return {}
-    *whole, _ = path.read_bytes().split(b"\n")
-    noted = (Told(**json.loads(line)) for line in whole)
-    return {one.step: one for one in noted}
+    texts = [path.read_bytes() for name in FILES if (path := checkpoints / name).is_file()]
+    rows = (json.loads(line) for text in texts for line in text.split(b"\n")[:-1])
+    return {row["step"]: Progress(**row) for row in rows}
 
 
-def newest(checkpoints: Path, gpus: int) -> tuple[Told, Path] | None:
-    """The newest checkpoint to go on from, and what was told by then; None: from the start.
+def newest(checkpoints: Path, gpus: int) -> tuple[Progress, Path] | None:
+    """The newest checkpoint to go on from, and its step's progress; None: from the start.
 
     Raises:
         EngineError: it was written on another number of GPUs.
     """
-    known = told(checkpoints)
+    known = acknowledged(checkpoints)
     found = sorted(((step, path) for path in checkpoints.glob("global_step_*") if (step := _step(path))), reverse=True)
     for step, path in found:
         if step in known and (world := whole(path)):
@@ -66,7 +56,7 @@ def newest(checkpoints: Path, gpus: int) -> tuple[Told, Path] | None:
 def whole(folder: Path) -> int | None:
     """The number of shards of a checkpoint; None when one is missing or cut short.
 
-    A shard is a zip file, whose directory is at its end: that it can be read tells that the file has its end.
+    A shard is a zip file, whose directory is at its end: one that can be read is not cut short.
     """
     actor = folder / "actor"
     worlds = {int(path.name.split("_")[3]) for path in actor.glob("model_world_size_*_rank_*.pt")}

@@ -10,7 +10,7 @@ from typing import Any
 from rlaw.errors import EngineError
 
 POLL_SECONDS = 0.5
-DUMP_SECONDS = 120.0  # a dump is written beside the training, and may come after the line that tells of the step
+DUMP_SECONDS = 120.0  # a dump is written beside the training, and may come after the line of the step
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def lines(path: Path, alive: Callable[[], bool], poll_seconds: float = POLL_SECO
     """
     read, rest, more = 0, b"", True
     while more:
-        more = alive()  # asked before reading: what was written before the end is read
+        more = alive()  # checked before reading: what was written before the end is read
         if path.is_file():
             with path.open("rb") as file:
                 file.seek(read)
@@ -46,9 +46,9 @@ def lines(path: Path, alive: Callable[[], bool], poll_seconds: float = POLL_SECO
 
 def _line(path: Path, text: bytes) -> Line:
     try:
-        told = json.loads(text)
-        metrics = {str(key): float("nan") if value is None else value for key, value in told["data"].items()}
-        return Line(int(told["step"]), metrics)
+        row = json.loads(text)
+        metrics = {str(key): float("nan") if value is None else value for key, value in row["data"].items()}
+        return Line(int(row["step"]), metrics)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(f"{path}: not a line of veRL's file logger: {text[:200]!r}") from error
 
@@ -66,7 +66,7 @@ def dump(folder: Path, step: int, answers: int, poll_seconds: float = POLL_SECON
         time.sleep(poll_seconds)
     if rows is None:
         raise EngineError(
-            f"veRL told of step {step}, and its answers are not in {path}\n"
+            f"veRL logged step {step}, but its answers are not in {path}\n"
             f"  next: a store on a file system that every node sees under the same path"
         )
     return rows

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from rlaw.engines.base import Workspace
+from rlaw.engines.data import training_texts
 from rlaw.engines.verl import data
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import RlawError
@@ -27,7 +28,7 @@ def main(study: str, label: str, folder: str) -> None:
         raise SystemExit(f"study {study} has no run {label}")
     paths = Paths.of(Workspace(Path(folder), Path(folder)))
     paths.attempt.mkdir(parents=True, exist_ok=True)
-    data.write(run, paths, data.problems(run))
+    data.write(run, paths, training_texts(run))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlaw.engines.verl.checkpoint import Told
+from rlaw.engines.base import evaluated, stepped
+from rlaw.engines.progress import Progress
 from rlaw.engines.verl.log import Line
 from rlaw.rewards.base import Verdict
 from rlaw.store.records import Evaluated, Step
-from rlaw.study.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
+from rlaw.study.compute import Flops, forward_flops, training_flops
 from rlaw.study.plan import Run
 
 #: our names of the phases of a step, and veRL's
@@ -22,14 +23,14 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Recorder:
-    """Tells the records of one attempt.
+    """Makes the records of one attempt.
 
     Attributes:
         run: the run.
         attempt: which attempt at it.
         distinct: how many distinct problems are among the first 1, 2, … that are met.
         items: how many problems each benchmark has.
-        tokenizer: of the checkpoint, to count the tokens of an answer in a dump; None: lengths are told as NaN.
+        tokenizer: of the checkpoint, to count the tokens of an answer in a dump; None: lengths are NaN.
     """
 
     run: Run
@@ -38,24 +39,22 @@ class Recorder:
     items: Mapping[str, int]
     tokenizer: Any = None
 
-    def step(self, at: Told, line: Line, rollouts: Sequence[Mapping[str, Any]]) -> tuple[Step, Told]:
-        """The record of a training step, and what has been told with it."""
+    def step(self, at: Progress, line: Line, rollouts: Sequence[Mapping[str, Any]]) -> tuple[Step, Progress]:
+        """The record of a training step, and the progress after it."""
         run, rl, metrics = self.run, self.run.rl, line.metrics
         prompt = round(metrics["prompt_length/mean"] * rl.samples)
         response = round(metrics["perf/total_num_tokens"]) - prompt
         flops = step_flops(run, prompt, response)
         rewards = _by_prompt(rollouts)
         kl = metrics.get("actor/kl_loss") if rl.beta else None
-        record = Step(
-            run=run.id,
-            attempt=self.attempt,
-            step=line.step,
-            prompts=rl.prompts,
-            data_size=line.step * rl.prompts,
+        record = stepped(
+            run,
+            self.attempt,
+            line.step,
+            flops,
             unique_prompts=self.distinct[line.step * rl.prompts - 1],
             prompt_tokens=prompt,
             response_tokens=response,
-            flops={name: getattr(flops, name) for name in Flops.__slots__},
             reward_mean=metrics["critic/score/mean"],
             reward_std=_std([reward for group in rewards for reward in group]),
             zero_variance_share=sum(len(set(group)) == 1 for group in rewards) / len(rewards) if rewards else math.nan,
@@ -70,9 +69,9 @@ class Recorder:
             seconds={ours: metrics[f"timing_s/{theirs}"] for ours, theirs in PHASES.items() if
                      f"timing_s/{theirs}" in metrics},
         )  # fmt: skip
-        return record, Told(line.step, at.tokens + prompt + response, at.flops + flops.total)
+        return record, Progress(line.step, at.tokens + prompt + response, at.flops + flops.total)
 
-    def evaluations(self, at: Told, line: Line, answers: Sequence[Mapping[str, Any]]) -> Iterator[Evaluated]:
+    def evaluations(self, at: Progress, line: Line, answers: Sequence[Mapping[str, Any]]) -> Iterator[Evaluated]:
         """The records of an evaluation, one per benchmark, counted from veRL's dump of every answer."""
         by_benchmark: dict[str, list[Mapping[str, Any]]] = {name: [] for name in self.items}
         for answer in answers:
@@ -83,30 +82,22 @@ class Recorder:
             yield self._evaluated(at, name, given, {"evaluation": seconds * share})
 
     def _evaluated(
-        self, at: Told, benchmark: str, given: Sequence[Mapping[str, Any]], seconds: dict[str, float]
+        self, at: Progress, benchmark: str, given: Sequence[Mapping[str, Any]], seconds: dict[str, float]
     ) -> Evaluated:
         run, items, samples = self.run, self.items[benchmark], self.run.evaluation.samples
         correct = [0] * items
         for answer in given:
             correct[int(answer["item"].rpartition("/")[2])] += answer["score"] > 0.5
         lengths = self._lengths([answer["output"] for answer in given])
-        named = {name: accounted_flops(name, run.params, at.tokens) for name in FACTORS}
         timeouts = sum(answer["verdict"] == Verdict.TIMEOUT for answer in given)
-        return Evaluated(
-            run=run.id,
-            attempt=self.attempt,
-            step=at.step,
-            benchmark=benchmark,
-            items=items,
-            samples=samples,
-            correct=correct,
-            test_loss=1 - sum(correct) / (items * samples),
+        return evaluated(
+            run,
+            self.attempt,
+            at,
+            benchmark,
+            correct,
             response_length=sum(lengths) / len(lengths) if lengths else math.nan,
             truncated_share=_share(lengths, run.task.completion_tokens),
-            data_size=at.step * run.rl.prompts,
-            tokens=at.tokens,
-            compute_flops=named | {"exact": float(at.flops)},
-            domain=run.task.domain(benchmark),
             unjudged=timeouts + items * samples - len(given),
             seconds={name: value for name, value in seconds.items() if math.isfinite(value)},
         )

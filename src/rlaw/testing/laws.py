@@ -1,4 +1,4 @@
-"""What every law must do. For a law of your own, in your tests:
+"""What every law must do. For a law of your own, in your tests::
 
     @pytest.mark.parametrize("check", rlaw.testing.laws.CHECKS, ids=lambda check: check.__name__)
     def test_my_law(check):

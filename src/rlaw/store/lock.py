@@ -1,6 +1,6 @@
 """One writer at a time. The kernel frees the lock of a dead process; the owner's name is for people and `status`.
 
-Where the file system has no locks, files stand in for them (`lease`), and a dead owner is told by its process number
+Where the file system has no locks, files stand in for them (`Lease`), and a dead owner is known by its process number
 and start.
 """
 
@@ -11,18 +11,18 @@ import os
 import socket
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from rlaw.errors import RlawWarning, StoreError
-from rlaw.files import cannot_write
-from rlaw.store.lease import Lease
+from rlaw.files import aside, cannot_write
 
 PATIENCE_SECONDS = 0.4
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5  # each pause is twice the one before
-_TOLD_AFTER_SECONDS = 10.0  # of waiting, whatever the patience
+_WARN_AFTER_SECONDS = 10.0  # of waiting, whatever the patience
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -40,7 +40,7 @@ class Owner:
 
     Attributes:
         pid: its process id, which the system may give to another process later.
-        started: its start in clock ticks since boot, which tells the two apart; empty where there is no /proc.
+        started: its start in clock ticks since boot, which differs between the two; empty where there is no /proc.
         host: the machine it runs on.
         since: when it took the lock, UTC.
     """
@@ -55,7 +55,7 @@ class Owner:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs. One on another machine cannot be asked and counts as alive."""
+        """Whether the process still runs. One on another machine cannot be checked and counts as alive."""
         return not self.here or process_started(self.pid) == self.started
 
     @property
@@ -87,7 +87,7 @@ def _started_without_proc(pid: int) -> str | None:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Who holds the lock, as far as its file tells; None when nobody living does. Changes nothing."""
+    """Who holds the lock, from its file; None when nobody living does. Changes nothing."""
     try:
         owner = _owner(path.read_bytes())
     except FileNotFoundError:
@@ -108,12 +108,81 @@ def _alive(signature: bytes) -> bool:
     return owner is not None and owner.alive
 
 
+class Lease:
+    """Files in place of a lock on `path`, where the file system has none, as on some network file systems.
+
+    Files LOCK.1, LOCK.2, … stand for who held the lock, one after the other; the highest number holds it while its
+    process lives and it is not empty. Each is made by linking a file that is complete already, which only one process
+    can do for a number. A number is never used again, because only its successor's maker removes it: a process that
+    read the numbers too early cannot take away what another has taken since.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._number = 0
+
+    def take(self, signature: bytes, alive: Callable[[bytes], bool]) -> bool:
+        """Take the lease unless a living process holds it; never waits.
+
+        Args:
+            signature: names this process; not empty.
+            alive: whether the process that a signature names still runs.
+
+        Raises:
+            OSError: the file system refused.
+        """
+        newest = max(self._numbers(), default=0)
+        held = self._read(newest)
+        if held and alive(held):
+            return False
+        part = aside(self.path)
+        part.write_bytes(signature)
+        try:
+            os.link(part, self._file(newest + 1))
+        except FileExistsError:  # somebody was faster
+            return False
+        finally:
+            part.unlink()
+        if max(self._numbers()) != newest + 1:  # this number had come and gone before we looked
+            self._file(newest + 1).unlink(missing_ok=True)
+            return False
+        self._number = newest + 1
+        for number in self._numbers():
+            if number < self._number:
+                self._file(number).unlink(missing_ok=True)
+        return True
+
+    def release(self) -> None:
+        """Give the lease back; its file stays, empty, for the number's sake."""
+        if self._number:
+            os.truncate(self._file(self._number), 0)
+            self._number = 0
+
+    @property
+    def newest(self) -> Path:
+        """The file that says who holds the lease, or held it last."""
+        return self._file(max(self._numbers(), default=0))
+
+    def _file(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _read(self, number: int) -> bytes:
+        try:
+            return self._file(number).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _numbers(self) -> list[int]:
+        ends = (path.name.rpartition(".")[2] for path in self.path.parent.glob(f"{self.path.name}.*"))
+        return [int(end) for end in ends if end.isdigit()]
+
+
 class Lock:
     """Holds the lock on a file while the `with` block runs.
 
     Args:
         path: of the lock's file, in a folder that is there.
-        patience_seconds: how long to wait for another process; `math.inf` waits until it is done, and says for whom.
+        patience_seconds: how long to wait for another process; `math.inf` waits until it is done, and warns for whom.
 
     Raises:
         StoreError: on entering, when another process holds it for longer than `patience_seconds`; names the owner.
@@ -145,15 +214,17 @@ class Lock:
         self._close()
 
     def _wait(self) -> None:
-        began, pause, told = time.monotonic(), _PAUSE_SECONDS, False
+        began, pause, warned = time.monotonic(), _PAUSE_SECONDS, False
         while not self._take():
             left = self.patience_seconds - (waited := time.monotonic() - began)
             if left <= 0:
-                what, do = self._owner_told()
-                raise StoreError(f"{self.path.parent} is being written by {what}\n  next: {do}")
-            if waited > _TOLD_AFTER_SECONDS and not told:
-                told = True
-                warnings.warn("{0} is waited for: it holds {2}; {1}".format(*self._owner_told(), self.path), Waiting, 4)
+                who, do = self._owner_text()
+                raise StoreError(f"{self.path.parent} is being written by {who}\n  next: {do}")
+            if waited > _WARN_AFTER_SECONDS and not warned:
+                warned = True
+                warnings.warn(
+                    "waiting for {0}, which holds {2}; {1}".format(*self._owner_text(), self.path), Waiting, 4
+                )
             time.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -176,7 +247,7 @@ class Lock:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, _signature(), 0)
 
-    def _owner_told(self) -> tuple[str, str]:
+    def _owner_text(self) -> tuple[str, str]:
         """Who holds it, and what somebody who wants it can do."""
         owner = owner_of(self.path)
         do = "wait for it to end, or stop it; its lock goes when it does"

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from rlaw.engines.local.attention import ROPE_THETA
-from rlaw.engines.local.model import INIT_STD, RMS_EPSILON, Params
+from rlaw.engines.local.model import INIT_STD, RMS_EPSILON, ROPE_THETA, Params
 from rlaw.study.compute import Architecture
 from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens

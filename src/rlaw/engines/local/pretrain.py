@@ -36,7 +36,7 @@ from rlaw.tasks import of_tokens
 from rlaw.tasks.base import Settings
 
 FACTS = "base.json"
-MODULES = ("attention", "compiling", "model", "optimizer", "pretrain", "rollout", "sft", "update")
+MODULES = ("compiling", "model", "optimizer", "pretrain", "rollout", "sft", "update")
 CODE = ("rlaw.engines.rng", *(f"rlaw.engines.local.{name}" for name in MODULES))  # beside the task's
 STEPS_PER_CALL = 100  # between two chances to interrupt
 CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)

@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlaw.engines.local.attention import KeyValues
 from rlaw.engines.local.compiling import WRITES, jit
-from rlaw.engines.local.model import Params, cast, next_logits, whole_logits
+from rlaw.engines.local.model import KeyValues, Params, cast, next_logits, whole_logits
 from rlaw.engines.local.settings import dtype
 from rlaw.engines.rng import generator
 from rlaw.study.compute import Architecture

@@ -30,7 +30,7 @@ def test_instruct_learns_from_well_formed_answers_right_and_wrong(make_run, cach
     assert run.task.is_well_formed(problems, told).all()
     assert not run.task.is_held_out(documents[:, :3]).any()
     right = run.task.grade(problems, told).mean()
-    assert 0.1 < right < 0.95  # nobody looked
+    assert 0.1 < right < 0.95  # nothing checked them
 
 
 def test_an_instruct_variant_starts_lower_than_its_base_which_is_made_once(make_run, cache):
@@ -56,9 +56,9 @@ def test_all_code_that_makes_a_base_is_in_its_digest(make_run):
         pretrain.tune(tuned(run), params, sft.documents(tuned(run), params))
     finally:
         sys.setprofile(None)
-    assert {"rlaw.engines.local.attention", "rlaw.engines.local.update"} <= ran
+    assert {"rlaw.engines.local.model", "rlaw.engines.local.update"} <= ran
     makes = {name for name in ran if name and name.startswith("rlaw.engines")}
-    assert makes - {*pretrain.CODE, "rlaw.engines.local.engine"} == set()  # `engine` tells the precision
+    assert makes - {*pretrain.CODE, "rlaw.engines.local.engine"} == set()  # `engine` has the precision
 
 
 def test_a_base_made_by_other_code_or_versions_is_another(make_run, monkeypatch):

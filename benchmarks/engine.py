@@ -349,7 +349,7 @@ def keeping(run: Run, policy: Any) -> None:
             for record in records:
                 log.append(record)
             steps = [record for record in records if isinstance(record, Step)]
-            at = state.Position(run.rl.steps, 0, 0, steps[-1], policy=policy)
+            at = state.TrainState(run.rl.steps, 0, 0, steps[-1], policy=policy)
             state.save(at, run, log.folder / "checkpoints")
         store.compact(run.label)
 

@@ -100,11 +100,11 @@ def cost(run: Run, steps: int) -> float:
 
     from rlaw.engines.local import model, optimizer
     from rlaw.engines.local.grpo import GRPO
-    from rlaw.engines.local.state import Position
+    from rlaw.engines.local.state import TrainState
     from rlaw.engines.rng import generator
 
     base = model.init(run.architecture, generator(run.seed, "init"))
-    recipe, at = GRPO(run, base, 1), Position(policy=optimizer.start(base, run.rl))
+    recipe, at = GRPO(run, base, 1), TrainState(policy=optimizer.start(base, run.rl))
     at = recipe.step(at)
     began = time.process_time()
     for _ in range(steps):

@@ -11,7 +11,7 @@ from rlaw.engines import checkpoint  # noqa: E402
 from rlaw.engines.local import hugging_face, model, optimizer, rollout, update  # noqa: E402
 from rlaw.engines.local.grpo import GRPO  # noqa: E402
 from rlaw.engines.local.objective import advantages, token_weights  # noqa: E402
-from rlaw.engines.local.state import Position  # noqa: E402
+from rlaw.engines.local.state import TrainState  # noqa: E402
 from rlaw.engines.rng import generator  # noqa: E402
 from rlaw.engines.trl import settings  # noqa: E402
 from rlaw.engines.trl.adapter import TokenAdapter  # noqa: E402
@@ -149,7 +149,7 @@ def test_clipped_loss_kl_and_gradients_are_trls(make_run, tmp_path, loss_type, b
 def test_whole_steps_on_the_same_rollouts_end_at_the_same_weights(make_run, tmp_path, rl):
     run = make(make_run, **rl)
     params = weights_of(run)
-    recipe, at = GRPO(run, params, 1), Position(policy=optimizer.start(params, run.rl))
+    recipe, at = GRPO(run, params, 1), TrainState(policy=optimizer.start(params, run.rl))
     answers, records = [], []
     for step in range(1, run.rl.steps + 1):
         problems = recipe.data.of_step(step, P)

@@ -120,7 +120,7 @@ def test_a_far_owner_whose_lock_the_file_system_let_go_is_in_nobodys_way(tmp_pat
 
 
 def test_who_waits_without_end_says_for_whom(tmp_path, monkeypatch):
-    monkeypatch.setattr("rlaw.store.lock._TOLD_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("rlaw.store.lock._WARN_AFTER_SECONDS", 0.0)
     held = Lock(tmp_path / "lock").__enter__()
     threading.Timer(0.3, held.__exit__, (None, None, None)).start()
     with (

@@ -1,4 +1,4 @@
-"""Engines: each turns one planned run into records. Looked up by name, imported when first asked for."""
+"""Engines: each turns one planned run into records. Looked up by name, imported when first used."""
 
 from importlib import import_module
 

@@ -51,8 +51,8 @@ class Engine(Protocol):
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order, `RunStarted` first; goes on from the newest good checkpoint in the workspace.
 
-        A record counts as kept once the next one is asked for. Closing the iterator saves a checkpoint, stops the run
-        and frees its devices.
+        A record counts as kept once the caller takes the next one. Closing the iterator saves a checkpoint, stops
+        the run and frees its devices.
         """
         ...
 

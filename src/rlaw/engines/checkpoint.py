@@ -40,7 +40,7 @@ def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
     except (OSError, StoreError) as error:
         raise _cannot_write(folder, part, error) from error
     except Exception as error:
-        if type(error).__name__ != "SafetensorError":  # its way to tell a full disk; not imported here for its name
+        if type(error).__name__ != "SafetensorError":  # what it raises on a full disk; not imported for its name alone
             raise
         raise _cannot_write(folder, part, error) from error
     finally:
@@ -90,11 +90,11 @@ def verify(folder: Path) -> dict[str, str]:
         hashes = read_json(folder / MANIFEST)["sha256"]
     except (RlawError, KeyError) as error:
         raise StoreError(f"{folder / MANIFEST}: missing or unreadable") from error
-    for name, told in hashes.items():
+    for name, sha256 in hashes.items():
         path = folder / name
         if not path.is_file():
             raise StoreError(f"{path}: missing")
-        if _sha256(path) != told:
+        if _sha256(path) != sha256:
             raise StoreError(f"{path}: damaged, its SHA-256 is not the one in {MANIFEST}")
     return hashes
 

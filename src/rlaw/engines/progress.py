@@ -1,4 +1,4 @@
-"""Where a run stands after a step: what every engine keeps of it beside weights and optimizer."""
+"""How far a run is after a step: what every engine keeps beside weights and optimizer."""
 
 import json
 import math
@@ -12,7 +12,7 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told of a run after a step.
+    """How far a run is after a step.
 
     Attributes:
         step: RL steps done.
@@ -28,9 +28,9 @@ class Progress:
 
     @property
     def diverged(self) -> bool:
-        """Loss, gradient or reward are no numbers any more."""
-        told = self.record
-        return told is not None and not all(map(math.isfinite, (told.loss, told.grad_norm, told.reward_mean)))
+        """Loss, gradient or reward is not finite."""
+        record = self.record
+        return record is not None and not all(map(math.isfinite, (record.loss, record.grad_norm, record.reward_mean)))
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ class Progress:
         return f"step-{self.step:06d}"
 
     def write(self, folder: Path) -> None:
-        """Into a checkpoint's folder; before the first step there is nothing to keep that the base does not."""
+        """Into a checkpoint's folder; only after the first step: before it there is the base."""
         assert self.record is not None, "a checkpoint holds the record of its step"  # noqa: S101
         state = {"step": self.step, "tokens": self.tokens, "flops": self.flops, "record": to_row(self.record)}
         (folder / STATE).write_text(json.dumps(state) + "\n")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rlaw.execution.base import Executor
 
 Name = Literal["local", "ray", "slurm"]
-JOBS = 16  # of a Slurm study at a time, unless told otherwise
+JOBS = 16  # of a Slurm study at a time, unless set otherwise
 
 
 @contextmanager

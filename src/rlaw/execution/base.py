@@ -1,4 +1,4 @@
-"""What every executor is: it makes attempts at runs somewhere else, and tells what happens there."""
+"""What every executor is: it makes attempts at runs somewhere else, and reports what happens there."""
 
 import time
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from rlaw.study.plan import Run
 LOST = "lost"
 #: the store could not be read or written, so that not even the failure could be recorded
 REFUSED = "refused"
-#: the runner asked all workers to save and end; told of no run in particular
+#: the runner asked all workers to save and end; of no run in particular
 STOPPING = "stopping"
 #: the node was lost and the run is started again on another one; nothing ends
 MOVED = "run_moved"
-#: something a person should know, told in `text`; the run goes on
+#: something a person should know, named in `text`; the run goes on
 NOTE = "note"
 #: kinds of events after which nothing more comes from a run
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)

@@ -36,7 +36,7 @@ def cores() -> int:
 
 @dataclass
 class _Worker:
-    """A process at work on one run, its events as far as they have come, and whether it has told how it ended."""
+    """A process at work on one run, its events as far as they have come, and whether its end has been reported."""
 
     label: str
     process: subprocess.Popen[bytes]
@@ -83,7 +83,7 @@ class LocalExecutor:
         return tuple(worker.label for worker in self._workers())
 
     def check(self, run: Run) -> None:
-        """Every run has room on this machine; what it lacks, its engine tells."""
+        """Every run fits this machine; its engine checks what is missing."""
 
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt in a process of its own, and in a session of its own: Ctrl-C is for the parent to handle.
@@ -107,7 +107,7 @@ class LocalExecutor:
         request = {"run": spec.document(attempt.run), "store": str(attempt.store), "argv": attempt.argv}
         worker = _Worker(label, process, folder / "worker.log")
         self._selector.register(worker.events, selectors.EVENT_READ, worker)
-        _tell(process, json.dumps(request).encode() + b"\n")
+        _write(process, json.dumps(request).encode() + b"\n")
 
     def poll(self, timeout_seconds: float) -> list[Event]:
         """What happened since the last call; waits that long when nothing did."""
@@ -150,11 +150,11 @@ class LocalExecutor:
         return [] if worker.ended else [worker.lost()]
 
 
-def _tell(process: subprocess.Popen[bytes], request: bytes) -> None:
+def _write(process: subprocess.Popen[bytes], request: bytes) -> None:
     """Hand the request over; standard input stays open, and its end is the wish to stop."""
     pipe = cast(IO[bytes], process.stdin)
     try:
         pipe.write(request)
         pipe.flush()
-    except BrokenPipeError:  # it died already: `poll` will tell
+    except BrokenPipeError:  # it died already: `poll` reports it
         return

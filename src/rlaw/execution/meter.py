@@ -30,7 +30,7 @@ class Spent:
 
 @dataclass
 class Meter:
-    """Adds up what the runs of a store have cost, and goes on as they tell their steps."""
+    """Adds up what the runs of a store have cost, and goes on with every step."""
 
     plan: Plan
     clock: Callable[[], float] = time.monotonic

@@ -33,10 +33,10 @@ class Relay:
         """Begin the attempt; the first events, and whether more will come."""
         label, where = run["label"], Path(store)
         try:
-            seen = open_store(where, digest).digest
+            found = open_store(where, digest).digest
         except RlawError as error:
             return [_refused(label, f"{os.uname().nodename} does not see the store: {error}")], False
-        if seen != digest:
+        if found != digest:
             return [_refused(label, f"{os.uname().nodename} sees another store under {store}")], False
         self._executor.start(Attempt(spec.run_of(run), where, argv))
         return [], True

@@ -1,8 +1,8 @@
 """Runs a plan: which run next, on how many workers, until all is done, the budget is spent, or somebody says stop.
 
-Largest runs start first, so that the last minutes are not one worker's alone (a plan is told smallest first). Runs that
-start from the same base wait for whichever is making it, while others go ahead. Runs that share their programs, as the
-seeds of one size do, let another size go ahead while the first of them compiles, so that one compiles for all.
+Largest runs start first, so that the last minutes are not one worker's alone (a plan lists the smallest first). Runs
+that start from the same base wait for whichever is making it, while others go ahead. Runs that share their programs, as
+the seeds of one size do, let another size go ahead while the first of them compiles, so that one compiles for all.
 """
 
 import signal
@@ -154,7 +154,7 @@ def run(
             reason = _work(progress, meter, store, executor, signals, _deadline(plan), tuple(argv), on_event)
         finally:
             executor.kill()
-            with suppress(StoreError):  # only a cache; what could not be written is told by the runs themselves
+            with suppress(StoreError):  # only a cache; a run that cannot write reports it itself
                 store.settle()
         outcome = _outcome(plan, store, progress)
     if reason is not None:
@@ -245,7 +245,7 @@ def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) ->
         )
     name = signal.Signals(received[0]).name
     error = Interrupted(f"stopped by {name}: {so_far}\n  next: the same command goes on from there")
-    error.exit_code = 128 + received[0]  # as shells tell it: 130 for Ctrl-C, 143 for SIGTERM
+    error.exit_code = 128 + received[0]  # as shells have it: 130 for Ctrl-C, 143 for SIGTERM
     return error
 
 

@@ -24,7 +24,7 @@ REQUEUES = 10  # of one job that ran out of its time or was preempted
 _JOB_POLL_SECONDS = 0.2
 _SIGNAL_SECONDS = 1.0
 _QUEUE_SECONDS = 5.0  # between two questions to the scheduler, whatever the number of jobs
-MINUTES = 24 * 60  # of a job, unless told otherwise; one that needs more saves and is queued again
+MINUTES = 24 * 60  # of a job, unless set otherwise; one that needs more saves and is queued again
 
 _SQUEUE = ("/usr/bin/env", "squeue", "--me", "--noheader", "--format=%i")
 
@@ -32,7 +32,7 @@ Cluster = Literal["slurm", "local"]
 
 
 class Job:
-    """What a job does: work on an attempt with a worker process, and tell what happens in a file.
+    """What a job does: work on an attempt with a worker process, and write its events into a file.
 
     submitit calls `checkpoint` when the time is up or the job is preempted: the worker saves, and the same job is
     queued again. The run's state is on the disk, so that nothing else has to be kept.
@@ -48,7 +48,7 @@ class Job:
         interrupted = self._work()
         if interrupted:
             time.sleep(_SIGNAL_SECONDS)  # a preempted worker can be done before `checkpoint` is called
-            self._tell(interrupted)
+            self._write(interrupted)
 
     def checkpoint(self) -> Any:
         """Let the worker save, and ask to be queued again."""
@@ -59,17 +59,17 @@ class Job:
         return DelayedSubmission(Job(self.run, self.store, self.argv, self.files))
 
     def _work(self) -> list[Event]:
-        """Pass on what the worker tells, but for interruptions: those are ends only when nothing begins again."""
+        """Pass on the worker's events, but for interruptions: those are ends only when nothing begins again."""
         held = []
         while self._executor.running:
             if self.files.stop.exists():
                 self._executor.stop()
             events = self._executor.poll(_JOB_POLL_SECONDS)
             held += [event for event in events if event.kind == "run_interrupted"]
-            self._tell([event for event in events if event.kind != "run_interrupted"])
+            self._write([event for event in events if event.kind != "run_interrupted"])
         return held
 
-    def _tell(self, events: list[Event]) -> None:
+    def _write(self, events: list[Event]) -> None:
         with self.files.events.open("ab") as file:
             file.write(b"".join(json.dumps(asdict(event)).encode() + b"\n" for event in events))
 
@@ -189,8 +189,8 @@ class SlurmExecutor:
             return None
         from submitit import SlurmJob  # pyright: ignore[reportMissingImports]
 
-        told, files = read_json(folder / f"{number}.job"), _Files.of(folder, number)
-        job: Any = SlurmJob(self.folder / told["job_id"], told["job_id"])
+        submitted, files = read_json(folder / f"{number}.job"), _Files.of(folder, number)
+        job: Any = SlurmJob(self.folder / submitted["job_id"], submitted["job_id"])
         return None if files.stop.exists() or job.job_id not in self._queue.ids() else _Submitted(job, files)
 
     def _news(self) -> list[Event]:
@@ -198,7 +198,7 @@ class SlurmExecutor:
 
     def _events_of(self, label: str) -> list[Event]:
         submitted = self._jobs[label]
-        over = self._over(submitted.job)  # asked before the last look: a job's events come before its end
+        over = self._over(submitted.job)  # checked before the last read: a job's events come before its end
         events = _read(submitted)
         if any(event.kind in ENDS for event in events):
             del self._jobs[label]
@@ -212,16 +212,16 @@ class SlurmExecutor:
 
 
 class _Queue:
-    """The jobs that Slurm knows to wait or work: asked once for all of them, and not too often."""
+    """The jobs that Slurm knows to wait or work: one query for all of them, and not too often."""
 
     def __init__(self) -> None:
-        self._asked_at, self._ids = -math.inf, frozenset[str]()
+        self._queried_at, self._ids = -math.inf, frozenset[str]()
 
     def ids(self) -> frozenset[str]:
-        if time.monotonic() - self._asked_at > _QUEUE_SECONDS:
+        if time.monotonic() - self._queried_at > _QUEUE_SECONDS:
             answer = subprocess.run(_SQUEUE, capture_output=True, text=True, check=False)  # noqa: S603 (a fixed command)
             if answer.returncode == 0:  # a scheduler that does not answer has lost nothing
-                self._asked_at, self._ids = time.monotonic(), frozenset(answer.stdout.split())
+                self._queried_at, self._ids = time.monotonic(), frozenset(answer.stdout.split())
         return self._ids
 
     def add(self, job_id: str) -> None:

@@ -40,46 +40,46 @@ Send = Callable[[Event], None]
 
 
 def attempt(
-    run: Run, store: Store, engine: Engine, stop: threading.Event, tell: Send, argv: Sequence[str] = ()
+    run: Run, store: Store, engine: Engine, stop: threading.Event, send: Send, argv: Sequence[str] = ()
 ) -> None:
     """Train a run and keep every record; when `stop` is set, save and end. An engine's failure becomes a record.
 
     A run that is done is not started again: a worker may have waited for its lock, its parent killed, while another
     parent's worker finished it.
 
-    Never raises for what an engine or a disk does: it is told, as REFUSED when it could not even be recorded.
+    Never raises for what an engine or a disk does: it is an event, REFUSED when it could not even be recorded.
     """
     patience = GRACE_SECONDS + 1  # a worker whose parent was killed may still be saving
-    with _noting(run.label, tell):
+    with _noting(run.label, send):
         try:
             with store.writer(run, argv=argv, patience_seconds=patience) as log:
-                end = log.finished or _train(engine, log, cache.cache(), stop, tell)
+                end = log.finished or _train(engine, log, cache.cache(), stop, send)
         except StoreError as error:
-            tell(Event(label=run.label, kind=REFUSED, text=str(error)))
+            send(Event(label=run.label, kind=REFUSED, text=str(error)))
             return
         if isinstance(end, RunFinished):
-            _compact(store, run, tell)
-        tell(_event(run.label, end))
+            _compact(store, run, send)
+        send(_event(run.label, end))
 
 
-def _compact(store: Store, run: Run, tell: Send) -> None:
+def _compact(store: Store, run: Run, send: Send) -> None:
     try:
         store.compact(run.label)
     except StoreError as error:  # the run is done all the same; the next `settle` tries again
-        tell(Event(label=run.label, kind=NOTE, text=str(error)))
+        send(Event(label=run.label, kind=NOTE, text=str(error)))
 
 
 @contextmanager
-def _noting(label: str, tell: Send) -> Iterator[None]:
+def _noting(label: str, send: Send) -> Iterator[None]:
     """Tells rlaw's own warnings as events; others go where they went."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RlawWarning)
-        warnings.simplefilter("ignore", NoLocks)  # whoever started this worker has been told
+        warnings.simplefilter("ignore", NoLocks)  # whoever started this worker has had that warning
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, RlawWarning):
-                tell(Event(label=label, kind=NOTE, text=str(message)))
+                send(Event(label=label, kind=NOTE, text=str(message)))
             else:
                 others(message, category, *where, **more)
 
@@ -87,7 +87,7 @@ def _noting(label: str, tell: Send) -> Iterator[None]:
         yield
 
 
-def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell: Send) -> Record:
+def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send: Send) -> Record:
     """How the attempt ended; that record is kept, too."""
     step = 0
     try:
@@ -99,7 +99,7 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell
                 _compare_with_before(record, log)
             if isinstance(record, RunFinished | RunFailed):
                 return record
-            tell(_event(log.run.label, record))
+            send(_event(log.run.label, record))
             step = _step_of(record, step)
             if stop.is_set():
                 stream.close()
@@ -112,13 +112,13 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, tell
     except Exception as error:  # whatever an engine may raise is this run's failure, and the study goes on
         traceback.print_exc()
         end = RunFailed(
-            run=log.run.id, attempt=log.attempt, step=step, cause=type(error).__name__, text=_told(error), time=now()
+            run=log.run.id, attempt=log.attempt, step=step, cause=type(error).__name__, text=_text(error), time=now()
         )
         log.append(end)
         return end
 
 
-def _told(error: Exception) -> str:
+def _text(error: Exception) -> str:
     """Its message, cut short: what is kept is shown in tables and pages; the traceback has gone to standard error."""
     text = str(error)
     cut = f"… ({len(text):,} characters in all; the worker's log has them)"
@@ -128,10 +128,10 @@ def _told(error: Exception) -> str:
 def _compare_with_before(now: RunStarted, log: RunLog) -> None:
     """Warns when a run goes on under other circumstances than it had: bit for bit the same is not promised then."""
     before = next((r for r in reversed(log.journal.found.records) if isinstance(r, RunStarted)), now)
-    told = {"threads": (before.threads, now.threads)}
+    versions = {"threads": (before.threads, now.threads)}
     for old, new in ((before.versions, now.versions), (before.hardware, now.hardware)):
-        told |= {name: (old.get(name, "none"), new.get(name, "none")) for name in {**old, **new}}
-    if changed := [f"{name} {a} -> {b}" for name, (a, b) in told.items() if a != b]:
+        versions |= {name: (old.get(name, "none"), new.get(name, "none")) for name in {**old, **new}}
+    if changed := [f"{name} {a} -> {b}" for name, (a, b) in versions.items() if a != b]:
         text = f"goes on at step {now.resumed_at} under other circumstances ({', '.join(changed)}): what follows is not"
         warnings.warn(f"{text} promised to be what it would have been, bit for bit", OtherCircumstances, stacklevel=2)
 
@@ -159,7 +159,7 @@ def _event(label: str, record: Record) -> Event:
 
 def main() -> None:
     """Read the request, work, end."""
-    tell = _channel()
+    send = _channel()
     request = json.loads(sys.stdin.buffer.readline())
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -168,7 +168,7 @@ def main() -> None:
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
     run = spec.run_of(request["run"])
-    attempt(run, open_store(Path(request["store"])), engines.get(run.engine.name), stop, tell, request["argv"])
+    attempt(run, open_store(Path(request["store"])), engines.get(run.engine.name), stop, send, request["argv"])
 
 
 def _channel() -> Send:
@@ -176,7 +176,7 @@ def _channel() -> Send:
     pipe = os.dup(1)
     os.dup2(2, 1)
 
-    def tell(event: Event) -> None:
+    def send(event: Event) -> None:
         line = json.dumps(asdict(event)).encode() + b"\n"
         try:
             while line:  # a signal can cut a long write short
@@ -184,7 +184,7 @@ def _channel() -> Send:
         except BrokenPipeError:  # the parent is gone; closing of standard input says so, too
             return
 
-    return tell
+    return send
 
 
 def _stop_with_parent(stop: threading.Event) -> None:

@@ -53,7 +53,7 @@ def plain(latex: str) -> str:
 
 
 def compare(answer: str, wanted: str) -> bool | None:
-    """Whether two answers are the same, where no algebra is needed to tell; None where it is.
+    """Whether two answers are the same, where that needs no algebra; None where it does.
 
     The same characters after `plain`, or the same number, are right. Two different integers are wrong. Everything else
     may still be equal: 1/3 and 0.333333, 10\\% and 0.1, two forms of a polynomial.

@@ -47,7 +47,7 @@ class MathReward:
 
     @property
     def pool(self) -> Pool:
-        """This process's workers with these limits, started when first asked for."""
+        """This process's workers with these limits, started at first use."""
         return _pool(os.getpid(), self.seconds, self.memory_mb, self.workers or min(8, len(os.sched_getaffinity(0))))
 
 

@@ -71,7 +71,7 @@ class Pool:
             for _ in range(2):  # a worker may be killed by somebody else: a second death is the answer's own doing
                 try:
                     verdict, reason = worker.ask(pair, self.seconds)
-                    if worker.asked >= ANSWERS_OF_A_WORKER or reason == "memory":
+                    if worker.checked >= ANSWERS_OF_A_WORKER or reason == "memory":
                         worker = self._fresh(worker)
                     return Grade(Verdict(verdict), reason)
                 except TimeoutError:
@@ -131,13 +131,13 @@ class Pool:
             )
         ours.settimeout(SECONDS_TO_START)
         try:
-            told = json.loads(ours.recv(BYTES) or b'{"failed": "it ended at once"}')
+            reply = json.loads(ours.recv(BYTES) or b'{"failed": "it ended at once"}')
         except TimeoutError:
-            told = {"failed": f"nothing heard of it for {SECONDS_TO_START} s"}
-        if "ready" not in told:
+            reply = {"failed": f"no answer within {SECONDS_TO_START} s"}
+        if "ready" not in reply:
             process.kill()
             process.wait()
-            raise EngineError(f"the process that checks answers does not start: {told['failed']}")
+            raise EngineError(f"the process that checks answers does not start: {reply['failed']}")
         return process, ours
 
     def _end_template(self) -> None:
@@ -153,11 +153,11 @@ class _Worker:
     """One worker's socket and process."""
 
     def __init__(self, channel: socket.socket, pid: int) -> None:
-        self.channel, self.pid, self.asked = channel, pid, 0
+        self.channel, self.pid, self.checked = channel, pid, 0
 
     def ask(self, pair: tuple[str, str], seconds: float) -> tuple[str, str]:
         """Verdict and reason; TimeoutError after `seconds`, ConnectionError when the worker is gone."""
-        self.asked += 1
+        self.checked += 1
         self.channel.settimeout(seconds)
         self.channel.send(json.dumps(pair).encode())
         if not (reply := self.channel.recv(BYTES)):

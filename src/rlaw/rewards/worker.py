@@ -99,7 +99,7 @@ def guard(event: str, arguments: tuple[Any, ...]) -> None:
         or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
     )
     if writes or (event.startswith(FORBIDDEN) and event not in HARMLESS):
-        raise PermissionError(f"an answer asked for {event}")
+        raise PermissionError(f"an answer tried {event}")
 
 
 def _limit(memory_mb: int) -> None:

@@ -8,7 +8,7 @@
     STORE/runs/LABEL/*.parquet         tables of a finished run; made from the journal, delete at will
     STORE/runs/LABEL/lock              names the process that writes the run
 
-docs/store.md tells the same to people who read a store without rlaw.
+docs/store.md describes it for people who read a store without rlaw.
 """
 
 from rlaw.store.journal import TornTail

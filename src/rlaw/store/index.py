@@ -1,6 +1,6 @@
 """Status of every run in one small SQLite file, so that a store of thousands of runs opens at once.
 
-A cache: each row holds the stamp of the journal it was told from and counts only while the two agree, and a checksum
+A cache: each row holds the stamp of the journal it was made from and counts only while the two agree, and a checksum
 of its own, which SQLite has not. It is written whole and renamed into place, so that it needs no lock of its own;
 delete it at any time.
 """

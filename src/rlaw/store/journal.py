@@ -32,7 +32,7 @@ class Contents:
 
 
 def stamp(path: Path) -> Stamp:
-    """What tells a journal from what it was before, without reading it: it only ever grows, by lines with checksums."""
+    """Which state a journal is in, without reading it: it only ever grows, by lines with checksums."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def last_lineage(rows: Iterable[Record]) -> list[Record]:
     for record in rows:
         if isinstance(record, RunStarted):
             view = _before(record, view)
-        view[_key(record)] = record  # a row told again takes the place of the older one
+        view[_key(record)] = record  # a repeated row takes the place of the older one
     return list(view.values())
 
 

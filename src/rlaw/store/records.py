@@ -1,4 +1,4 @@
-"""What a run tells: one frozen record per event, one line of JSON per record, a checksum on every line.
+"""The records of a run: one frozen record per event, one line of JSON per record, a checksum on every line.
 
 Every record names its run and attempt. Whatever depends on the clock stands under `time` and `seconds`, so that two
 runs of the same study are equal but for these (`timeless`). Numbers that JSON cannot hold (NaN, infinities) are

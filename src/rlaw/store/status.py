@@ -1,4 +1,4 @@
-"""How far each run is, told from its records."""
+"""How far each run is, from its records."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Status:
         attempt: how many times it was started; 0 when it never was.
         step, steps: RL steps done and planned.
         test_loss: of the newest evaluation on the study's first benchmark.
-        cause: of a failed run, what kind of failure; `text` tells more.
+        cause: of a failed run, what kind of failure; `text` says more.
     """
 
     label: str

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 #: parts of a study that change no measurement and no analysis: they may differ without a word
 LOGISTICS = ("budget", "question", "stage")
-_TOLD = 6
+_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Store(Readable):
         """The store of a plan: a new one, or the one that is there.
 
         Raises:
-            UsageError: it keeps another study, and `extend` is not set; tells what differs.
+            UsageError: it keeps another study, and `extend` is not set; lists what differs.
             StoreError: the folder is no store, or cannot be written.
         """
         path = Path(path)
@@ -103,12 +103,12 @@ class Store(Readable):
         return cls(path, document)
 
     def _may_become(self, study: Study, extend: bool) -> None:
-        told = self.differences(study)
-        if told and not extend:
-            more = f"\n  and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+        changes = self.differences(study)
+        if changes and not extend:
+            more = f"\n  and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
             raise UsageError(
                 f"{self.path} keeps another study ({self.digest}, this one is {study.digest}):\n  "
-                + "\n  ".join(told[:_TOLD])
+                + "\n  ".join(changes[:_SHOWN])
                 + f"{more}\n  next: another --store, or --extend to keep both here (equal runs are not run again)"
             )
 
@@ -195,7 +195,7 @@ class Store(Readable):
         return list(rows) if raw else last_lineage(rows)
 
     def base(self, label: str) -> BaseTrained | None:
-        """What is told of the checkpoint that the run started from; None before there is one.
+        """The record of the checkpoint that the run started from; None before there is one.
 
         Raises:
             NotFound: there is no such run.
@@ -218,8 +218,8 @@ class Store(Readable):
 
     def status(self, label: str) -> Status:
         """How far a run is."""
-        if told := tables.manifest(self.folder(label)):
-            return Status(**told["status"])
+        if known := tables.manifest(self.folder(label)):
+            return Status(**known["status"])
         return self._status_of(label, self.contents(label).records)
 
     def _status_of(self, label: str, rows: Sequence[Record]) -> Status:
@@ -249,7 +249,7 @@ class Store(Readable):
 
         Args:
             label: of the run.
-            columns: those wanted; all when None. A run that told nothing has no columns and no rows.
+            columns: those wanted; all when None. A run without records has no columns and no rows.
 
         Raises:
             NotFound: there is no such run.
@@ -320,15 +320,15 @@ class Store(Readable):
 def _study_document(plan: Plan) -> dict[str, Any]:
     study = plan.study
     about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw"), "created": provenance.now(), "digest": study.digest}
-    told = ("label", "id", "arm", "model", "params", "params_total", "variant", "seed", "steps")
+    columns = ("label", "id", "arm", "model", "params", "params_total", "variant", "seed", "steps")
     documents = (spec.document(run) for run in plan)
-    runs = [{name: line[name] for name in told} for line in documents]
+    runs = [{name: line[name] for name in columns} for line in documents]
     return {**about, "study": study.model_dump(mode="json"), "runs": runs}
 
 
 def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
     earlier = read_json(path)["attempts"] if path.is_file() else []
-    earlier = [told for told in earlier if told["attempt"] < attempt]
+    earlier = [one for one in earlier if one["attempt"] < attempt]
     attempts = [*earlier, {"attempt": attempt, **provenance.here(argv)}]
     write_json(path, {"schema": SCHEMA, "run": spec.document(run), "attempts": attempts})
 

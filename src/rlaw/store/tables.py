@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 EVALUATIONS, STEPS, MANIFEST = "evaluations.parquet", "steps.parquet", "tables.json"
-SCHEMA = 3  # goes up with every change of the columns, or of what a status tells
+SCHEMA = 3  # goes up with every change of the columns, or of the status
 _KINDS: dict[str, type[Record]] = {EVALUATIONS: Evaluated, STEPS: Step}
 _OF_THE_RUN = (
     *("study", "arm", "family", "model", "variant", "params", "params_total", "seed", "tau", "group_size"),
@@ -36,7 +36,7 @@ class DamagedTable(RlawWarning):
 
 
 def of(rows: Sequence[Record], name: str = EVALUATIONS) -> "pl.DataFrame":
-    """One table of a run: the last lineage, each row with what tells the run from others and whether it diverged.
+    """One table of a run: the last lineage, each row with the run's own columns and whether it diverged.
 
     Split numbers become columns of their own: `flops` {rollout, update} gives `flops_rollout`, `flops_update`.
     """
@@ -47,12 +47,12 @@ def of(rows: Sequence[Record], name: str = EVALUATIONS) -> "pl.DataFrame":
     if started is None:
         return pl.DataFrame()
     of_the_run = {name: getattr(started, name) for name in _OF_THE_RUN} | {"diverged": bool(divergence(view))}
-    told = [{**of_the_run, **_flat(to_row(r))} for r in view if isinstance(r, _KINDS[name])]
-    return pl.DataFrame(told, infer_schema_length=None)
+    lines = [{**of_the_run, **_flat(to_row(r))} for r in view if isinstance(r, _KINDS[name])]
+    return pl.DataFrame(lines, infer_schema_length=None)
 
 
 def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> None:
-    """Write the tables of a run whose journal will not grow any more, and its status, told from all records.
+    """Write the tables of a run whose journal will not grow any more, and its status, from all records.
 
     Raises:
         StoreError: the system refused, or the journal is damaged.
@@ -72,25 +72,25 @@ def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> No
 
 
 def manifest(folder: Path) -> dict[str, Any] | None:
-    """What is told of the tables of a finished run: `sha256` by name, `status`; None unless as new as the journal."""
+    """The manifest of the tables of a finished run: `sha256` by name, `status`; None unless as new as the journal."""
     try:
-        told = read_json(folder / MANIFEST)
+        known = read_json(folder / MANIFEST)
     except RlawError:
         return None
-    current = told["schema"] == SCHEMA and tuple(told["journal"]) == journal.stamp(folder / "records.jsonl")
-    return told if current else None
+    current = known["schema"] == SCHEMA and tuple(known["journal"]) == journal.stamp(folder / "records.jsonl")
+    return known if current else None
 
 
 def read(folder: Path, name: str = EVALUATIONS, columns: Sequence[str] | None = None) -> "pl.DataFrame | None":
     """One table of a finished run; None when there is none that can be believed."""
     import polars as pl
 
-    told = manifest(folder)
+    known = manifest(folder)
     path = folder / name
-    if told is None or not path.is_file():
+    if known is None or not path.is_file():
         return None
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != told["sha256"][name]:
+    if hashlib.sha256(data).hexdigest() != known["sha256"][name]:
         warnings.warn(f"{path} is damaged; the journal beside it is read instead", DamagedTable, stacklevel=2)
         return None
     return pl.read_parquet(data, columns=list(columns) if columns else None)

@@ -15,7 +15,7 @@ class RunUsage:
     """One run: how far it came and what it took.
 
     Attributes:
-        state: planned, running, interrupted, finished, failed or diverged; `text` tells more of a failure.
+        state: planned, running, interrupted, finished, failed or diverged; `text` describes a failure.
         flops: exact FLOPs of RL by phase.
         compute_flops: RL compute as the study's laws count it.
         rl_seconds, evaluation_seconds: seconds of the engine, all phases.

@@ -9,7 +9,7 @@ from rlaw.engines.base import Workspace, ended, started
 from rlaw.engines.local import optimizer, pretrain, process, state
 from rlaw.engines.local.evaluation import Evaluations
 from rlaw.engines.local.grpo import GRPO
-from rlaw.engines.local.state import Position
+from rlaw.engines.local.state import TrainState
 from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
 
@@ -29,7 +29,7 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     base, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
     recipe, evaluations = GRPO(run, base, workspace.attempt), Evaluations(run, workspace.attempt)
-    at = state.load(found, run) if found else Position(policy=optimizer.start(base, run.rl))
+    at = state.load(found, run) if found else TrainState(policy=optimizer.start(base, run.rl))
     saved_at = time.monotonic()
     try:
         yield from _records(at, workspace.attempt, evaluations)
@@ -46,7 +46,7 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     yield ended(run, workspace.attempt, at.step, f"checkpoints/{at.name}", weights, diverged=at.diverged)
 
 
-def _records(at: Position, attempt: int, evaluations: Evaluations) -> Iterator[Record]:
+def _records(at: TrainState, attempt: int, evaluations: Evaluations) -> Iterator[Record]:
     """The record of the last step, and its evaluations when the schedule has some."""
     if at.record is not None:
         yield replace(at.record, attempt=attempt)

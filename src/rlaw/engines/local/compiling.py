@@ -21,7 +21,7 @@ TRAINS = {**WRITES, "xla_cpu_use_fusion_emitters": False}
 def jit(options: dict[str, Any], **settings: Any) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """A decorator: `jax.jit` with these compiler options, where they are for this device and known to this XLA.
 
-    The device is asked at the first call, not before: to ask chooses it, for whoever imports this, too.
+    The device is looked up at the first call, not before: the look-up chooses it, for every importer of this.
     """
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:

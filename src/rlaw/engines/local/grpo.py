@@ -14,7 +14,7 @@ from rlaw.engines.local.objective import BatchStatistics, advantages, token_weig
 from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.rollout import Rollout, answer, grade
 from rlaw.engines.local.settings import dtype
-from rlaw.engines.local.state import Position
+from rlaw.engines.local.state import TrainState
 from rlaw.engines.local.update import Samples, groups_at_once, micro_batches, score, update
 from rlaw.store.records import Step
 from rlaw.study.compute import Flops, forward_flops, mean_context
@@ -29,8 +29,8 @@ class GRPO:
         self.run, self.base, self.attempt = run, base, attempt
         self.data = training_data(run)
 
-    def step(self, at: Position) -> Position:
-        """One RL step: a position goes in, the next one comes out."""
+    def step(self, at: TrainState) -> TrainState:
+        """One RL step: the state after it."""
         run, rl, step, timer = self.run, self.run.rl, at.step + 1, Timer()
         problems = self.data.of_step(step, rl.prompts)
         with timer("rollout"):
@@ -49,7 +49,7 @@ class GRPO:
         flops = step_flops(run, rollout.lengths_PG)
         record = self._record(step, rewards_PG, rollout, flops, statistics, rate, timer.seconds)
         tokens = record.prompt_tokens + record.response_tokens
-        return Position(step, at.tokens + tokens, at.flops + flops.total, record, policy=policy)
+        return TrainState(step, at.tokens + tokens, at.flops + flops.total, record, policy=policy)
 
     def _reference(self, sequences_PGN: np.ndarray) -> np.ndarray:
         """(P, G, T) log-probabilities under the base."""

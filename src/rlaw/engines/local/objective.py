@@ -17,9 +17,9 @@ ADVANTAGE_EPSILON = 1e-4  # keeps an advantage finite; TRL's value
 
 
 class BatchStatistics(NamedTuple):
-    """What an optimizer step tells: sums over the tokens of its batch, weighted as the loss weighs them.
+    """Statistics of an optimizer step: sums over the tokens of its batch, weighted as the loss weighs them.
 
-    `grad_norm` is of the whole batch's gradient, before it is clipped; a micro-batch has none to tell.
+    `grad_norm` is of the whole batch's gradient, before it is clipped; a micro-batch has none.
     """
 
     loss: Any
@@ -55,7 +55,7 @@ def grpo_loss(
     weights_BT: jax.Array,
     rl: RL,
 ) -> tuple[jax.Array, BatchStatistics]:
-    """The weighted sum over tokens of -min(ratio A, clipped ratio A) + beta KL, and what it tells.
+    """The weighted sum over tokens of -min(ratio A, clipped ratio A) + beta KL, and its statistics.
 
     Args:
         logprobs_BT: of the policy being trained; carries the gradient.

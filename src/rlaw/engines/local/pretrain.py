@@ -39,12 +39,12 @@ FACTS = "base.json"
 MODULES = ("compiling", "model", "optimizer", "pretrain", "rollout", "sft", "update")
 CODE = ("rlaw.engines.rng", *(f"rlaw.engines.local.{name}" for name in MODULES))  # beside the task's
 STEPS_PER_CALL = 100  # between two chances to interrupt
-CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is told (each batch is seen once)
+CROSS_ENTROPY_SHARE = 0.1  # of the steps, the last ones, whose mean loss is recorded (each batch is used once)
 
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """What is told of a base. `cross_entropy` is in nats per completion token."""
+    """The facts of a base. `cross_entropy` is in nats per completion token."""
 
     digest: str
     steps: int
@@ -76,7 +76,7 @@ def build(run: Run) -> str:
 
 
 def _found(folder: Path) -> BaseFacts | None:
-    """What is told of a base that is there; None when it is not, is damaged, or is another version's."""
+    """The facts of a base that is there; None when it is not, is damaged, or is another version's."""
     try:
         checkpoint.verify(folder)
         return BaseFacts(**json.loads((folder / FACTS).read_text()))
@@ -147,8 +147,8 @@ def _supervised(
     for first in range(0, settings.steps, STEPS_PER_CALL):
         last = min(first + STEPS_PER_CALL, settings.steps)
         chosen = np.minimum(np.arange(first, first + STEPS_PER_CALL), settings.steps - 1)
-        policy, told = _steps(arch, settings, policy, batches[chosen], masks[chosen], rates[chosen], last - first)
-        losses[first:last] = told[: last - first]
+        policy, new = _steps(arch, settings, policy, batches[chosen], masks[chosen], rates[chosen], last - first)
+        losses[first:last] = new[: last - first]
     return policy.params, losses
 
 

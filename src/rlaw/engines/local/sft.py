@@ -1,7 +1,7 @@
 """The instruct phase: a base learns the form of an answer from its own answers, and no fact from anybody.
 
 Problems are drawn from the training pool under seeds of their own, the base answers them at a temperature, and what is
-well formed is kept whether it is right or wrong: no verifier is asked. Expert iteration without the expert.
+well formed is kept whether it is right or wrong: no verifier is used. Expert iteration without the expert.
 
 Axes: I problems, T completion tokens.
 """
@@ -33,16 +33,16 @@ def documents(run: Run, base: Params) -> np.ndarray:
         EngineError: hardly any answer is well formed.
     """
     instruct = settings(run)
-    needed, kept, asked = instruct.steps * instruct.batch_size, [], 0
+    needed, kept, drawn = instruct.steps * instruct.batch_size, [], 0
     while (have := sum(map(len, kept))) < needed:
-        if asked >= BLOCK and have < LEAST_WELL_FORMED * asked:
+        if drawn >= BLOCK and have < LEAST_WELL_FORMED * drawn:
             raise EngineError(
-                f"{have} of {asked} answers of the base are well formed: too few to learn the form from\n"
+                f"{have} of {drawn} answers of the base are well formed: too few to learn the form from\n"
                 f"  run:  {run.label}\n"
                 f"  next: more pretraining steps, or a lower instruct.temperature"
             )
-        kept.append(_answered(run, base, instruct, asked // BLOCK))
-        asked += BLOCK
+        kept.append(_answered(run, base, instruct, drawn // BLOCK))
+        drawn += BLOCK
     return np.concatenate(kept)[:needed]
 
 

@@ -1,4 +1,4 @@
-"""Where a run stands after a step, and how that is kept and found again, bit for bit."""
+"""The state of a run after a step, written and read again bit for bit."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,40 +18,40 @@ MOMENTS = "optimizer.safetensors"
 
 
 @dataclass(frozen=True)
-class Position(Progress):
+class TrainState(Progress):
     """Everything that the next step depends on: `policy` is weights and optimizer moments."""
 
     policy: Policy = field(kw_only=True)
 
 
-def save(position: Position, run: Run, checkpoints: Path) -> str:
-    """Keep a position in a folder of its own; returns the SHA-256 of the weights.
+def save(state: TrainState, run: Run, checkpoints: Path) -> str:
+    """Write a state into a folder of its own; returns the SHA-256 of the weights.
 
-    Before the first step there is nothing to keep that the base does not: nothing is written, the hash is empty.
+    Before the first step nothing is written, and the hash is empty: the base is the state.
 
     Raises:
         StoreError: it cannot be written; older checkpoints are as they were.
     """
-    if position.record is None:
+    if state.record is None:
         return ""
-    moments = {path: np.asarray(x) for path, x in _leaves(position.policy.moments)}
+    moments = {path: np.asarray(x) for path, x in _leaves(state.policy.moments)}
 
     def fill(aside: Path) -> None:
-        hugging_face.save(aside, run, position.policy.params)
+        hugging_face.save(aside, run, state.policy.params)
         save_file(moments, aside / MOMENTS)
-        position.write(aside)
+        state.write(aside)
 
-    hashes = checkpoint.write(checkpoints / position.name, fill)
+    hashes = checkpoint.write(checkpoints / state.name, fill)
     checkpoint.prune(checkpoints)
     return hashes[hugging_face.WEIGHTS]
 
 
-def load(folder: Path, run: Run) -> Position:
-    """The position that `save` kept."""
+def load(folder: Path, run: Run) -> TrainState:
+    """The state that `save` wrote."""
     params = hugging_face.load(folder, run.architecture)
     fresh, saved = optimizer.start(params, run.rl).moments, load_file(folder / MOMENTS)
     moments = jax.tree.unflatten(jax.tree.structure(fresh), [saved[path] for path, _ in _leaves(fresh)])
-    return Position(**vars(progress.read(folder)), policy=Policy(params, moments))
+    return TrainState(**vars(progress.read(folder)), policy=Policy(params, moments))
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:

@@ -63,7 +63,7 @@ def update(
     learning_rate: Any,
     dtype: str = "float32",
 ) -> tuple[Policy, BatchStatistics]:
-    """Sum the gradients of the first `used` micro-batches and make one AdamW step; also what the loss told.
+    """Sum the gradients of the first `used` micro-batches and make one AdamW step; also the loss's statistics.
 
     The model's products are made in `dtype`; weights, gradients' sums and the optimizer are float32.
     """
@@ -71,16 +71,16 @@ def update(
 
     def add(index, total):
         samples_BG = jax.tree.map(lambda x: x[index], samples_MB)
-        gradient, told = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, worked, samples_BG)
-        return jax.tree.map(jnp.add, total, (optimizer.vector(gradient), told))
+        gradient, statistics = jax.grad(_loss, argnums=2, has_aux=True)(arch, rl, worked, samples_BG)
+        return jax.tree.map(jnp.add, total, (optimizer.vector(gradient), statistics))
 
     nothing = (
         jnp.zeros_like(optimizer.vector(policy.params)),
         BatchStatistics(*(jnp.zeros(()),) * len(BatchStatistics._fields)),
     )
-    gradient, told = jax.lax.fori_loop(0, used, add, nothing)
-    told = told._replace(grad_norm=jnp.linalg.norm(gradient))
-    return optimizer.step(policy, gradient, learning_rate, rl), told
+    gradient, statistics = jax.lax.fori_loop(0, used, add, nothing)
+    statistics = statistics._replace(grad_norm=jnp.linalg.norm(gradient))
+    return optimizer.step(policy, gradient, learning_rate, rl), statistics
 
 
 def _loss(arch: Architecture, rl: RL, params: Params, samples_BG: Samples) -> tuple[jax.Array, BatchStatistics]:

@@ -16,7 +16,7 @@ LEFT_OUT = ("training_args.bin", "README.md")  # a pickle, and a card for a hub:
 
 
 def save(at: Progress, trainer: Any, checkpoints: Path) -> None:
-    """Keep a position after a step in a folder of its own.
+    """Write the state after a step into a folder of its own.
 
     Raises:
         StoreError: it cannot be written; older checkpoints are as they were.

@@ -1,8 +1,8 @@
-"""Records from a trainer that runs by callbacks, drawn one by one by whoever asks for them.
+"""Records from a trainer that runs by callbacks, taken one by one by the caller.
 
 TRL's trainer owns its loop, an engine's caller wants an iterator. So the trainer runs in a thread, which waits at every
-record until the next one is asked for: at most one of the two works at a time, and nothing happens past a record that
-was not kept.
+record until the caller takes the next one: at most one of the two works at a time, and nothing happens past a record
+that was not kept.
 """
 
 import queue
@@ -33,7 +33,7 @@ class Stream:
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
 
     def send(self, record: Record, save: Callable[[], object]) -> None:
-        """Hand a record over and wait until the next one is asked for.
+        """Hand a record over and wait until the caller takes the next one.
 
         Raises:
             Stopped: no more are wanted; `save` was called before unless the record was lost.

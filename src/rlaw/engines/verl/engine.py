@@ -26,7 +26,7 @@ PACKAGES = ("verl", "ray", "torch", "transformers")
 TRAINER_PACKAGES = {"transfer_queue": "TransferQueue", "zmq": "pyzmq", "msgspec": "msgspec", "vllm": "vllm"}
 SECONDS_TO_START = 300.0  # Ray, weights, the rollout engine's graphs: an assumption
 ASSUMED_GPU = "H100"
-TOLD_CHARACTERS = 600  # of the end of what veRL says against a configuration
+SHOWN_CHARACTERS = 600  # of the end of what veRL says against a configuration
 _ANSWERS: dict[str, str] = {}  # what veRL said of each set of engine.settings; nothing: it takes them
 
 
@@ -47,9 +47,9 @@ class VerlEngine:
         settings.check(run)
         _accepted(run)
         if lacking := [*missing(), *_devices(run)]:
-            told = "\n        ".join(lacking)
+            reasons = "\n        ".join(lacking)
             raise EngineError(
-                f"veRL cannot train here:\n        {told}\n"
+                f"veRL cannot train here:\n        {reasons}\n"
                 f"  run:  {run.label}\n"
                 f"  next: `rlaw run --dry-run` prints the commands; run them where the GPUs are, or set "
                 f"{ADDRESS_VARIABLE}=http://HEAD:8265 to send them to a Ray cluster"
@@ -65,13 +65,13 @@ class VerlEngine:
         return {}
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
-        """Yields the run's records while veRL trains; what it has not told when the iterator is closed is lost."""
+        """Yields the run's records while veRL trains; steps without a record when the iterator is closed are lost."""
         from rlaw.engines.verl import attempt
 
         yield from attempt.train(run, workspace)
 
     def command(self, run: Run, workspace: Workspace, study: str) -> str:
-        """What to type to write the run's data and start it by hand, where every node sees the store."""
+        """The command that writes the run's data and starts it by hand, where every node has the store."""
         from rlaw.engines.verl import launch
 
         settings.check(run)
@@ -93,9 +93,9 @@ def _accepted(run: Run) -> None:
     if key not in _ANSWERS:
         places = settings.places(run, Paths.of_nothing(), "model", None)
         ask = [sys.executable, "-m", "rlaw.engines.verl.validate"]
-        told = json.dumps(settings.overrides(run, places))
-        answer = subprocess.run(ask, input=told, capture_output=True, text=True, check=False)  # noqa: S603
-        _ANSWERS[key] = answer.stderr.strip()[-TOLD_CHARACTERS:] if answer.returncode else ""
+        overrides = json.dumps(settings.overrides(run, places))
+        answer = subprocess.run(ask, input=overrides, capture_output=True, text=True, check=False)  # noqa: S603
+        _ANSWERS[key] = answer.stderr.strip()[-SHOWN_CHARACTERS:] if answer.returncode else ""
     if _ANSWERS[key]:
         raise EngineError(f"veRL refuses engine.settings: {_ANSWERS[key]}\n  run:  {run.label}")
 
@@ -117,12 +117,12 @@ def missing() -> list[str]:
 
 
 def gpus_gb() -> list[float]:
-    """Memory of every GPU of this machine that may be used, GB, as nvidia-smi tells it."""
+    """Memory of every GPU of this machine that may be used, GB, as nvidia-smi prints it."""
     if shutil.which("nvidia-smi") is None:
         return []
     ask = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    told = subprocess.run(ask, capture_output=True, text=True, check=False)  # noqa: S603 - no input of a user
-    memory = [float(line) * 2**20 / 1e9 for line in told.stdout.split() if line.isdigit()]
+    printed = subprocess.run(ask, capture_output=True, text=True, check=False)  # noqa: S603 - no input of a user
+    memory = [float(line) * 2**20 / 1e9 for line in printed.stdout.split() if line.isdigit()]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return memory if visible is None else memory[: len([one for one in visible.split(",") if one.strip()])]
 

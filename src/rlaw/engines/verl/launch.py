@@ -17,7 +17,7 @@ from rlaw.study.plan import Run
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 SECONDS_TO_END = 20.0
-TOLD_BYTES = 2000  # of the end of the trainer's output, when it fails
+SHOWN_BYTES = 2000  # of the end of the trainer's output, when it fails
 
 
 class Training(Protocol):
@@ -122,7 +122,7 @@ class RayJob:
         status = self.client.get_job_status(self.name)
         if str(status) == "SUCCEEDED":
             return ""
-        return f"Ray job {self.name} {status}; its output ends:\n{self.client.get_job_logs(self.name)[-TOLD_BYTES:]}"
+        return f"Ray job {self.name} {status}; its output ends:\n{self.client.get_job_logs(self.name)[-SHOWN_BYTES:]}"
 
     def stop(self) -> None:
         """Ask Ray to end the job."""
@@ -135,6 +135,6 @@ class RayJob:
 
 def _end_of(path: Path) -> str:
     try:
-        return path.read_bytes()[-TOLD_BYTES:].decode(errors="replace").strip()
+        return path.read_bytes()[-SHOWN_BYTES:].decode(errors="replace").strip()
     except OSError as error:
         return f"(cannot be read: {error})"

@@ -54,7 +54,7 @@ def _line(path: Path, text: bytes) -> Line:
 
 
 def dump(folder: Path, step: int, answers: int, poll_seconds: float = POLL_SECONDS) -> list[dict[str, Any]]:
-    """Every answer that veRL dumped for a step; waits until there are as many as were asked for, or no more come.
+    """Every answer that veRL dumped for a step; waits until all are there, or no more come.
 
     Raises:
         EngineError: there is no dump.

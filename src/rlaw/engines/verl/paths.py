@@ -1,4 +1,4 @@
-"""Where the files of one attempt are. All of them must be seen by every node under the same path."""
+"""Where the files of one attempt are. Every node must have them under the same path."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Paths:
 
     @classmethod
     def of_nothing(cls) -> "Paths":
-        """Names that no file has: to ask which settings there are."""
+        """Names that no file has, to list the settings."""
         return cls(Path(), Path())
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from timeless import timeless
 
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.engines.synthetic import SyntheticEngine
@@ -18,7 +19,7 @@ from rlaw.execution.worker import attempt
 from rlaw.fitting.fit import fit
 from rlaw.measurements.load import load
 from rlaw.store import Store
-from rlaw.store.records import timeless, to_row
+from rlaw.store.records import to_row
 from rlaw.study.plan import Plan, plan
 from rlaw.study.study import FitChoice, Study
 

@@ -12,13 +12,15 @@ import pytest
 
 jax = pytest.importorskip("jax", reason="the local engine is not installed: pip install 'rlaw[local]'")
 
+from timeless import timeless  # noqa: E402
+
 from rlaw.engines import Workspace, checkpoint  # noqa: E402
 from rlaw.engines.data import training_data  # noqa: E402
 from rlaw.engines.local import attempt, pretrain  # noqa: E402
 from rlaw.engines.local.engine import LocalEngine  # noqa: E402
 from rlaw.engines.local.grpo import step_flops  # noqa: E402
 from rlaw.errors import EngineError  # noqa: E402
-from rlaw.store.records import BaseTrained, Evaluated, RunFinished, RunStarted, Step, timeless, to_row  # noqa: E402
+from rlaw.store.records import BaseTrained, Evaluated, RunFinished, RunStarted, Step, to_row  # noqa: E402
 from rlaw.study.compute import accounted_flops  # noqa: E402
 
 

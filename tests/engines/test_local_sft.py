@@ -58,7 +58,7 @@ def test_all_code_that_makes_a_base_is_in_its_digest(make_run):
         sys.setprofile(None)
     assert {"rlaw.engines.local.model", "rlaw.engines.local.update"} <= ran
     makes = {name for name in ran if name and name.startswith("rlaw.engines")}
-    assert makes - {*pretrain.CODE, "rlaw.engines.local.engine"} == set()  # `engine` has the precision
+    assert makes - {*pretrain.CODE, "rlaw.engines.local.settings"} == set()  # they hold the precision
 
 
 def test_a_base_made_by_other_code_or_versions_is_another(make_run, monkeypatch):

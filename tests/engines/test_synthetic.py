@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from timeless import timeless
 
 from rlaw.engines.base import Workspace
 from rlaw.engines.synthetic import K_MAX, N_0, SyntheticEngine, efficiency, start_loss, true_loss
 from rlaw.errors import RlawWarning
-from rlaw.store.records import Evaluated, Step, timeless, to_row
+from rlaw.store.records import Evaluated, Step, to_row
 
 
 def evaluations(run, folder):

@@ -8,11 +8,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
+from timeless import timeless
 
 from rlaw import engines
 from rlaw.engines.base import Workspace
 from rlaw.errors import EngineError, StoreError
-from rlaw.store.records import Evaluated, RunFinished, RunStarted, Step, timeless, to_row
+from rlaw.store.records import Evaluated, RunFinished, RunStarted, Step, to_row
 
 needs_trl = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("jax", "torch", "trl")), reason="TRL is not installed: rlaw[trl]"

@@ -69,10 +69,8 @@ def test_hostile_references_are_survived_too(reward, references):
 
 def test_power_towers_are_timeouts_and_never_wrong_answers(pool):
     towers = [f"{base}^{{9^{{9^{{9}}}}}}" for base in range(11, 19)]
-    before = pool.killed
     grades = pool.check([(tower, REFERENCE) for tower in towers])
     assert [(grade.verdict, grade.reason) for grade in grades] == [(Verdict.TIMEOUT, "time")] * 8
-    assert pool.killed - before == 8
     assert all(grade.score == 0 for grade in grades)
 
 
@@ -168,17 +166,23 @@ def _alive(pid: int) -> bool:
 def test_injected_code_makes_no_file_no_child_and_no_socket(pool, tmp_path):
     canary = tmp_path / "canary"
     strings = [text.format(canary=canary) for text in INJECTED]
-    workers = [pool._idle.get() for _ in range(2)]
-    for worker in workers:
-        pool._idle.put(worker)
-    before, killed = [_descriptors(worker.pid) for worker in workers], pool.killed
+    workers = _idle(pool)
+    before = {worker.pid: _descriptors(worker.pid) for worker in workers}
     for pairs in ([(text, "1/3") for text in strings], [("1/3", text) for text in strings]):
         grades = pool.check(pairs)
         assert counts(grades)["right"] == 0
     assert not list(tmp_path.iterdir())
-    if pool.killed == killed:
-        assert [_descriptors(worker.pid) for worker in workers] == before
-        assert all(not Path(f"/proc/{w.pid}/task/{w.pid}/children").read_text() for w in workers)
+    for worker in _idle(pool):
+        if worker in workers:  # it was not replaced
+            assert _descriptors(worker.pid) == before[worker.pid]
+            assert not Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
+
+
+def _idle(pool):
+    workers = [pool._idle.get() for _ in range(2)]
+    for worker in workers:
+        pool._idle.put(worker)
+    return workers
 
 
 def _descriptors(pid: int) -> list[str]:

@@ -5,10 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from timeless import timeless
+
 import rlaw
 from rlaw.store import DONE, Store
 from rlaw.store.lock import process_started
-from rlaw.store.records import RunFinished, timeless, to_row
+from rlaw.store.records import RunFinished, to_row
 
 
 @dataclass

@@ -102,7 +102,7 @@ def test_without_locks_an_owner_on_another_machine_is_not_taken_for_dead(tmp_pat
     file.write_text(far)
     (tmp_path / "lock").write_text(far)
     with (
-        pytest.raises(StoreError, match=rf"on node-7 since(.|\n)*If node-7 is gone for good, delete .*{file.name}"),
+        pytest.raises(StoreError, match=rf"on node-7 since(.|\n)*If node-7 will not come back, delete .*{file.name}"),
         lock,
     ):
         pass

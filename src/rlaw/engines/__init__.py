@@ -26,7 +26,7 @@ def get(name: str) -> Engine:
     """
     if name not in ENGINES:
         raise NotFound(
-            f"no engine is called {name!r}: there are {', '.join(ENGINES)}\n  next: mend the study's `engine`"
+            f"no engine is called {name!r}: there are {', '.join(ENGINES)}\n  next: fix the study's `engine`"
         )
     module, _, cls = ENGINES[name].partition(":")
     return getattr(import_module(module), cls)()

@@ -9,7 +9,7 @@ from rlaw.errors import NotFound
 from rlaw.store import Store
 from rlaw.study.plan import Run
 
-#: the process ended without a word: killed, out of memory, a crash below Python
+#: the process ended without an event: killed, out of memory, a crash below Python
 LOST = "lost"
 #: the store could not be read or written, so that not even the failure could be recorded
 REFUSED = "refused"
@@ -21,7 +21,7 @@ MOVED = "run_moved"
 NOTE = "note"
 #: kinds of events after which nothing more comes from a run
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
-#: from the wish to stop to the hard end of a worker; the engine saves within it
+#: from the signal to stop to the hard end of a worker; the engine saves within it
 GRACE_SECONDS = 3.5
 #: how long a worker looks for a store that its driver has made: other machines can see new names late
 VISIBLE_SECONDS = 5.0

@@ -151,7 +151,7 @@ class LocalExecutor:
 
 
 def _write(process: subprocess.Popen[bytes], request: bytes) -> None:
-    """Hand the request over; standard input stays open, and its end is the wish to stop."""
+    """Write the request; standard input stays open, and closing it stops the worker."""
     pipe = cast(IO[bytes], process.stdin)
     try:
         pipe.write(request)

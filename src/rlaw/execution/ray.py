@@ -24,7 +24,7 @@ _STOP_SECONDS = 2.0
 
 
 class Relay:
-    """Lives on the node: starts the worker there, and hands its events over. Its death closes the worker's input."""
+    """Lives on the node: starts the worker there, and passes on its events. Its death closes the worker's input."""
 
     def __init__(self) -> None:
         self._executor = LocalExecutor(1)
@@ -56,7 +56,7 @@ class Relay:
 
 @dataclass
 class _Placed:
-    """An attempt in Ray's hands: its relay, the answer that is waited for, how often it had to move."""
+    """An attempt placed by Ray: its relay, the pending answer, how often it had to move."""
 
     attempt: Attempt
     relay: Any

@@ -1,4 +1,4 @@
-"""Runs a plan: which run next, on how many workers, until all is done, the budget is spent, or somebody says stop.
+"""Runs a plan: which run next, on how many workers, until all is done, the budget is spent, or it is stopped.
 
 Largest runs start first, so that the last minutes are not one worker's alone (a plan lists the smallest first). Runs
 that start from the same base wait for whichever is making it, while others go ahead. Runs that share their programs, as
@@ -59,7 +59,7 @@ class _Progress:
     ends: dict[str, Event] = field(default_factory=dict)
 
     def next_run(self) -> Run | None:
-        """The first run in the queue whose base nobody else is making; rather one whose programs nobody compiles."""
+        """The first run in the queue whose base no other run is making; preferably its programs too."""
         bases = {base_key(self.started[label]) for label in self.making_base}
         programs = {self.started[label].programs for label in self.compiling}
         free = (run for run in self.queue if base_key(run) not in bases)

@@ -1,6 +1,6 @@
 """Attempts as Slurm jobs, through submitit: one job per attempt, which keeps a worker process on its node.
 
-Job and driver speak through files under `STORE/slurm`: the job appends its events, the driver leaves a wish to stop. So
+Job and driver exchange files under `STORE/slurm`: the job appends its events, the driver leaves a stop file. So
 the driver may die: its jobs go on, and the same command finds them again instead of submitting them twice.
 """
 
@@ -59,7 +59,7 @@ class Job:
         return DelayedSubmission(Job(self.run, self.store, self.argv, self.files))
 
     def _work(self) -> list[Event]:
-        """Pass on the worker's events, but for interruptions: those are ends only when nothing begins again."""
+        """Pass on the worker's events, but for interruptions, unless the job does not start the run again."""
         held = []
         while self._executor.running:
             if self.files.stop.exists():
@@ -85,7 +85,7 @@ class _Submitted:
 
 @dataclass(frozen=True)
 class _Files:
-    """Where a job and its driver speak to each other."""
+    """The files that a job and its driver exchange."""
 
     events: Path
     stop: Path
@@ -182,7 +182,7 @@ class SlurmExecutor:
         return _Submitted(job, files)
 
     def _taken_over(self, label: str) -> _Submitted | None:
-        """The newest job of a run, when it lives and nobody wished it to end."""
+        """The newest job of a run, when it is alive and was not stopped."""
         folder = self.folder / label
         number = len(list(folder.glob("*.job"))) - 1
         if number < 0 or self.cluster != "slurm":
@@ -212,7 +212,7 @@ class SlurmExecutor:
 
 
 class _Queue:
-    """The jobs that Slurm knows to wait or work: one query for all of them, and not too often."""
+    """The jobs that are pending or running in Slurm: one query for all of them, and not too often."""
 
     def __init__(self) -> None:
         self._queried_at, self._ids = -math.inf, frozenset[str]()

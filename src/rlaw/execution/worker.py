@@ -1,6 +1,6 @@
 """The process that makes one attempt at one run: `python -m rlaw.execution.worker`, started by an executor.
 
-The request is one line of JSON on standard input, which then stays open: when it closes, the parent wants an end, or is
+The request is one line of JSON on standard input, which then stays open: when it closes, the parent stops it, or is
 dead. Events go to standard output, one line of JSON each; whatever else is printed goes to standard error.
 """
 
@@ -164,7 +164,9 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a scheduler sends it to all of a job; whoever started us stops us
+    signal.signal(
+        signal.SIGUSR2, signal.SIG_IGN
+    )  # a scheduler sends it to all of a job; the process that started us stops us
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
     run = spec.run_of(request["run"])
@@ -194,7 +196,7 @@ def _stop_with_parent(stop: threading.Event) -> None:
 
 
 def _end_in_time(stop: threading.Event) -> None:
-    """A worker never outlives the wish to stop by more than the grace, whatever its engine is doing."""
+    """A worker ends within the grace after the signal to stop, whatever its engine is doing."""
     stop.wait()
     threading.Event().wait(GRACE_SECONDS)
     os._exit(OUT_OF_TIME)

@@ -7,7 +7,6 @@ LONGEST = 4096  # characters of an answer that is still read
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _SPACES = re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])|[\s~]")
 _SAME = ((r"\left", ""), (r"\right", ""), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"))
-_WORD = re.compile(r"(?=[A-Za-z])")
 _INTEGER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d*)?|\.\d+)")
 _RATIO = re.compile(r"([+-]?\d+)/(\d+)|([+-]?)\\frac\{(\d+)\}\{(\d+)\}")

@@ -1,4 +1,4 @@
-"""Warm workers with hard limits, from the side of whoever asks: safe in threads, under asyncio, in Ray workers.
+"""Warm workers with hard limits, from the caller's side: safe in threads, under asyncio, in Ray workers.
 
 Nothing here uses a signal of this process, forks it, or needs its main module to be importable.
 """
@@ -40,7 +40,6 @@ class Pool:
         self._template: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="rlaw-reward")
-        self.killed = 0  # workers that were over the time limit
         for _ in range(workers):
             self._idle.put(self._spawn())
         atexit.register(self.close)
@@ -68,14 +67,13 @@ class Pool:
     def _check(self, pair: tuple[str, str]) -> Grade:
         worker = self._idle.get()
         try:
-            for _ in range(2):  # a worker may be killed by somebody else: a second death is the answer's own doing
+            for _ in range(2):  # a worker may be killed from outside: a second death is caused by the answer
                 try:
                     verdict, reason = worker.ask(pair, self.seconds)
                     if worker.checked >= ANSWERS_OF_A_WORKER or reason == "memory":
                         worker = self._fresh(worker)
                     return Grade(Verdict(verdict), reason)
                 except TimeoutError:
-                    self.killed += 1
                     worker = self._fresh(worker)
                     return Grade(Verdict.TIMEOUT, "time")
                 except ConnectionError:

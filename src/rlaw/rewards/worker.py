@@ -2,7 +2,7 @@
 
 The template is a program of its own (a fresh interpreter, one thread, no credentials in its environment): it imports
 the algebra once and forks a worker in milliseconds whenever one is wanted, so a killed worker is soon replaced. The
-trainer is never forked, whatever threads it has. Template and workers end when whoever started them ends.
+trainer is never forked, whatever threads it has. Template and workers end with the process that started them.
 
 Limits of a worker: address space, no file can grow, no core dump; and a guard that refuses to write, start programs or
 open sockets. The guard is a second fence, not a sandbox: the first is that answers are parsed by a grammar, not run.
@@ -93,7 +93,7 @@ def _serve(channel: socket.socket) -> None:
 
 
 def guard(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook that refuses whatever an answer has no business with."""
+    """An audit hook that refuses everything that checking an answer does not need."""
     writes = event == "open" and (
         (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"))
         or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))

@@ -87,7 +87,7 @@ def _started_without_proc(pid: int) -> str | None:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Who holds the lock, from its file; None when nobody living does. Changes nothing."""
+    """Who holds the lock, from its file; None when no living process does. Changes nothing."""
     try:
         owner = _owner(path.read_bytes())
     except FileNotFoundError:
@@ -139,7 +139,7 @@ class Lease:
         part.write_bytes(signature)
         try:
             os.link(part, self._file(newest + 1))
-        except FileExistsError:  # somebody was faster
+        except FileExistsError:  # another process was faster
             return False
         finally:
             part.unlink()
@@ -248,11 +248,11 @@ class Lock:
         os.pwrite(self._file, _signature(), 0)
 
     def _owner_text(self) -> tuple[str, str]:
-        """Who holds it, and what somebody who wants it can do."""
+        """Who holds it, and what to do about it."""
         owner = owner_of(self.path)
         do = "wait for it to end, or stop it; its lock goes when it does"
         if owner and not owner.here and self._lease.newest.exists():
-            do += f". If {owner.host} is gone for good, delete {self._lease.newest}"
+            do += f". If {owner.host} will not come back, delete {self._lease.newest}"
         return str(owner or "another process"), do
 
     def _close(self) -> None:

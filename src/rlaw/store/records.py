@@ -1,7 +1,7 @@
 """The records of a run: one frozen record per event, one line of JSON per record, a checksum on every line.
 
 Every record names its run and attempt. Whatever depends on the clock stands under `time` and `seconds`, so that two
-runs of the same study are equal but for these (`timeless`). Numbers that JSON cannot hold (NaN, infinities) are
+runs of the same study are equal but for these. Numbers that JSON cannot hold (NaN, infinities) are
 written as null and named in `nonfinite`, so that a line stays valid JSON and nothing is lost.
 """
 
@@ -12,8 +12,6 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from rlaw.errors import StoreError
-
-CLOCK_FIELDS = ("time", "seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +96,7 @@ class Evaluated(Record):
     """One benchmark after `step` RL steps. `correct[i]` of `samples` answers to item i were right.
 
     `data_size`, `tokens` and `compute_flops` (by accounting model) count from the start of RL. `domain` is "in" for a
-    benchmark of the domain that RL trains, "out" for another, and empty when nobody said.
+    benchmark of the domain that RL trains, "out" for another, and empty when unknown.
     """
 
     kind: ClassVar[str] = "evaluated"
@@ -174,11 +172,6 @@ def of_row(row: dict[str, Any]) -> Record:
     if missing := [name for name in needed if name not in row]:
         raise StoreError(f"a {cls.kind} record without {', '.join(missing)}: another version of rlaw wrote it")
     return cls(**{key: value for key, value in row.items() if key in known})
-
-
-def timeless(row: dict[str, Any]) -> dict[str, Any]:
-    """The row without what depends on the clock."""
-    return {key: value for key, value in row.items() if key not in CLOCK_FIELDS and key != "crc"}
 
 
 def encode(record: Record) -> bytes:

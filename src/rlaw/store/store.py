@@ -82,7 +82,7 @@ class Store(Readable):
 
     @classmethod
     def create(cls, path: str | Path, plan: Plan, *, extend: bool = False) -> "Store":
-        """The store of a plan: a new one, or the one that is there.
+        """The store of a plan: a new one, or the existing one.
 
         Raises:
             UsageError: it keeps another study, and `extend` is not set; lists what differs.
@@ -96,7 +96,7 @@ class Store(Readable):
             store._may_become(plan.study, extend)
             write_json(path / f"study-{store.digest}.json", store.document)
         elif path.exists() and not (path.is_dir() and _is_empty(path)):
-            raise StoreError(f"{path} is there and is not a store\n  next: name another folder, or empty this one")
+            raise StoreError(f"{path} exists and is not a store\n  next: name another folder, or empty this one")
         make_folder(path / "runs")
         document = _study_document(plan)
         write_json(path / "study.json", document)
@@ -174,7 +174,7 @@ class Store(Readable):
     def contents(self, label: str, only: tuple[type[Record], ...] = ()) -> journal.Contents:
         """The run's journal as it is, or its records of some kinds `only`.
 
-        A torn last line is warned of, but not while somebody is writing it.
+        A torn last line is warned of, but not while it is being written.
         """
         if label not in self.planned and not (self.folder(label) / "run.json").is_file():
             raise NotFound(f"{self.path} has no run {label!r}\n  next: `rlaw status {self.path}` lists the runs")
@@ -269,7 +269,7 @@ class Store(Readable):
         return made.select(columns) if columns and made.width else made
 
     def lock(self) -> Lock:
-        """The lock of whoever runs the study: one at a time."""
+        """The lock of the process that runs the study: one at a time."""
         return Lock(self.path / "lock")
 
     @contextmanager

@@ -112,7 +112,7 @@ def step_flops(run: Run, lengths_PG: np.ndarray) -> Flops:
 
     In every pass, rollout, update and reference, each prompt is read once for its whole group, and each answer's
     tokens but the last; a backward pass costs two forward ones. Old log-probabilities are the rollout's own. Not
-    subtracted: groups skipped for want of an advantage, and the top layer at prompt positions, which is never
+    subtracted: groups skipped because they have no advantage, and the top layer at prompt positions, which is never
     computed. Not added: what a batch computes at positions after an answer's end.
     """
     arch, rl, prompt, written_PG = run.architecture, run.rl, run.task.prompt_tokens, lengths_PG - 1

@@ -58,7 +58,7 @@ NOTHING = BaseFacts("", steps=0, tokens=0, base_flops=0, cross_entropy=0.0, seco
 
 
 def base(run: Run, cache: Path) -> tuple[Params, BaseFacts]:
-    """The base of a run: from the cache when a good one is there, else made and put there."""
+    """The base of a run: from the cache when it holds a good one, else made and put there."""
     folder = cache / "bases" / f"{base_key(run)}-{build(run)}"
     make_folder(folder.parent)
     with Lock(folder.with_suffix(".lock"), patience_seconds=math.inf):  # who needs the same base waits for it

@@ -1,7 +1,7 @@
 """The instruct phase: a base learns the form of an answer from its own answers, and no fact from anybody.
 
 Problems are drawn from the training pool under seeds of their own, the base answers them at a temperature, and what is
-well formed is kept whether it is right or wrong: no verifier is used. Expert iteration without the expert.
+well formed is kept whether it is right or wrong: no verifier is used.
 
 Axes: I problems, T completion tokens.
 """

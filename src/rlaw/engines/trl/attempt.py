@@ -54,10 +54,10 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     found = checkpoint.newest(workspace.folder / "checkpoints")
     at = progress.read(found) if found else Progress()
     yield started(run, workspace.attempt, at.step, threads=torch.get_num_threads(), hardware=hardware())
-    begin = start(run, workspace)
-    if begin.record is not None:
-        yield begin.record
-    yield from Stream().records(lambda stream: _work(run, workspace, begin, at, found, stream))
+    origin = start(run, workspace)
+    if origin.record is not None:
+        yield origin.record
+    yield from Stream().records(lambda stream: _work(run, workspace, origin, at, found, stream))
 
 
 def hardware() -> dict[str, str]:
@@ -67,18 +67,18 @@ def hardware() -> dict[str, str]:
     return {"platform": "gpu" if cuda else "cpu", "device": device, "machine": platform.machine()}
 
 
-def _work(run: Run, workspace: Workspace, begin: Start, at: Progress, found: Path | None, stream: Stream) -> None:
+def _work(run: Run, workspace: Workspace, origin: Start, at: Progress, found: Path | None, stream: Stream) -> None:
     """What the trainer's thread does."""
     transformers.utils.logging.disable_progress_bar()
     checkpoints, output = workspace.folder / "checkpoints", workspace.folder / "trl"
     finished = at.step == run.rl.steps or at.diverged
     if finished:  # nothing is trained any more, only measured again
-        begin = Start(str(found))
-    adapter = task_adapter(run, begin.checkpoint, begin.revision)
+        origin = Start(str(found))
+    adapter = task_adapter(run, origin.checkpoint, origin.revision)
     grader = Grader(run, adapter)
     recorder = Recorder(at, workspace.attempt, grader, Evaluations(run, workspace.attempt, adapter), checkpoints)
     try:
-        trainer = _trainer(run, begin, adapter, grader, output)
+        trainer = _trainer(run, origin, adapter, grader, output)
         recorder.listen(trainer, stream)
         if finished:
             recorder.on_train_begin(None, None, None)
@@ -92,9 +92,9 @@ def _work(run: Run, workspace: Workspace, begin: Start, at: Progress, found: Pat
     stream.send(ended(run, workspace.attempt, at.step, kept, weights, diverged=at.diverged), recorder.save)
 
 
-def _trainer(run: Run, begin: Start, adapter: TaskAdapter, grader: Grader, output: Path) -> Trainer:
+def _trainer(run: Run, origin: Start, adapter: TaskAdapter, grader: Grader, output: Path) -> Trainer:
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        begin.checkpoint, revision=begin.revision or "main", dtype=torch.float32
+        origin.checkpoint, revision=origin.revision or "main", dtype=torch.float32
     )
     rows = {"prompt": adapter.prompts(grader.problems), "index": list(range(len(grader.problems)))}
     arguments: dict[str, Any] = dict(

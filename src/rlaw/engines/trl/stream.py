@@ -1,6 +1,6 @@
 """Records from a trainer that runs by callbacks, taken one by one by the caller.
 
-TRL's trainer owns its loop, an engine's caller wants an iterator. So the trainer runs in a thread, which waits at every
+TRL's trainer owns its loop, an engine's caller takes an iterator. So the trainer runs in a thread, which waits at every
 record until the caller takes the next one: at most one of the two works at a time, and nothing happens past a record
 that was not kept.
 """
@@ -13,8 +13,8 @@ from enum import Enum, auto
 from rlaw.store.records import Record
 
 
-class Wish(Enum):
-    """What the reader wants next."""
+class Order(Enum):
+    """What the trainer's thread does next."""
 
     GO_ON = auto()
     SAVE = auto()
@@ -22,7 +22,7 @@ class Wish(Enum):
 
 
 class Stopped(BaseException):
-    """Raised in the trainer's thread: the reader wants no more. Passes by everything that catches exceptions."""
+    """Raised in the trainer's thread: the reader takes no more. No handler of exceptions catches it."""
 
 
 class Stream:
@@ -30,39 +30,39 @@ class Stream:
 
     def __init__(self) -> None:
         self._sent: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
-        self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
 
     def send(self, record: Record, save: Callable[[], object]) -> None:
         """Hand a record over and wait until the caller takes the next one.
 
         Raises:
-            Stopped: no more are wanted; `save` was called before unless the record was lost.
+            Stopped: the reader takes no more; `save` was called before unless the record was lost.
         """
         self._sent.put(record)
-        wish = self._wishes.get()
-        if wish is Wish.SAVE:
+        order = self._orders.get()
+        if order is Order.SAVE:
             save()
-        if wish is not Wish.GO_ON:
+        if order is not Order.GO_ON:
             raise Stopped
 
     def records(self, work: Callable[["Stream"], None]) -> Iterator[Record]:
         """The records that `work` sends, run in a thread of its own; what it raises is raised here."""
         thread = threading.Thread(target=self._work, args=(work,), name="trainer", daemon=True)
         thread.start()
-        wish = Wish.DROP
+        order = Order.DROP
         try:
             while (item := self._sent.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 yield item
-                self._wishes.put(Wish.GO_ON)
+                self._orders.put(Order.GO_ON)
         except (GeneratorExit, KeyboardInterrupt):
-            wish = Wish.SAVE
+            order = Order.SAVE
             raise
         finally:
-            self._wishes.put(wish)
+            self._orders.put(order)
             thread.join()
-            self._raise_late(wish)
+            self._raise_late(order)
 
     def _work(self, work: Callable[["Stream"], None]) -> None:
         try:
@@ -74,8 +74,8 @@ class Stream:
             return
         self._sent.put(None)
 
-    def _raise_late(self, wish: Wish) -> None:
+    def _raise_late(self, order: Order) -> None:
         """What went wrong while saving."""
-        while wish is Wish.SAVE and not self._sent.empty():
+        while order is Order.SAVE and not self._sent.empty():
             if isinstance(item := self._sent.get(), Exception):
                 raise item

@@ -62,7 +62,7 @@ def records(recorder: Recorder, paths: Paths, at: Progress, training: launch.Tra
         checkpoint.acknowledge(paths.checkpoints, at)
     if at.step < run.rl.steps:
         raise EngineError(
-            f"veRL ended after step {at.step} of {run.rl.steps}: {training.fault() or 'without a word'}\n"
+            f"veRL ended after step {at.step} of {run.rl.steps}: {training.fault() or 'no message'}\n"
             f"  run:  {run.label}"
         )
     return None
@@ -72,7 +72,7 @@ def _model(run: Run) -> tuple[str, Any]:
     """The folder or id that veRL loads, and its tokenizer. A revision is fetched first: veRL takes none.
 
     Raises:
-        EngineError: it cannot be had, or its tokenizer has no chat template.
+        EngineError: it cannot be loaded, or its tokenizer has no chat template.
     """
     from huggingface_hub import snapshot_download  # pyright: ignore[reportMissingImports]
     from transformers import AutoTokenizer  # pyright: ignore[reportMissingImports]
@@ -82,7 +82,7 @@ def _model(run: Run) -> tuple[str, Any]:
         model = snapshot_download(name, revision=revision) if revision else name
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        raise EngineError(f"checkpoint {run.checkpoint} cannot be had: {error}\n  run:  {run.label}") from error
+        raise EngineError(f"checkpoint {run.checkpoint} cannot be loaded: {error}\n  run:  {run.label}") from error
     if tokenizer.chat_template is None:
         raise EngineError(f"the tokenizer of {run.checkpoint} has no chat template, and veRL asks in messages")
     return model, tokenizer

@@ -104,7 +104,7 @@ class RayJob:
             self.client: Any = JobSubmissionClient(address)
         except (ConnectionError, RuntimeError) as error:
             raise EngineError(
-                f"no Ray cluster answers at {address}: {error}\n  next: mend {ADDRESS_VARIABLE}, or unset it"
+                f"no Ray cluster answers at {address}: {error}\n  next: fix {ADDRESS_VARIABLE}, or unset it"
             ) from error
         for earlier in range(1, attempt):
             self._stop(job_name(run, earlier))

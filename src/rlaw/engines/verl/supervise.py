@@ -1,4 +1,4 @@
-"""Runs one command and ends it, with all it started, when standard input closes: when whoever wanted it is gone.
+"""Runs one command and ends it, with all it started, when standard input closes: its parent is gone.
 
 `python -m rlaw.engines.verl.supervise OUTPUT COMMAND…`; ends with the command's exit status. A worker may be killed at
 any time, and a trainer that outlived it would write into the files of the next attempt.

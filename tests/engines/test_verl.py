@@ -134,6 +134,12 @@ def shards(folder: Path, step: int, world: int = 2) -> Path:
     return actor.parent
 
 
+def test_steps_that_an_older_version_acknowledged_count(tmp_path):
+    (tmp_path / "told.jsonl").write_text('{"step": 10, "tokens": 5, "flops": 7}\n{"step": 20, "tok')
+    checkpoint.acknowledge(tmp_path, Progress(30))
+    assert checkpoint.acknowledged(tmp_path) == {10: Progress(10, 5, 7), 30: Progress(30)}
+
+
 def test_a_run_goes_on_from_the_newest_whole_checkpoint_whose_records_are_in_the_store(tmp_path):
     for step in (10, 20, 30):
         shards(tmp_path, step)

@@ -47,7 +47,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
         (folder / "a.txt").write_text("half")
         raise OSError(28, "No space left on device")
 
-    told = r"step-000001: cannot write the checkpoint, 4 bytes of it were taken: No space left(.|\n)*make room"
+    told = r"step-000001: cannot write the checkpoint, 4 bytes of it were taken: No space left(.|\n)*free space"
     with pytest.raises(StoreError, match=told):
         checkpoint.write(tmp_path / "step-000001", full)
     assert (tmp_path / "step-000001" / "a.txt").read_text() == "x"

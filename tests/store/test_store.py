@@ -328,7 +328,7 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(store, run,
 
         with (
             no_file_beyond(3000),
-            pytest.raises(StoreError, match=r"records\.jsonl \(\d+ bytes\).*\n  next: make room"),
+            pytest.raises(StoreError, match=r"records\.jsonl \(\d+ bytes\).*\n  next: free space"),
         ):
             keep_all()
     assert len(acknowledged) > 3

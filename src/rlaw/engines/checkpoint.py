@@ -75,7 +75,7 @@ def _cannot_write(folder: Path, part: Path, error: Exception) -> StoreError:
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return StoreError(
         f"{folder}: cannot write the checkpoint, {n_bytes} bytes of it were taken: {reason}\n"
-        f"  next: make room or fix the folder's rights, then start the same command again; it goes on from the "
+        f"  next: free space or correct the permissions, then run the same command again; it resumes from the "
         f"checkpoint before"
     )
 

@@ -69,7 +69,7 @@ def test_a_rule_says_what_the_curves_were_made_to_show(judge: Any, rows: pl.Data
     found = judge(quick(rows))
     assert found.verdict == verdict, found.evidence
     assert found.evidence
-    assert found.asked
+    assert found.tested
 
 
 def full(rows: pl.DataFrame) -> Evidence:
@@ -130,7 +130,7 @@ def reused(kept: dict[int, float]) -> pl.DataFrame:
 def test_reuse_is_judged_by_the_share_of_the_fall_that_remains(kept: dict[int, float], verdict: str, quick: Quick):
     found = recipe.reuse(quick(reused(kept)))
     assert found.verdict == verdict, found.evidence
-    assert found.asked
+    assert found.tested
 
 
 @pytest.mark.parametrize(("slope", "verdict"), [(0.03, "seen"), (-0.03, "not seen"), (0.0, "cannot tell")])
@@ -154,7 +154,7 @@ def test_response_length_that_rises_and_falls_cannot_be_told(quick: Quick):
     rows = table(power_law(saturating), response_length=lambda n, step: 200.0 - (STEPS.index(step) - 6) ** 2)
     found = behaviour.length_grows(quick(rows))
     assert found.verdict == "cannot tell"
-    assert found.asked
+    assert found.tested
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def benchmarks(*named: tuple[str, str, float]) -> pl.DataFrame:
 def test_transfer_is_judged_by_domain(named: list[Any], verdict: str, quick: Quick):
     found = behaviour.transfer(gather(benchmarks(*named), draws=50))
     assert found.verdict == verdict, found.evidence
-    assert found.asked
+    assert found.tested
 
 
 @pytest.mark.parametrize(("fall", "verdict"), [(-0.1, "seen"), (0.1, "not seen"), (0.0, "cannot tell")])
@@ -220,7 +220,7 @@ def test_with_matched_bases_size_is_judged_by_the_exponent_of_k(exponent: float,
 
 def test_a_ladder_whose_bases_differ_is_not_asked_what_size_does_beyond_them(quick: Quick):
     found = law.size_beyond_base(quick(STEEPER))
-    assert not found.asked
+    assert not found.tested
     assert "not matched" in found.evidence
 
 
@@ -278,7 +278,7 @@ def test_what_no_run_was_made_for_is_told_as_not_asked(evidence: Evidence):
         *("instruct-lower-and-slower", "best-group-grows-with-compute", "curriculum-ends-lower", "forgetting"),
         "longer-for-larger",
     ):
-        assert not found[name].asked
+        assert not found[name].tested
         assert found[name].verdict == "cannot tell"
 
 
@@ -296,7 +296,9 @@ def test_one_size_is_enough_for_a_report_of_what_cannot_be_told(quick: Quick):
         assert judge(evidence).verdict == "cannot tell"
     for judge in (size.efficiency_saturates, size.final_loss_falls, size.no_power_law_in_size, law.base_quality):
         assert judge(evidence).verdict == "cannot tell"
-    assert not {finding.name for finding in judge_all(evidence) if finding.asked}  # what sizes do is no question of one
+    assert not {
+        finding.name for finding in judge_all(evidence) if finding.tested
+    }  # what sizes do is no question of one
 
 
 def test_nothing_is_told_of_larger_and_smaller_models_whose_sizes_are_not_told():
@@ -304,4 +306,4 @@ def test_nothing_is_told_of_larger_and_smaller_models_whose_sizes_are_not_told()
     verdicts = {finding.name: finding for finding in judge_all(gather(rows, draws=20))}
     for name in ("larger-at-equal-data", "efficiency-rises", "efficiency-saturates", "final-loss-falls"):
         assert verdicts[name].verdict == "cannot tell"
-        assert "no n_params is told of m-10000" in verdicts[name].evidence
+        assert "no n_params is given for m-10000" in verdicts[name].evidence

@@ -44,8 +44,8 @@ def test_the_best_is_the_lowest_and_only_one(quick: Quick):
     for k, row in enumerate(ranking.rows):
         measured = [p for p in row if p.state == "measured"]
         assert ranking.best(k).loss == min(p.loss for p in measured)
-        assert sum(p.standing == "best" for p in row) == 1
-        assert all(p.standing in ("level", "behind", "best") for p in measured)
+        assert sum(p.rank == "best" for p in row) == 1
+        assert all(p.rank in ("level", "behind", "best") for p in measured)
 
 
 def test_sizes_within_the_noise_are_level_with_the_best(quick: Quick):

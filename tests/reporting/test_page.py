@@ -216,7 +216,7 @@ def test_a_table_that_tells_steps_alone_is_fitted_over_steps():
 
 def test_a_law_that_is_not_identified_is_not_dressed_up():
     line = summary.the_law(gather(table(power_law(lambda n: 0.3 - 0.05 * (n / 1e4) ** 0.1)), draws=100))
-    assert line.startswith("these data do not tell the parameters of the saturating law")
+    assert line.startswith("these data do not identify the parameters of the saturating law")
     assert "K_max 0" not in line
 
 
@@ -257,6 +257,6 @@ def test_a_report_saves_svg_alone_and_keeps_other_forms_that_lie_there_up_to_dat
 def test_a_table_of_models_whose_sizes_are_not_told_has_a_report_too(tmp_path: Path):
     rows = table(power_law(saturating), steps=(0, 1, 2, 4, 8, 16), seeds=1).drop("params")
     written = reporting.write(rows, tmp_path / "report.html", draws=20)
-    assert "no model's size is told" in written.left_out["efficiency"]
+    assert "no model's size is known" in written.left_out["efficiency"]
     assert "loss-data" in {path.stem for path in written.figures}
     assert "nan" not in Page(written.path.read_text()).visible.split()

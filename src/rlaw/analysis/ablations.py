@@ -1,5 +1,5 @@
-"""Runs that differ in one setting of the recipe alone, such as tau or the group size: their curves, and where each
-stands after the same data, steps or compute."""
+"""Runs that differ in one setting of the recipe alone, such as tau or the group size: their curves, and the loss
+of each after the same data, steps or compute."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,9 @@ class Ablation:
         name: what it is called in a legend: its value, and the arm where two arms have the same.
         curve: step, every axis and test_loss, means over runs.
         runs: how many.
-        subsets: how the unique problems of several tau lie to each other: independent or nested; "" where not told.
-        schedule: the order of later passes: repeated or reshuffled; "" where not told.
-        order: of the problems in a pass: shuffled or curriculum; "" where not told.
+        subsets: how the unique problems of several tau lie to each other: independent or nested; "" where not given.
+        schedule: the order of later passes: repeated or reshuffled; "" where not given.
+        order: of the problems in a pass: shuffled or curriculum; "" where not given.
     """
 
     model: str
@@ -51,20 +51,20 @@ def ablations_of(evidence: Evidence, column: str, symbol: str) -> dict[str, list
     main = evidence.main.rows[column].drop_nulls()
     arms = evidence.main.rows["arm"].unique()
     other = (pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()) if len(main) else pl.lit(True)
-    told: dict[str, list[Ablation]] = {}
+    found: dict[str, list[Ablation]] = {}
     for (model,), of_size in rows.group_by("model", maintain_order=True):
         for kind, of_kind in _by_kind(of_size, column, other).items():
             if of_kind[column].n_unique() > 1:
                 name = shortened(str(model)) + (f": {kind}" if kind else "")
-                told[name] = _of_size(str(model), of_kind, column, symbol)
-    if not told:
+                found[name] = _of_size(str(model), of_kind, column, symbol)
+    if not found:
         raise DataError(f"no size was run with two values of {symbol} and the rest of the recipe the same")
-    return told
+    return found
 
 
 def _by_kind(rows: pl.DataFrame, column: str, other: pl.Expr) -> dict[str, pl.DataFrame]:
     """The rows of each kind of comparison, by its name; under no name, without arms that repeat the main study's
-    setting (`other` tells), where there is one kind."""
+    setting (not `other`), where there is one kind."""
     if column == "tau":
         return _kinds_of_reuse(rows.filter(other))
     return _kinds_of_groups(rows) or {"": rows.filter(other)}
@@ -83,7 +83,7 @@ def _kinds_of_groups(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _kinds_of_reuse(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Reuse by subsets and schedule; what is seen once is of every kind."""
+    """Reuse by subsets and schedule; runs without reuse belong to every kind."""
     reused = rows.filter(pl.col("tau") > 1)
     kinds = reused.select("subsets", "schedule").unique(maintain_order=True).rows() if len(reused) else []
     if len(kinds) < 2:
@@ -101,18 +101,18 @@ def _of_size(model: str, rows: pl.DataFrame, column: str, symbol: str) -> list[A
     several = rows.select(column, "arm").unique().group_by(column).len().filter(pl.col("len") > 1)[column].to_list()
     found = []
     for (value, arm), own in rows.sort(column, "arm").group_by(column, "arm", maintain_order=True):
-        told = f"{symbol} {value:g}" + (f", {shortened(str(arm))}" if value in several else "")
+        name = f"{symbol} {value:g}" + (f", {shortened(str(arm))}" if value in several else "")
         means = [pl.col(c).mean() for c in (*AXES.values(), "test_loss") if c != "step"]
         curve = own.group_by("step").agg(means).sort("step")
         runs = own.select("run", "seed").unique().height
         how = [str(own[name][0] or "") for name in ("subsets", "schedule", "order")]
-        found.append(Ablation(model, float(value), told, curve, runs, *how))  # pyright: ignore[reportArgumentType]
+        found.append(Ablation(model, float(value), name, curve, runs, *how))  # pyright: ignore[reportArgumentType]
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where the runs of one setting stand.
+    """Losses of the runs of one setting.
 
     Attributes:
         setting: its value.
@@ -136,7 +136,7 @@ def comparable(evidence: Evidence) -> pl.DataFrame:
 
 
 def as_main(evidence: Evidence, rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
-    """The rows that have the main arm's values in these columns, where it tells one."""
+    """The rows that have the main arm's values in these columns, where it has one."""
     for column in columns:
         values = evidence.main.rows[column].drop_nulls().unique()
         if len(values) == 1:

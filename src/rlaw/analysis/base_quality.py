@@ -1,12 +1,11 @@
 """Does k follow model size, or the quality of the base it starts from? Straight lines of ln k, compared.
 
-Along a ladder, size and base quality rise together, so this can only tell which of the two describes k more closely,
+Along a ladder, size and base quality rise together, so this can only say which of the two describes k more closely,
 not which one causes it; controls with matched bases could.
 """
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -27,7 +26,7 @@ class Explained:
         difference: by_base less by_size, with its interval.
         base_ahead: probability that L0 explains more than ln N.
         line: (intercept, slope) of ln k in L0.
-        sizes: how many sizes it stands on.
+        sizes: how many sizes were used.
         left_out: sizes without a positive slope, which have no logarithm.
     """
 
@@ -41,9 +40,12 @@ class Explained:
     left_out: tuple[str, ...]
 
 
-@lru_cache(maxsize=4)
 def explain(evidence: Evidence) -> Explained | None:
     """Compare size and base quality as descriptions of k; None with fewer than four sizes, or without draws."""
+    return evidence.once("base quality", lambda: _explain(evidence))
+
+
+def _explain(evidence: Evidence) -> Explained | None:
     power = evidence.power
     if power is None or power.drawn is None:
         return None

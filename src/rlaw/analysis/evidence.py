@@ -1,14 +1,15 @@
-"""Everything a report speaks of, gathered once: measurements, fits, slopes of single runs, telemetry.
+"""Everything a report is made of, gathered once: measurements, fits, slopes of single runs, telemetry.
 
-Figures and findings read from here alone, so that two of them cannot tell different numbers of the same thing. What
+Figures and findings read from here alone, so that two of them cannot give different numbers for the same thing. What
 could not be fitted is kept with its reason in `refused`, never passed over in silence.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import polars as pl
@@ -29,10 +30,11 @@ from rlaw.store import Store
 from rlaw.store.usage import Usage, usage_of
 from rlaw.study.study import FitChoice
 
+T = TypeVar("T")
 _OF_A_STEP = ("run", "model", "params", "step", "reward_mean")
 DRAWS = 1000
 _HORIZON = 4  # laws see the first quarter of the steps and forecast the rest: the paper saw 25 of 105
-_LEAST_SEEN, _LEAST_ASKED = 5, 3
+_LEAST_TRAIN, _LEAST_TEST = 5, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +74,17 @@ class Evidence:
 
     Attributes:
         frame: every usable evaluation, all arms.
-        main: the evaluations that one law can speak of: the main arm of one variant and benchmark.
+        main: the evaluations that one law is fitted to: the main arm of one variant and benchmark.
         choice: how the study wants to be fitted.
         fits: the study's ladder law by axis, with bootstrap draws.
         laws: every law of the study on its own axis, without draws.
         power: a straight line per size on the study's axis, with bootstrap draws: k of each size, tied to nothing.
         run_slopes: k of every single run.
-        comparison: how the laws forecast points they had not seen.
+        comparison: how the laws forecast held-out points.
         steps: one row per RL step of the store's runs, with the mean reward.
         store: where the records are; None when the source is a table.
         refused: what could not be fitted or compared, and why.
-        draws: bootstrap draws that were asked for; None for what each computation usually takes.
+        draws: requested bootstrap draws; None for what each computation usually takes.
         seed: of all of them.
     """
 
@@ -99,19 +101,26 @@ class Evidence:
     refused: dict[str, str] = field(default_factory=dict)
     draws: int | None = None
     seed: int = 0
+    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: Any, compute: Callable[[], T]) -> T:
+        """What `compute` returns, computed at the first call with this key and kept as long as the evidence."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
 
     def drawn(self, usual: int = DRAWS) -> dict[str, Any]:
-        """`draws` and `seed` of a computation that takes so many draws where none were asked for."""
+        """`draws` and `seed` of a computation that takes so many draws by default."""
         return {"draws": self.draws or usual, "seed": self.seed}
 
     @property
     def axis(self) -> Axis:
-        """The study's axis, or the first that the source tells."""
+        """The study's axis, or the first that the source has."""
         return self.choice.axis if self.choice.axis in self.axes else self.axes[0]
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """The axes that the source tells; step is always one."""
+        """The axes that the source has; step is always one."""
         every: tuple[Axis, ...] = get_args(Axis)
         return tuple(a for a in every if self.main.rows[AXES[a]].null_count() < len(self.main))
 
@@ -169,8 +178,8 @@ class Evidence:
     def mean_curves(self) -> pl.DataFrame:
         """The mean over runs at each step: model, params, step, x of every axis, test_loss, runs."""
         means = [pl.col(c).mean() for c in (*AXES.values(), "test_loss", "response_length") if c != "step"]
-        told = self.main.rows.group_by("params", "model", "step", maintain_order=True)
-        return told.agg(*means, runs=pl.len()).sort("params", "model", "step", nulls_last=True)
+        groups = self.main.rows.group_by("params", "model", "step", maintain_order=True)
+        return groups.agg(*means, runs=pl.len()).sort("params", "model", "step", nulls_last=True)
 
     def in_window(self, steps: Any) -> np.ndarray:
         """Which of these steps the fits use."""
@@ -179,7 +188,7 @@ class Evidence:
 
 
 def gather(source: Any, *, draws: int | None = None, seed: int = 0) -> Evidence:
-    """Read, fit and compare everything that a store, a file or a dataset can speak of.
+    """Read, fit and compare everything that a store, a file or a dataset holds.
 
     Args:
         source: what `rlaw.load` takes.
@@ -224,7 +233,7 @@ def _judged(evidence: Evidence) -> Evidence:
     how = {"window": choice.window, "space": choice.space, "noise": choice.noise, "level": choice.level}
     if choice.noise == "binomial" and evidence.main.rows["items"].null_count():
         how["noise"] = "equal"
-        refused["binomial weights"] = "some evaluations do not tell how many problems were asked; equal weights used"
+        refused["binomial weights"] = "some evaluations lack their number of problems; equal weights used"
 
     def attempt(name: str, law: str, axis: Axis, **options: Any) -> Fit | None:
         try:
@@ -254,24 +263,24 @@ def _judged(evidence: Evidence) -> Evidence:
 
 
 def _run_slopes(evidence: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]:
-    told = []
+    found = []
     for seed in evidence.main.rows["seed"].unique().sort():
         try:
             each = fit("power", evidence.main.where(seed=seed), axis=evidence.axis, intervals="none", **how)
         except RlawError:
             continue  # a run too short for a line of its own; its points still count in the size's line
         bases = each.curves.at.base_loss[0, :, 0]
-        told += [
+        found += [
             RunSlope(r.model, r.params, seed, r.values["k"].value, b) for r, b in zip(each.sizes, bases, strict=True)
         ]
-    return tuple(sorted(told, key=lambda s: (s.params, s.model, s.seed)))
+    return tuple(sorted(found, key=lambda s: (s.params, s.model, s.seed)))
 
 
 def _comparison(evidence: Evidence, refused: dict[str, str]) -> Comparison | None:
     steps = np.unique(evidence.main.rows["step"].to_numpy())
     steps = steps[evidence.in_window(steps)]
-    cut = max(int(np.sum(steps <= steps.max(initial=0) / _HORIZON)), _LEAST_SEEN)
-    if len(steps) - cut < _LEAST_ASKED:
+    cut = max(int(np.sum(steps <= steps.max(initial=0) / _HORIZON)), _LEAST_TRAIN)
+    if len(steps) - cut < _LEAST_TEST:
         refused["held-out comparison"] = f"{len(steps)} evaluated steps in the window are too few to hold some out"
         return None
     names = list(dict.fromkeys((*evidence.choice.laws, *laws.BASELINES)))
@@ -304,8 +313,8 @@ def _summary(rows: pl.DataFrame) -> SizeSummary:
 
 def _steps(store: Store) -> pl.DataFrame:
     """One row per RL step of every run."""
-    told = [table for label in store.labels() if not (table := store.steps(label, _OF_A_STEP)).is_empty()]
-    return pl.concat(told, how="vertical_relaxed").cast({"params": pl.Float64}) if told else pl.DataFrame()
+    tables = [table for label in store.labels() if not (table := store.steps(label, _OF_A_STEP)).is_empty()]
+    return pl.concat(tables, how="vertical_relaxed").cast({"params": pl.Float64}) if tables else pl.DataFrame()
 
 
 __all__ = ["Evidence", "RunSlope", "SizeSummary", "gather"]

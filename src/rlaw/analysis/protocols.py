@@ -1,4 +1,4 @@
-"""The paper's three protocols for every variant and axis of a study: all sizes, a size held out, an early part seen.
+"""The paper's three protocols for every variant and axis of a study: all sizes, a size held out, an early part.
 
 *all* fits every size over the whole window; *inter* leaves the largest size out and judges the law on it; *intra* fits
 the first quarter of the steps and judges the law on the rest. The paper's Figures 1-5 and Table 6 come from the latter
@@ -7,7 +7,6 @@ on the curve that was held out, so that this is no blind forecast.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -20,14 +19,14 @@ from rlaw.fitting.objective import r_squared
 from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
 
 PROTOCOLS = ("intra", "inter", "all")
-SEEN_SHARE = 0.25  # of the steps, that intra fits: the paper's first 25 of 105
-_LEAST_SEEN, _LEAST_ASKED = 5, 3
+TRAIN_SHARE = 0.25  # of the steps, that intra fits: the paper's first 25 of 105
+_LEAST_TRAIN, _LEAST_TEST = 5, 3
 _DRAWS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A law on points it had not seen: how many, R² over all of them, the worst within one size, RMSE of the loss."""
+    """A law on held-out points: how many, R² over all of them, the worst within one size, RMSE of the loss."""
 
     points: int
     r2: float
@@ -40,13 +39,13 @@ class Protocol:
     """One law fitted to one variant over one axis in one way.
 
     Attributes:
-        variant: the model's variant; "" where the source tells none.
+        variant: the model's variant; "" where the source has none.
         axis: "compute" or "data".
         name: all, inter or intra.
         frame: the variant's measurements.
         fit: with bootstrap draws; None when it was refused.
-        cut: last step that intra saw; 0 for the others.
-        judged: on the points it had not seen; None where it saw all.
+        cut: last step that intra fits; 0 for the others.
+        judged: on its held-out points; None where it was fitted to all.
         refused: why there is no fit.
     """
 
@@ -72,15 +71,17 @@ def variants(evidence: Evidence) -> dict[str, Frame]:
     }
 
 
-@lru_cache(maxsize=4)
 def protocols(evidence: Evidence, law: str = "saturating") -> tuple[Protocol, ...]:
     """Every variant, axis and protocol, in that order; what was refused says why."""
     axes: list[Axis] = [axis for axis in ("compute", "data") if axis in evidence.axes] or ["step"]
-    return tuple(
-        _protocol(evidence, law, variant, frame, axis, name)
-        for variant, frame in variants(evidence).items()
-        for axis in axes
-        for name in PROTOCOLS
+    return evidence.once(
+        ("protocols", law),
+        lambda: tuple(
+            _protocol(evidence, law, variant, frame, axis, name)
+            for variant, frame in variants(evidence).items()
+            for axis in axes
+            for name in PROTOCOLS
+        ),
     )
 
 
@@ -109,8 +110,8 @@ def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     if held and len(bare.frame.models) <= laws.get(law).needs_sizes:
         raise NotIdentifiable(f"{len(bare.frame.models)} sizes are too few to hold one out")
     done = _fit(evidence, law, bare, evidence.choice.window, "largest" if held else None)
-    told = done.held_out
-    judged = None if told is None else Judged(told.points, told.r2, told.r2, told.rmse)
+    held_out = done.held_out
+    judged = None if held_out is None else Judged(held_out.points, held_out.r2, held_out.r2, held_out.rmse)
     return replace(bare, fit=done, judged=judged)
 
 
@@ -118,8 +119,8 @@ def _intra(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     """The first quarter of the steps, judged on the rest of every curve."""
     steps = np.unique(bare.frame.rows["step"].to_numpy())
     steps = steps[evidence.in_window(steps) & (steps > 0)]
-    count = max(int(np.sum(steps <= steps.max(initial=0) * SEEN_SHARE)), _LEAST_SEEN)
-    if len(steps) - count < _LEAST_ASKED:
+    count = max(int(np.sum(steps <= steps.max(initial=0) * TRAIN_SHARE)), _LEAST_TRAIN)
+    if len(steps) - count < _LEAST_TEST:
         raise NotIdentifiable(f"{len(steps)} evaluated steps are too few to hold some out")
     cut = int(steps[count - 1])
     done = _fit(evidence, law, bare, f"{steps[0]}:{cut}")

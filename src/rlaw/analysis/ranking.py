@@ -28,8 +28,7 @@ class Placing:
     Attributes:
         loss: nan unless measured.
         weight: how many measurements the loss is worth; runs where whole runs scatter.
-        standing: "best", "level" with the best (not told apart at the level), "behind", or "" when not measured.
-        probability_worse: that its true loss is above the best one's.
+        rank: "best", "level" with the best (no significant difference), "behind", or "" when not measured.
     """
 
     model: str
@@ -37,8 +36,7 @@ class Placing:
     state: Availability
     loss: float = math.nan
     weight: float = 0.0
-    standing: Literal["best", "level", "behind", ""] = ""
-    probability_worse: float = math.nan
+    rank: Literal["best", "level", "behind", ""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,8 @@ class Ranking:
         return min((p for p in self.rows[k] if p.state == "measured"), key=lambda p: p.loss)
 
     def level_with_best(self, k: int) -> tuple[Placing, ...]:
-        """The sizes that are not told apart from the best."""
-        return tuple(p for p in self.rows[k] if p.standing == "level")
+        """The sizes without a significant difference from the best."""
+        return tuple(p for p in self.rows[k] if p.rank == "level")
 
 
 def rank(evidence: Evidence, axis: str) -> Ranking:
@@ -118,12 +116,12 @@ def _line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def _curves(evidence: Evidence, axis: str) -> list[_Curve]:
     column = AXES[axis]
-    told = []
+    curves = []
     for rows in evidence.mean_curves.partition_by("model", maintain_order=True):
         kept = rows.filter((rows[column] > 0) & (rows["test_loss"] > 0)).sort(column)
         if len(kept):
             x, loss, runs = (kept[name].to_numpy() for name in (column, "test_loss", "runs"))
-            told.append(
+            curves.append(
                 _Curve(
                     kept["model"][0],
                     kept["params"][0] or math.nan,
@@ -133,7 +131,7 @@ def _curves(evidence: Evidence, axis: str) -> list[_Curve]:
                     evidence.noise.freedom > 0,
                 )
             )
-    return told
+    return curves
 
 
 def _round_budgets(curves: list[_Curve]) -> list[float]:
@@ -148,14 +146,14 @@ def _round_budgets(curves: list[_Curve]) -> list[float]:
 
 
 def _judge(evidence: Evidence, places: list[Placing]) -> tuple[Placing, ...]:
-    """The places with their standing beside the best."""
+    """The places with their rank."""
     best = min((p for p in places if p.state == "measured"), key=lambda p: p.loss)
-    told = []
+    judged = []
     for p in places:
         if p.state != "measured":
-            told.append(p)
+            judged.append(p)
             continue
         worse = evidence.noise.probability_lower((best.loss, best.weight), (p.loss, p.weight))
-        standing = "best" if p is best else "behind" if worse >= evidence.choice.level else "level"
-        told.append(Placing(p.model, p.params, p.state, p.loss, p.weight, standing, worse))
-    return tuple(told)
+        rank = "best" if p is best else "behind" if worse >= evidence.choice.level else "level"
+        judged.append(Placing(p.model, p.params, p.state, p.loss, p.weight, rank))
+    return tuple(judged)

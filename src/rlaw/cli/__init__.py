@@ -97,7 +97,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, Abort):
         return terminal.fail(Interrupted("interrupted"), as_json)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader is gone: nobody to tell
+        sys.stderr.close()  # the reader is gone: nowhere to write
         return 1
 
 

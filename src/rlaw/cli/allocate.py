@@ -25,7 +25,7 @@ def allocate(
     tokens_per_second: Annotated[
         str | None, Option(metavar="TOKENS@SIZE", help="measured throughput for --wall, such as 40k@7B")
     ] = None,
-    target_loss: Annotated[float | None, Option(metavar="L", help="tell how many doublings reach it")] = None,
+    target_loss: Annotated[float | None, Option(metavar="L", help="report how many doublings reach it")] = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",

@@ -17,7 +17,7 @@ def compare(
     cut: Annotated[int | None, Option(min=2, metavar="K", help="see the first K points of every curve")] = None,
     hold_out: Annotated[str | None, Option(metavar="largest|each|SIZE", help="see the other sizes")] = None,
     rolling: Annotated[bool, Option("--rolling", help="see ever longer beginnings of every curve")] = False,
-    anchor: Annotated[int, Option(min=1, metavar="K", help="points seen of a held-out size")] = 10,
+    anchor: Annotated[int, Option(min=1, metavar="K", help="observed points of a held-out size")] = 10,
     laws: Laws = [],  # noqa: B006 - the command line makes a new list
     where: Where = [],  # noqa: B006
     mapping: Map = [],  # noqa: B006
@@ -29,7 +29,7 @@ def compare(
     strict: Annotated[bool, Option("--strict", help="exit 4 when no law beats the baselines")] = False,
     json: Json = False,
 ) -> None:
-    """Judge laws by points they have not seen: the rest of each curve, what comes next along it, or a size left out.
+    """Judge laws by held-out points: the rest of each curve, what comes next along it, or a size left out.
 
     Example: rlaw compare qwen2.5-math-base --cut 25 --axis data
     """

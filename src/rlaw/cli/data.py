@@ -10,7 +10,7 @@ from rlaw.cli.terminal import Json, show
 from rlaw.errors import UsageError
 from rlaw.text import table
 
-app = typer.Typer(no_args_is_help=True, help="Prepare and look at files of problems: hold out, order, check for leaks.")
+app = typer.Typer(no_args_is_help=True, help="Prepare and inspect files of problems: hold out, order, check for leaks.")
 
 
 @app.command()
@@ -21,9 +21,9 @@ def prepare(
     easy: Annotated[float, Option(metavar="RATE", help="the least pass rate of an easy problem")] = 0.3,
     seed: Annotated[int, Option(help="of every draw")] = 0,
     order: Annotated[str, Option(help="curriculum (easy to hard), shuffled, or file")] = "curriculum",
-    reuse: Annotated[list[int], Option(metavar="TAU", help="also a subset to be seen TAU times; may be repeated")] = [],  # noqa: B006
+    reuse: Annotated[list[int], Option(metavar="TAU", help="also a subset to be used TAU times; may be repeated")] = [],  # noqa: B006
     total: Annotated[
-        int | None, Option(metavar="N", help="problems seen in all for every TAU; else all there are")
+        int | None, Option(metavar="N", help="problems consumed in all for every TAU; all by default")
     ] = None,
     nested: Annotated[bool, Option("--nested", help="smaller reuse subsets are parts of larger ones")] = False,
     benchmark: Annotated[

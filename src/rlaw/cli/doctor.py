@@ -14,7 +14,7 @@ from typer import Option
 
 from rlaw.cli.terminal import Json, show
 
-_MATRIX = 512  # rows of the matrices that are multiplied to tell the speed of a core
+_MATRIX = 512  # rows of the matrices that are multiplied to measure the speed of a core
 _REPEATS = 7
 _COLLECTIONS = ("all", "dev")  # extras made of other extras
 
@@ -80,7 +80,7 @@ def _folder(path: Path) -> dict[str, Any]:
 
 
 def _extras() -> list[dict[str, Any]]:
-    """The optional parts as rlaw's own metadata tells them: which packages each needs, and which are not here."""
+    """The optional parts as in rlaw's metadata: which packages each needs, and which are missing."""
     needs: dict[str, list[str]] = {}
     for requirement in metadata.requires("rlaw") or []:
         package, mark, extra = requirement.partition("; extra == ")
@@ -117,7 +117,7 @@ def _text(found: dict[str, Any]) -> str:
         f"{units.size(store['free_bytes'])} free",
     ]
     for extra in found["extras"]:
-        told = ", ".join(f"{name} {version or 'missing'}" for name, version in extra["versions"].items())
-        lines.append(f"{extra['name']}: {told}" + (f"\n  next: {extra['next']}" if extra["missing"] else ""))
+        versions = ", ".join(f"{name} {version or 'missing'}" for name, version in extra["versions"].items())
+        lines.append(f"{extra['name']}: {versions}" + (f"\n  next: {extra['next']}" if extra["missing"] else ""))
     lines += [f"cannot: {what}" for what in found["cannot"] if what.startswith("engine ")]
     return "\n".join(lines)

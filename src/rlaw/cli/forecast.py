@@ -14,7 +14,9 @@ At = Annotated[list[float], Option("--at", metavar="X", help="place on the axis;
 def forecast(
     data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
     target: Annotated[str, Option(metavar="MODEL|SIZE", help="a model's name, largest, or a size, in the data or not")],
-    anchor: Annotated[str, Option(metavar="none|step0|first:K", help="what of the target may be seen")] = "none",
+    anchor: Annotated[
+        str, Option(metavar="none|step0|first:K", help="what the forecast may use of the target")
+    ] = "none",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     law: Annotated[str, Option(help="auto pools the ladder; or one of `rlaw laws`")] = "auto",
     at: At = [],  # noqa: B006

@@ -18,6 +18,6 @@ def laws(json: Json = False) -> None:
             {"name": name, "title": law.title, "formula": law.formula, "source": law.source,
              "needs_rungs": law.needs_sizes, "parameters": parameters, "coefficients": list(law.coefficients)}
         )  # fmt: skip
-        told = [f"  {p['name']:<8} {p['text']}{'' if p['shared'] else ' (of each size)'}" for p in parameters]
-        texts.append("\n".join([f"{name}: {law.title}", f"  {law.formula}", *told, f"  {law.source}"]))
+        lines = [f"  {p['name']:<8} {p['text']}{'' if p['shared'] else ' (of each size)'}" for p in parameters]
+        texts.append("\n".join([f"{name}: {law.title}", f"  {law.formula}", *lines, f"  {law.source}"]))
     show({"laws": documents}, "\n\n".join(texts), as_json=json)

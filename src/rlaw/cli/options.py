@@ -53,7 +53,7 @@ def read(
     *,
     every_tau: bool = False,
 ) -> "Frame":
-    """The frame that a command's DATA, --where, --map and --format name, cut to what one law can speak of."""
+    """The frame given by a command's DATA, --where, --map and --format, cut to what one law can be fitted to."""
     from rlaw.measurements.load import load
 
     frame = load(data, mapping=pairs(mapping, "--map"), format=format).where(**pairs(where, "--where"))

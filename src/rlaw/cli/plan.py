@@ -19,7 +19,7 @@ Workers = Annotated[int | None, Option(min=1, help="runs side by side, one threa
 
 def plan(
     study: StudyFile,
-    store: Annotated[Path | None, Option(help="a store: tell what it has done already")] = None,
+    store: Annotated[Path | None, Option(help="a store: show which runs are done already")] = None,
     workers: Workers = None,
     gpu: Annotated[
         list[str] | None, Option(metavar="|".join(PEAK_FLOPS), help="type of GPU; repeat for more, all when left out")
@@ -33,7 +33,7 @@ def plan(
     Example: rlaw plan study.yaml
     Example: rlaw plan qwen2.5-math --gpu H100 --price H100=2.1
     """
-    document, text = told(plan_of(study), store, workers, gpu or (), mfu, price or ())
+    document, text = costs_and_text(plan_of(study), store, workers, gpu or (), mfu, price or ())
     show(document, text, as_json=json)
 
 
@@ -49,7 +49,7 @@ def plan_of(study: Path) -> "Plan":
     return lay_out(Study.load(study))
 
 
-def told(
+def costs_and_text(
     plan: "Plan",
     store: Path | None,
     workers: int | None,
@@ -106,31 +106,32 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
     return {**about, "workers": workers, "runs": runs, "totals": totals, "unheeded_caps": plan.unheeded_caps}
 
 
-def text(told: dict[str, Any]) -> str:
+def text(document: dict[str, Any]) -> str:
     """The costs as people read them."""
     from rlaw import units
 
-    totals = told["totals"]
+    totals = document["totals"]
     rows = [
         (run["label"], units.count(run["params"]), units.count(run["params_total"]), run["steps"],
          units.flops(run["rl_flops"]), units.flops(run["base_flops"]), units.duration(run["estimated_seconds"]),
          run["state"])
-        for run in told["runs"]
+        for run in document["runs"]
     ]  # fmt: skip
     headings = ("run", ">params", ">total", ">steps", ">RL", ">base", ">time", "state")
     done = f", {totals['done']} done already" if totals["done"] else ""
     summary = (
         f"{totals['runs']} runs{done}, {units.flops(totals['flops'])} "
-        f"(RL {units.flops(totals['rl_flops'])} by {told['accounting']}, bases {units.flops(totals['base_flops'])}), "
-        f"about {units.duration(totals['wall_seconds'])} on {told['workers']} workers; nothing spent yet"
+        f"(RL {units.flops(totals['rl_flops'])} by {document['accounting']}, "
+        f"bases {units.flops(totals['base_flops'])}), "
+        f"about {units.duration(totals['wall_seconds'])} on {document['workers']} workers; nothing spent yet"
     )
     cap = totals["budget_flops"]
     if cap is not None and totals["flops"] > cap:
         summary += (
             f"\nmore than the study's budget.compute of {units.flops(cap)}: `rlaw run` refuses it without --stage"
         )
-    if told["unheeded_caps"]:
-        summary += f"\n{told['unheeded_caps']}"
+    if document["unheeded_caps"]:
+        summary += f"\n{document['unheeded_caps']}"
     return f"{table(headings, rows)}\n{summary}"
 
 

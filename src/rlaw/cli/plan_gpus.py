@@ -1,4 +1,4 @@
-"""What `rlaw plan` tells of a study that takes GPUs: memory, GPU-hours, money, and the published compute beside it."""
+"""What `rlaw plan` prints for a study on GPUs: memory, GPU-hours, money, and the published compute beside it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,10 +16,10 @@ def costs(plan: "Plan", gpus: Sequence[str], mfu: float, prices: Sequence[str]) 
     """Every run on every type of GPU, their totals, what was assumed, and the published compute of the same runs."""
     from rlaw.study import gpu_cost
 
-    asked = gpu_cost.known_gpus(gpus, own := _prices(prices), mfu)
-    price = {name: own.get(name, USD_PER_GPU_HOUR[name]) for name in asked}
-    runs = {run.label: {name: gpu_cost.run_cost(run, name, mfu, price[name]) for name in asked} for run in plan}
-    told = {label: {name: _cost(cost) for name, cost in of.items()} for label, of in runs.items()}
+    requested = gpu_cost.known_gpus(gpus, own := _prices(prices), mfu)
+    price = {name: own.get(name, USD_PER_GPU_HOUR[name]) for name in requested}
+    runs = {run.label: {name: gpu_cost.run_cost(run, name, mfu, price[name]) for name in requested} for run in plan}
+    of_runs = {label: {name: _cost(cost) for name, cost in of.items()} for label, of in runs.items()}
     totals = {
         name: {
             "gpu_hours": sum(of[name].gpu_hours for of in runs.values()),
@@ -27,28 +27,28 @@ def costs(plan: "Plan", gpus: Sequence[str], mfu: float, prices: Sequence[str]) 
             "longest_wall_hours": max(of[name].wall_hours for of in runs.values()),
             "too_large": [label for label, of in runs.items() if not of[name].fits],
         }
-        for name in asked
+        for name in requested
     }
     assumed = {
         "mfu": mfu,
         "gpus": {
             name: {"peak_flops": PEAK_FLOPS[name], "memory_gb": MEMORY_GB[name], "usd_per_gpu_hour": price[name]}
-            for name in asked
+            for name in requested
         },
     }
     compared = [{**asdict(one), "difference": one.difference} for one in gpu_cost.published(plan)]
     placed = {run.label: _placed(run) for run in plan}
-    return {"on_gpus": told, "gpu_totals": totals, "assumed": assumed, "placed": placed, "published": compared}
+    return {"on_gpus": of_runs, "gpu_totals": totals, "assumed": assumed, "placed": placed, "published": compared}
 
 
-def text(told: dict[str, Any]) -> str:
-    """The costs as people read them; each run on the first type of GPU that was asked for."""
+def text(document: dict[str, Any]) -> str:
+    """The costs as text; each run on the first requested type of GPU."""
     from rlaw import units
 
-    first = next(iter(told["gpu_totals"]))
+    first = next(iter(document["gpu_totals"]))
     rows = []
-    for run in told["runs"]:
-        cost, placed = told["on_gpus"][run["label"]][first], told["placed"][run["label"]]
+    for run in document["runs"]:
+        cost, placed = document["on_gpus"][run["label"]][first], document["placed"][run["label"]]
         rows.append((
             run["label"], units.count(run["params"]), run["steps"], units.flops(run["rl_flops"]),
             f"{placed['gpus']} / {placed['tensor_parallel']} / {placed['micro_batch']}",
@@ -56,9 +56,9 @@ def text(told: dict[str, Any]) -> str:
             f"{cost['gpu_hours']:,.0f}", units.duration(3600 * cost["wall_hours"]), f"${cost['usd']:,.0f}",
         ))  # fmt: skip
     headings = ("run", ">params", ">steps", ">RL", ">GPUs/TP/batch", ">memory", f">{first}-h", ">wall", ">money")
-    parts = [table(headings, rows), _summary(told), _assumptions(told)]
-    if told["published"]:
-        parts.append(_published(told["published"]))
+    parts = [table(headings, rows), _summary(document), _assumptions(document)]
+    if document["published"]:
+        parts.append(_published(document["published"]))
     return "\n\n".join(parts)
 
 
@@ -75,31 +75,32 @@ def _placed(run: "Run") -> dict[str, Any]:
     return {"gpus": need.gpus, "nodes": need.nodes, **batch, **lengths}
 
 
-def _summary(told: dict[str, Any]) -> str:
+def _summary(document: dict[str, Any]) -> str:
     from rlaw import units
 
-    totals, rows = told["totals"], []
-    for name, total in told["gpu_totals"].items():
+    totals, rows = document["totals"], []
+    for name, total in document["gpu_totals"].items():
         large = len(total["too_large"])
         rows.append((
             name, f"{total['gpu_hours']:,.0f}", f"${total['usd']:,.0f}",
             units.duration(3600 * total["longest_wall_hours"]), f"{large} runs do not fit" if large else "all runs fit",
         ))  # fmt: skip
     done = f", {totals['done']} done already" if totals["done"] else ""
-    flops = f"RL {units.flops(totals['rl_flops'])} by {told['accounting']}"
+    flops = f"RL {units.flops(totals['rl_flops'])} by {document['accounting']}"
     listed = table(("GPU", ">GPU-hours", ">money", ">longest run", "memory"), rows)
     return f"{totals['runs']} runs{done}, {flops}; nothing spent yet\n\n{listed}"
 
 
-def _assumptions(told: dict[str, Any]) -> str:
+def _assumptions(document: dict[str, Any]) -> str:
     gpus = ", ".join(
         f"{name} {of['peak_flops'] / 1e12:,.0f} TFLOP/s, {of['memory_gb']:.0f} GB, ${of['usd_per_gpu_hour']:g} an hour"
-        for name, of in told["assumed"]["gpus"].items()
+        for name, of in document["assumed"]["gpus"].items()
     )
-    lengths = sorted({round(one["response_tokens"]) for one in told["placed"].values()})
+    lengths = sorted({round(one["response_tokens"]) for one in document["placed"].values()})
     return (
-        f"assumed: {told['assumed']['mfu']:.0%} of the peak for all executed FLOPs (rollouts, old log-probabilities, "
-        f"reference, updates, evaluations); mean responses of {lengths[0]} to {lengths[-1]} tokens;\n"
+        f"assumed: {document['assumed']['mfu']:.0%} of the peak for all executed FLOPs (rollouts, old "
+        f"log-probabilities, reference, updates, "
+        f"evaluations); mean responses of {lengths[0]} to {lengths[-1]} tokens;\n"
         f"{gpus}; --mfu and --price change them"
     )
 

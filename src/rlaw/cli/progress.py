@@ -48,7 +48,7 @@ class RunView:
 
 @dataclass
 class Progress:
-    """All runs of a plan, brought up to date by events; tells how long the rest will take."""
+    """All runs of a plan, brought up to date by events; estimates the remaining time."""
 
     runs: dict[str, RunView]
     workers: int
@@ -85,26 +85,26 @@ class Progress:
 
     @property
     def pace(self) -> float:
-        """Seconds that pass for each second of the engines' estimates; 1 until enough is done to tell."""
+        """Seconds that pass for each second of the engines' estimates; 1 until enough is done to estimate it."""
         done = self._done_seconds() - self._done_before
         enough = done > _ENOUGH_SHARE * sum(run.seconds for run in self.runs.values())
         return (self.clock() - self._began) * self.workers / done if enough else 1.0
 
     @property
     def seconds_left(self) -> float:
-        """Wall seconds to the end of all runs; 0 when the engines do not tell."""
+        """Wall seconds to the end of all runs; 0 when the engines give no estimate."""
         left = [run.seconds_left for run in self.runs.values()]
         return self.pace * max(sum(left) / self.workers, *left)
 
     def summary(self) -> str:
         """One line: how many are done, how many run, when it ends."""
         states = [run.state for run in self.runs.values()]
-        told = {
+        groups = {
             "done": ("finished", "diverged"),
             "running": ("running", "pretraining"),
             "failed": ("failed", "lost", "refused"),
         }
-        counts = {name: sum(state in group for state in states) for name, group in told.items()}
+        counts = {name: sum(state in group for state in states) for name, group in groups.items()}
         parts = [f"{counts['done']} of {len(states)} runs done"]
         parts += [f"{counts[name]} {name}" for name in ("running", "failed") if counts[name]]
         left = self.seconds_left
@@ -145,7 +145,7 @@ class _Lines:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._told = progress.clock()
+        self._printed = progress.clock()
 
     def __call__(self, event: "Event") -> None:
         self.progress.note(event)
@@ -157,14 +157,14 @@ class _Lines:
         run = self.progress.runs[event.label]
         now = self.progress.clock()
         if event.kind in ("step", "evaluated", "base_trained"):
-            if now - self._told < _LINE_EVERY_SECONDS:
+            if now - self._printed < _LINE_EVERY_SECONDS:
                 return
-            told = f"step {run.step}/{run.steps}"
+            text = f"step {run.step}/{run.steps}"
         else:
-            told = event.kind.removeprefix("run_") + (f": {run.text}" if run.text else "")
+            text = event.kind.removeprefix("run_") + (f": {run.text}" if run.text else "")
         loss = f", test loss {run.test_loss:.4f}" if run.test_loss is not None else ""
-        terminal.note(f"{run.label}: {told}{loss}; {self.progress.summary()}")
-        self._told = now
+        terminal.note(f"{run.label}: {text}{loss}; {self.progress.summary()}")
+        self._printed = now
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def run(
     study: StudyFile,
     store: Annotated[Path | None, Option(help="where records are kept; runs/NAME when left out")] = None,
     workers: Workers = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="tell what would be run, and stop")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="print what would be run, and stop")] = False,
     extend: Annotated[bool, Option("--extend", help="let a store that keeps another study take this one, too")] = False,
     executor: Annotated[
         Where, Option(help="where runs are made: processes here, a Ray cluster, Slurm jobs")
@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Run all runs of STUDY that are not done yet, and keep every record.
 
-    The same command goes on where it was interrupted: finished runs are skipped, others continue from their last
+    The same command resumes where it was interrupted: finished runs are skipped, others continue from their last
     checkpoint. Failed runs are left as they are, unless --retry-failed. Ctrl-C saves and ends; twice ends at once.
 
     Example: rlaw run study.yaml --store runs/micro
@@ -59,10 +59,10 @@ def run(
     plan = planning.plan_of(study)
     path = store or Path("runs") / plan.study.name
     if dry_run:
-        told, costs = planning.told(plan, path, workers)
+        planned, costs = planning.costs_and_text(plan, path, workers)
         commands = _commands(plan, path, str(study))
         text = "\n\n".join([costs, *(f"# {label}\n{line}" for label, line in commands.items())])
-        terminal.show({**told, "store": str(path), "commands": commands}, text, as_json=json)
+        terminal.show({**planned, "store": str(path), "commands": commands}, text, as_json=json)
         return
     from rlaw import execution
     from rlaw.cli.progress import watching
@@ -108,12 +108,12 @@ def _commands(plan: "Plan", store: Path, study: str) -> dict[str, str]:
     from rlaw import engines
     from rlaw.engines.base import Commanded, Workspace
 
-    told = {}
+    commands = {}
     for run in plan:
         engine = engines.get(run.engine.name)
         if isinstance(engine, Commanded):
-            told[run.label] = engine.command(run, Workspace(store / "runs" / run.label, store / "cache"), study)
-    return told
+            commands[run.label] = engine.command(run, Workspace(store / "runs" / run.label, store / "cache"), study)
+    return commands
 
 
 def _document(store: "Store", outcome: "Outcome") -> dict[str, Any]:
@@ -128,5 +128,5 @@ def _text(store: "Store", outcome: "Outcome") -> str:
     if outcome.left:
         lines.append(f"  failed earlier and left: {', '.join(outcome.left)}")
     if not outcome.complete:
-        lines.append(f"  next: rlaw show {store.path} RUN tells more; --retry-failed tries failed runs again")
+        lines.append(f"  next: rlaw show {store.path} RUN shows more; --retry-failed tries failed runs again")
     return "\n".join(lines)

@@ -23,7 +23,7 @@ def show(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Tell one run: what it is, on what it was made, what it measured.
+    """Show one run: its settings, its attempts and machines, its evaluations.
 
     Example: rlaw show runs/micro 148k-base-s0
     """
@@ -41,13 +41,13 @@ def show(
     terminal.show(document, _text(document), as_json=json)
 
 
-def _label(store: "Store", asked: str) -> str:
+def _label(store: "Store", part: str) -> str:
     labels = store.labels()
-    found = [asked] if asked in labels else [label for label in labels if asked in label]
+    found = [part] if part in labels else [label for label in labels if part in label]
     if not found:
-        raise NotFound(f"{store.path} has no run {asked!r}\n  next: `rlaw status {store.path}` lists the runs")
+        raise NotFound(f"{store.path} has no run {part!r}\n  next: `rlaw status {store.path}` lists the runs")
     if len(found) > 1:
-        raise UsageError(f"{asked!r} is part of {len(found)} labels: {', '.join(found)}\n  next: say more of it")
+        raise UsageError(f"{part!r} is part of {len(found)} labels: {', '.join(found)}\n  next: give more of the label")
     return found[0]
 
 
@@ -55,13 +55,13 @@ def _document(store: "Store", label: str) -> dict[str, Any]:
     from rlaw.store.records import Evaluated
 
     kept = store.spec(label) if (store.folder(label) / "run.json").is_file() else {"run": store.planned[label]}
-    told = ("step", "benchmark", "test_loss", "items", "samples", "data_size", "tokens", "compute_flops")
+    fields = ("step", "benchmark", "test_loss", "items", "samples", "data_size", "tokens", "compute_flops")
     evaluations = [r for r in store.records(label) if isinstance(r, Evaluated)]
     return {
         "status": store.status(label).to_json(),
         "run": kept["run"],
         "attempts": kept.get("attempts", []),
-        "evaluations": [{name: getattr(r, name) for name in told} for r in evaluations],
+        "evaluations": [{name: getattr(r, name) for name in fields} for r in evaluations],
     }
 
 

@@ -17,7 +17,7 @@ StorePath = Annotated[Path, Argument(metavar="STORE", help="the folder that `rla
 
 
 def status(store: StorePath, json: Json = False) -> None:
-    """Tell how far each run of a store is. Changes nothing; can be asked while the runs go on.
+    """Show the progress of each run of a store. Read-only; works while the runs are under way.
 
     Example: rlaw status runs/micro
     """

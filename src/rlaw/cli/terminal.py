@@ -38,7 +38,7 @@ def note(text: str) -> None:
 
 
 def show(document: Mapping[str, Any], text: str, *, as_json: bool, warnings: Iterable[str] = ()) -> None:
-    """A result: the document when JSON is asked for, else the text; its warnings on stderr."""
+    """A result: the document with --json, else the text; its warnings on stderr."""
     if as_json:
         sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, allow_nan=False, ensure_ascii=False) + "\n")
         sys.stdout.flush()
@@ -55,7 +55,7 @@ def gate(error: RlawError) -> NoReturn:
 
 
 def fail(error: RlawError, as_json: bool) -> int:
-    """An error, once: on stderr, and as the one document on stdout when JSON is asked for. Returns its exit code."""
+    """An error, once: on stderr, and as the one document on stdout with --json. Returns its exit code."""
     if as_json:
         document = {"code": error.code, "text": str(error), "exit_code": error.exit_code}
         sys.stdout.write(json.dumps({"schema": SCHEMA, "error": document}, ensure_ascii=False) + "\n")

@@ -25,10 +25,10 @@ class Report(Readable):
 
     Attributes:
         path: of the page.
-        figures: paths of the saved figures, one for each form.
+        figures: paths of the saved figures, one for each format.
         summary: the answer, in lines.
         findings: every finding with its verdict.
-        evidence: what it all stands on.
+        evidence: what it was made of.
         left_out: figures that could not be drawn, and why.
     """
 
@@ -69,7 +69,7 @@ def write(
     seed: int = 0,
     forms: Collection[str] = (),
 ) -> Report:
-    """Fit, judge and draw everything that a store (or a table) can speak of, into one HTML file.
+    """Fit, judge and draw everything that the data of a store (or a table) suffice for, into one HTML file.
 
     Args:
         source: a store's folder; or a CSV, Parquet or JSONL file or a dataset's name, which need an `output`.

@@ -1,4 +1,4 @@
-"""The page: everything in one file that asks nothing of any other place."""
+"""The page: one file that loads nothing else."""
 
 import json
 from importlib import resources
@@ -45,8 +45,8 @@ def render(
             style=Markup(style),  # noqa: S704 - our own file
             answer=_answer(evidence),
             what=summary.what(evidence),
-            findings=[f for f in findings if f.asked],
-            unasked=[f for f in findings if not f.asked],
+            findings=[f for f in findings if f.tested],
+            untested=[f for f in findings if not f.tested],
             sentence=_sentence,
             number=_number,
             figures=[(f, Markup(f.svg())) for f in figures],  # noqa: S704 - shapes without text, see Figure.svg
@@ -86,11 +86,9 @@ def _method(evidence: Evidence) -> list[tuple[str, str]]:
     """How it was done, as terms and what they mean here."""
     choice, rows = evidence.choice, evidence.main.rows
     dropped = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in evidence.main.dropped.items())
-    told_items = rows["items"].drop_nulls()
+    items = rows["items"].drop_nulls()
     evaluation = (
-        f"{told_items[0]} problems, {rows['samples'][0]} answer(s) each"
-        if len(told_items)
-        else "size of the evaluations not told"
+        f"{items[0]} problems, {rows['samples'][0]} answer(s) each" if len(items) else "number of problems not recorded"
     )
     pairs = [
         ("Evaluations used", f"{len(rows)} of {len(evidence.frame)} rows; {evaluation}"),
@@ -108,7 +106,7 @@ def _method(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def _cautions(evidence: Evidence) -> list[tuple[str, str, str]]:
-    """Every reason for doubt that a fit gave, once: code, text, where."""
+    """Every warning of a fit, once: code, text, where."""
     found: dict[tuple[str, str], list[str]] = {}
     for axis, fit in evidence.fits.items():
         for caution in fit.warnings:
@@ -131,8 +129,8 @@ def _versions(evidence: Evidence) -> list[tuple[str, str]]:
     for label in store.labels() if store else ():
         for attempt in _attempts(store, label):
             packages = attempt.get("packages", {})
-            told_packages = ", ".join(f"{name} {version}" for name, version in packages.items())
-            found.setdefault(("made with", f"Python {attempt.get('python', '?')}, {told_packages}"), None)
+            listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+            found.setdefault(("made with", f"Python {attempt.get('python', '?')}, {listed}"), None)
     return list(found)
 
 

@@ -9,7 +9,7 @@ from rlaw.fitting.result import Fit
 from rlaw.forecasting.backtest import Comparison
 from rlaw.forecasting.forecast import Forecast
 from rlaw.measurements.load import load
-from rlaw.reporting.figures import FIGURES, choices, drawing_style, one_forecast
+from rlaw.reporting.figures import FIGURES, choices, drawing_style, forecasts
 from rlaw.reporting.figures.base import Figure
 from rlaw.store import Store
 from rlaw.study.study import FitChoice
@@ -32,7 +32,7 @@ def plot(result: Any) -> Figure:
         RlawError: matplotlib is not installed.
     """
     if isinstance(result, Forecast):
-        return one_forecast.plot(result)
+        return forecasts.plot(result)
     if isinstance(result, Allocation):
         with drawing_style():
             return choices.of_allocation(result).settle()

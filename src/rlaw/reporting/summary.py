@@ -41,13 +41,13 @@ def the_law(evidence: Evidence) -> str:
     fit = evidence.law
     if fit is None:
         reason = next((text for name, text in evidence.refused.items() if name.endswith(f"over {evidence.axis}")), "")
-        return f"no ladder law over {evidence.axis}: {reason.splitlines()[0] if reason else 'none was asked for'}"
+        return f"no ladder law over {evidence.axis}: {reason.splitlines()[0] if reason else 'none was requested'}"
     largest = fit.sizes[-1]
     name = short_names([size.model for size in fit.sizes])[-1]
     k = f"k({name}) {largest.values['k'].text(three_digits)}" if "k" in largest.values else ""
     if not fit.identified:
         why = "; ".join(caution.text for caution in fit.warnings if caution.code in NOT_IDENTIFIED)
-        doubt = f"these data do not tell the parameters of the {fit.law.name} law over {evidence.axis}: {why}"
+        doubt = f"these data do not identify the parameters of the {fit.law.name} law over {evidence.axis}: {why}"
         return f"{doubt}; {k}" if k else doubt
     parts = [f"{name} {parameter(fit, name)}" for name in fit.parameters]
     return f"the {fit.law.name} law over {evidence.axis}: {', '.join([*parts, k])} ({fit.level:.0%} intervals)"
@@ -60,7 +60,7 @@ def parameter(fit: Fit, name: str) -> str:
 
 
 def ranking(evidence: Evidence) -> Ranking | None:
-    """The sizes at equal compute; None when no compute was told."""
+    """The sizes at equal compute; None when no compute is known."""
     if evidence.main.rows[AXES["compute"]].null_count() == len(evidence.main):
         return None
     ranked = rank(evidence, "compute")
@@ -74,14 +74,14 @@ def best_sizes(evidence: Evidence) -> str:
         return "best size at equal compute: no two sizes were measured at the same compute"
     names = dict(zip([r.model for r in evidence.sizes], short_names([r.model for r in evidence.sizes]), strict=True))
     best = [(budget, ranked.best(k), ranked.level_with_best(k)) for k, budget in enumerate(ranked.budgets)]
-    told = []
+    parts = []
     for model, same in groupby(best, key=lambda b: b[1].model):
         group = list(same)
         first, last = group[0][0], group[-1][0]
         at = round_number(first) if first == last else f"{round_number(first)} to {round_number(last)}"
         level = sorted({names[p.model] for _, _, places in group for p in places})
-        told.append(f"{names[model]} at {at}{' (level: ' + ', '.join(level) + ')' if level else ''}")
-    return f"best size by RL compute (FLOPs): {'; '.join(told)}"
+        parts.append(f"{names[model]} at {at}{' (tied with ' + ', '.join(level) + ')' if level else ''}")
+    return f"best size by RL compute (FLOPs): {'; '.join(parts)}"
 
 
 def arrows(text: str) -> str:
@@ -91,35 +91,35 @@ def arrows(text: str) -> str:
 
 def held_out(evidence: Evidence) -> str:
     """Which law forecasts best."""
-    told = evidence.comparison
-    if told is None:
+    comparison = evidence.comparison
+    if comparison is None:
         return f"held-out comparison: {evidence.refused.get('held-out comparison', 'none')}".splitlines()[0]
-    baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
-    errors = ", ".join(f"{s.law} {s.mae:.4f}" for s in told.laws if s.law not in BASELINES)
-    return f"held-out error, {arrows(told.protocol)}: {errors}; best baseline {baseline.law} {baseline.mae:.4f}"
+    baseline = min((s for s in comparison.laws if s.law in BASELINES), key=lambda s: s.mae)
+    errors = ", ".join(f"{s.law} {s.mae:.4f}" for s in comparison.laws if s.law not in BASELINES)
+    return f"held-out error, {arrows(comparison.protocol)}: {errors}; best baseline {baseline.law} {baseline.mae:.4f}"
 
 
 def size_or_base(evidence: Evidence) -> str:
     """Does k follow size or the base's loss?"""
-    told = explain(evidence)
-    if told is None:
+    explained = explain(evidence)
+    if explained is None:
         return "size or base quality: it takes four sizes with a positive slope each to ask"
-    shares = f"R² of ln k {told.by_base:.2f} on the base's loss, {told.by_size:.2f} on ln N"
-    if told.base_ahead >= 0.95:
-        return f"{shares}: ladder differences are base-quality differences as far as these data tell"
-    if told.base_ahead <= 0.05:
+    shares = f"R² of ln k {explained.by_base:.2f} on the base's loss, {explained.by_size:.2f} on ln N"
+    if explained.base_ahead >= 0.95:
+        return f"{shares}: ladder differences are base-quality differences as far as these data show"
+    if explained.base_ahead <= 0.05:
         return f"{shares}: size describes k better than the base's loss does"
-    return f"{shares}: these data do not tell size and base quality apart"
+    return f"{shares}: these data do not separate size and base quality"
 
 
 def verdicts(findings: tuple[Finding, ...]) -> list[str]:
     """The findings by verdict, a line each."""
     lines = []
-    asked = [finding for finding in findings if finding.asked]
+    tested = [finding for finding in findings if finding.tested]
     for verdict in ("seen", "not seen", "cannot tell"):
-        names = [finding.name for finding in asked if finding.verdict == verdict]
+        names = [finding.name for finding in tested if finding.verdict == verdict]
         if names:
-            lines.append(f"{verdict} ({len(names)} of {len(asked)}): {', '.join(names)}")
+            lines.append(f"{verdict} ({len(names)} of {len(tested)}): {', '.join(names)}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """The findings of the paper, and our own question, judged on a study's measurements by rules fixed beforehand.
 
-To add one: write its claim and its judge in the file of its kind, name it below, and test that it can be seen, not seen
-and not told.
+To add one: write its claim and its judge in the file of its kind, name it below, and test that it gives each of its
+verdicts.
 """
 
 from dataclasses import replace
@@ -37,12 +37,12 @@ FINDINGS: tuple[Judge, ...] = (
 )
 
 
-#: what a study of a single size does not ask
+#: what a study of a single size does not test
 ABOUT_SIZES: frozenset[Judge] = frozenset(FINDINGS[: FINDINGS.index(recipe.reuse)]) | {behaviour.longer_for_larger}
 
 
 def judge_all(evidence: Evidence) -> tuple[Finding, ...]:
     """Every finding with its verdict."""
     one_size = len(evidence.main.models) < 2
-    findings = ((judge, judge(evidence)) for judge in FINDINGS)
-    return tuple(replace(told, asked=False) if one_size and judge in ABOUT_SIZES else told for judge, told in findings)
+    findings = {judge: judge(evidence) for judge in FINDINGS}
+    return tuple(replace(f, tested=False) if one_size and judge in ABOUT_SIZES else f for judge, f in findings.items())

@@ -23,11 +23,11 @@ class Finding:
         claim: what would be true.
         source: whose claim it is.
         verdict: what the measurements say.
-        effect: what was measured to tell, in words.
+        effect: the measured quantity, in words.
         value: of the effect, with its interval; None where there is no number.
         rule: how the verdict follows from it.
-        evidence: what was seen, with its numbers.
-        asked: False when the store holds no runs that the claim is about.
+        evidence: what was observed, with its numbers.
+        tested: False when the store holds no runs that the claim is about.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Finding:
     value: Interval | None
     rule: str
     evidence: str
-    asked: bool = True
+    tested: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return told | {"value": None if self.value is None else self.value.to_json()}
+        document = {"asked" if name == "tested" else name: getattr(self, name) for name in self.__slots__}
+        return document | {"value": None if self.value is None else self.value.to_json()}
 
 
 class Judge(Protocol):
@@ -56,7 +56,7 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim and its rule, before any measurement is looked at."""
+    """A claim and its rule, fixed before any measurement."""
 
     name: str
     claim: str
@@ -72,13 +72,13 @@ class Claim:
         """Seen at 0.95 or more, not seen at 0.05 or less."""
         return self.found(by_probability(probability), observed, value)
 
-    def cannot_tell(self, why: str) -> Finding:
+    def undecided(self, why: str) -> Finding:
         """The finding when the measurements do not suffice."""
         return self.found("cannot tell", why)
 
-    def not_asked(self, why: str) -> Finding:
+    def not_tested(self, why: str) -> Finding:
         """The finding when the store holds no runs that the claim is about."""
-        return replace(self.cannot_tell(why), asked=False)
+        return replace(self.undecided(why), tested=False)
 
 
 def by_probability(probability: float) -> Judgement:
@@ -94,13 +94,13 @@ def in_every_pair(probabilities: list[float]) -> Judgement:
 
 
 def of_known_sizes(claim: Claim) -> Callable[[Judge], Judge]:
-    """A judge that tells larger from smaller cannot tell where a model's number of parameters is not told."""
+    """A judge that compares sizes: "cannot tell" where a model's number of parameters is not known."""
 
     def guarded(judge: Judge) -> Judge:
         @wraps(judge)
         def judged(evidence: Evidence) -> Finding:
             unknown = [size.model for size in evidence.sizes if not math.isfinite(size.params)]
-            return claim.cannot_tell(f"no n_params is told of {', '.join(unknown)}") if unknown else judge(evidence)
+            return claim.undecided(f"no n_params is given for {', '.join(unknown)}") if unknown else judge(evidence)
 
         return judged
 

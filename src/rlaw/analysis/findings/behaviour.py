@@ -57,12 +57,12 @@ def transfer(evidence: Evidence) -> Finding:
     """Finding 6."""
     changes = _changes(evidence)
     if len(changes) < 2:
-        return TRANSFER.not_asked("one benchmark only")
-    told = _told_changes(changes)
+        return TRANSFER.not_tested("one benchmark only")
+    text = _changes_text(changes)
     if any(not change.domain for change in changes):
-        return TRANSFER.cannot_tell(f"{told}; the records do not say which domain each benchmark is of")
+        return TRANSFER.undecided(f"{text}; the records do not say which domain each benchmark is of")
     if {change.domain for change in changes} != {"in", "out"}:
-        return TRANSFER.cannot_tell(f"{told}; it takes benchmarks of both kinds")
+        return TRANSFER.undecided(f"{text}; it takes benchmarks of both kinds")
     sure = []
     for change in changes:
         if change.domain == "in":
@@ -70,20 +70,20 @@ def transfer(evidence: Evidence) -> Finding:
         else:
             sure.append(float(np.mean(np.abs(change.drawn.mean(axis=1)) < _MOVES)))
     odds = ", ".join(f"{change.benchmark} {p:.2f}" for change, p in zip(changes, sure, strict=True))
-    return TRANSFER.found(in_every_pair(sure), f"{told}; probability that each does as claimed: {odds}")
+    return TRANSFER.found(in_every_pair(sure), f"{text}; probability that each does as claimed: {odds}")
 
 
 def forgetting(evidence: Evidence) -> Finding:
     """Finding 6, what other domains lose."""
     others = [change for change in _changes(evidence) if change.domain == "out"]
     if not others:
-        return FORGETTING.not_asked("no benchmark is of a domain that RL does not train")
+        return FORGETTING.not_tested("no benchmark is of a domain that RL does not train")
     worst = max(others, key=lambda change: change.last[-1] - change.first[-1])
     rise, drawn = worst.last[-1] - worst.first[-1], worst.drawn[:, -1] * worst.first[-1]
-    told = f"{worst.benchmark}, {worst.models[-1]}: {worst.first[-1]:.3f} → {worst.last[-1]:.3f}"
+    text = f"{worst.benchmark}, {worst.models[-1]}: {worst.first[-1]:.3f} → {worst.last[-1]:.3f}"
     every = ", ".join(f"{m} {b - a:+.3f}" for m, a, b in zip(worst.models, worst.first, worst.last, strict=True))
     value = percentile(rise, drawn, evidence.choice.level)
-    return FORGETTING.by_probability(float(np.mean(drawn > 0)), f"{told}; by size: {every}", value)
+    return FORGETTING.by_probability(float(np.mean(drawn > 0)), f"{text}; by size: {every}", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _changes(evidence: Evidence) -> list[_Change]:
     return found
 
 
-def _told_changes(changes: list[_Change]) -> str:
+def _changes_text(changes: list[_Change]) -> str:
     def one(change: _Change) -> str:
         domain = {"in": " (trained domain)", "out": " (other domain)"}.get(change.domain, "")
         mean = float(np.mean([b / a - 1 for a, b in zip(change.first, change.last, strict=True) if a > 0]))
@@ -133,42 +133,42 @@ def length_grows(evidence: Evidence) -> Finding:
     """Finding 8."""
     rows = evidence.mean_curves.drop_nulls("response_length")
     if rows.is_empty():
-        return LENGTH_GROWS.not_asked("the source tells no response lengths")
+        return LENGTH_GROWS.not_tested("the source has no response lengths")
     if rows["response_length"].n_unique() == 1:
-        return LENGTH_GROWS.not_asked(f"every response has {rows['response_length'][0]:g} tokens in this task")
+        return LENGTH_GROWS.not_tested(f"every response has {rows['response_length'][0]:g} tokens in this task")
     found = []
     for curve in rows.partition_by("model", maintain_order=True):
         if len(curve) >= 5 and curve["response_length"].n_unique() > 1:
             found.append((curve["model"][0], _rank_correlation(curve), len(curve), curve["response_length"]))
     if not found:
-        return LENGTH_GROWS.cannot_tell("no size has five evaluations that tell a response length that moves")
+        return LENGTH_GROWS.undecided("no size has five evaluations with a response length that changes")
     rises = [0.5 + 0.5 * math.erf(r * math.sqrt(n - 1) / math.sqrt(2)) for _, r, n, _ in found]
-    told = ", ".join(
+    text = ", ".join(
         f"{m} {length[0]:.2f} → {length[-1]:.2f} tokens (rank correlation {r:+.2f})" for m, r, _, length in found
     )
-    return LENGTH_GROWS.found(in_every_pair(rises), told, Interval(min(r for _, r, _, _ in found)))
+    return LENGTH_GROWS.found(in_every_pair(rises), text, Interval(min(r for _, r, _, _ in found)))
 
 
 def longer_for_larger(evidence: Evidence) -> Finding:
     """Finding 8, over sizes."""
     rows = evidence.main.rows.drop_nulls(["response_length", "params"]).sort("params", "step")
     if rows.is_empty() or rows["response_length"].n_unique() == 1:
-        return LENGTH_WITH_SIZE.not_asked("no response length, or one length for all responses")
+        return LENGTH_WITH_SIZE.not_tested("no response length, or one length for all responses")
     ends = rows.group_by("params", "model", "run", "seed", maintain_order=True).agg(pl.col("response_length").last())
     sizes = [own["response_length"].to_numpy() for own in ends.partition_by("model", maintain_order=True)]
     if len(sizes) < 3 or min(map(len, sizes)) < 2:
-        return LENGTH_WITH_SIZE.cannot_tell("it takes three sizes, each run twice or more")
+        return LENGTH_WITH_SIZE.undecided("it takes three sizes, each run twice or more")
     rng = np.random.default_rng(8)
     drawn = np.stack([rng.choice(own, size=(2000, len(own))).mean(axis=1) for own in sizes], axis=1)
     order = np.arange(len(sizes))
     correlations = np.array([np.corrcoef(order, one.argsort().argsort())[0, 1] for one in drawn])
     means = np.array([own.mean() for own in sizes])
     names = ends["model"].unique(maintain_order=True)
-    told = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, means, strict=True))
+    text = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, means, strict=True))
     estimate = float(np.corrcoef(order, means.argsort().argsort())[0, 1])
     share = float(np.mean(correlations > 0))
     value = percentile(estimate, correlations, evidence.choice.level)
-    return LENGTH_WITH_SIZE.by_probability(share, f"tokens at the last step: {told}", value)
+    return LENGTH_WITH_SIZE.by_probability(share, f"tokens at the last step: {text}", value)
 
 
 def _share_below(a: np.ndarray, b: np.ndarray) -> float:
@@ -185,7 +185,7 @@ def instruct(evidence: Evidence) -> Finding:
     both = {"base", "instruct"}
     rows = evidence.frame.main().rows
     if not both <= set(rows["variant"]):
-        return INSTRUCT.not_asked("it takes variants called base and instruct")
+        return INSTRUCT.not_tested("it takes variants called base and instruct")
     benchmark, drawn, starts = evidence.main.rows["benchmark"][0], {}, {}
     for name in sorted(both):
         own = evidence.frame.main().where(variant=name, benchmark=benchmark)
@@ -195,17 +195,17 @@ def instruct(evidence: Evidence) -> Finding:
                 draws=max(len(evidence.power.drawn or ()), 100) if evidence.power else 100,
             )  # fmt: skip
         except RlawError as error:
-            return INSTRUCT.cannot_tell(f"{name}: {str(error).splitlines()[0]}")
+            return INSTRUCT.undecided(f"{name}: {str(error).splitlines()[0]}")
         slopes = found.slope_draws() if found.drawn else np.zeros((0, 0))
         drawn[name] = dict(zip(found.curves.models, slopes.T, strict=True))
         first = own.rows.filter(pl.col("step") == 0).group_by("model").agg(pl.col("test_loss").mean(), runs=pl.len())
         starts[name] = {model: (loss, runs) for model, loss, runs in first.iter_rows()}
     shared = [m for m in drawn["base"] if all(m in d[v] for d in (drawn, starts) for v in both)]
     if not shared:
-        return INSTRUCT.cannot_tell("no size was measured at step 0 both as base and as instruct")
+        return INSTRUCT.undecided("no size was measured at step 0 both as base and as instruct")
     lower = [evidence.noise.probability_lower(starts["instruct"][m], starts["base"][m]) for m in shared]
     slower = [_share_below(drawn["instruct"][m], drawn["base"][m]) for m in shared]
-    told = ", ".join(
+    text = ", ".join(
         f"{m}: starts lower {a:.2f}, smaller k {b:.2f}" for m, a, b in zip(shared, lower, slower, strict=True)
     )
-    return INSTRUCT.found(in_every_pair(lower + slower), told)
+    return INSTRUCT.found(in_every_pair(lower + slower), text)

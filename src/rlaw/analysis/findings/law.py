@@ -13,7 +13,7 @@ LAW_HOLDS = Claim(
     "law-holds",
     "A power law with saturating efficiency describes the loss along every curve",
     f"{PAPER}, Eq. 1, 2, 6 and 8",
-    "mean absolute error on points the law had not seen, over that of the best baseline",
+    "mean absolute error on held-out points, over that of the best baseline",
     "seen: below every baseline, at most 1.1 times the best law's error, and its parameters are identified; not seen: "
     "a baseline forecasts better; else cannot tell",
 )
@@ -39,29 +39,29 @@ SIZE_BEYOND_BASE = Claim(
     "Among bases of equal loss, a larger model still learns faster",
     "rlaw's own question: does the ladder show size, or base quality?",
     "exponent of k in N, a straight line of ln k in ln N",
-    f"asked where the bases are within {MATCHED} of each other. Seen: above {LEAST_EXPONENT} in 95 % of the bootstrap "
+    f"tested where the bases are within {MATCHED} of each other. Seen: above {LEAST_EXPONENT} in 95 % of the bootstrap "
     "draws or more; not seen: in 5 % or fewer; else cannot tell",
 )
 
 
 def law_holds(evidence: Evidence) -> Finding:
     """The ladder law against baselines and other laws, on held-out points."""
-    told = evidence.comparison
+    comparison = evidence.comparison
     ladder = next((fit.law.name for fit in evidence.fits.values()), None)
-    if told is None or ladder is None or all(score.law != ladder for score in told.laws):
+    if comparison is None or ladder is None or all(score.law != ladder for score in comparison.laws):
         reasons = (
             evidence.refused.get(key)
             for key in ("held-out comparison", f"{ladder or 'saturating'} over {evidence.axis}")
         )
         why = next((reason for reason in reasons if reason), "the law could not be fitted to a part of the curves")
-        return LAW_HOLDS.cannot_tell(why.splitlines()[0])
-    own = told.score(ladder)
-    baseline = min((s for s in told.laws if s.law in BASELINES), key=lambda s: s.mae)
-    best = min((s for s in told.laws if s.law not in BASELINES), key=lambda s: s.mae)
+        return LAW_HOLDS.undecided(why.splitlines()[0])
+    own = comparison.score(ladder)
+    baseline = min((s for s in comparison.laws if s.law in BASELINES), key=lambda s: s.mae)
+    best = min((s for s in comparison.laws if s.law not in BASELINES), key=lambda s: s.mae)
     identified = evidence.law is not None and evidence.law.identified
     ratio = own.mae / baseline.mae if baseline.mae > 0 else float("inf")
     verdict = "not seen" if ratio >= 1 else "seen" if own.mae <= 1.1 * best.mae and identified else "cannot tell"
-    protocol = told.protocol.replace("->", "→")
+    protocol = comparison.protocol.replace("->", "→")
     reason = f"{protocol}: mean absolute error {ladder} {own.mae:.4f}, {baseline.law} {baseline.mae:.4f}"
     if best.law != ladder:
         reason += f"; {best.law} does better, {best.mae:.4f}"
@@ -74,7 +74,7 @@ def same_law_for_data(evidence: Evidence) -> Finding:
     """Finding 2: one form for both axes."""
     claim = SAME_LAW_FOR_DATA
     if not {"compute", "data"} <= set(evidence.fits):
-        return claim.cannot_tell("the law could not be fitted over both compute and data")
+        return claim.undecided("the law could not be fitted over both compute and data")
     worst = {axis: min(evidence.fits[axis].sizes, key=lambda size: size.r2) for axis in ("compute", "data")}
     shares = [size.r2 for size in worst.values()]
     verdict = (
@@ -96,18 +96,18 @@ def _tokens_are_constant(evidence: Evidence) -> bool:
 
 def base_quality(evidence: Evidence) -> Finding:
     """Does k follow L0 more closely than N?"""
-    claim, told = BASE_QUALITY, explain(evidence)
-    if told is None:
-        return claim.cannot_tell("it takes four sizes with a positive slope each")
+    claim, explained = BASE_QUALITY, explain(evidence)
+    if explained is None:
+        return claim.undecided("it takes four sizes with a positive slope each")
     at = "" if evidence.base_is_step_0 else " Step 0 was not measured: L₀ is the first evaluation, after RL had begun."
-    out = f" Left out, without a positive slope: {', '.join(told.left_out)}." if told.left_out else ""
+    out = f" Left out, without a positive slope: {', '.join(explained.left_out)}." if explained.left_out else ""
     reason = (
-        f"R² of ln k over {told.sizes} sizes: {told.by_base:.2f} on L₀, {told.by_size:.2f} on ln N, "
-        f"{told.by_both:.2f} on both; "
-        f"L₀ is ahead in {told.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
+        f"R² of ln k over {explained.sizes} sizes: {explained.by_base:.2f} on L₀, {explained.by_size:.2f} on ln N, "
+        f"{explained.by_both:.2f} on both; "
+        f"L₀ is ahead in {explained.base_ahead:.0%} of the draws.{at}{out} Along one ladder this "
         "cannot tell which is the cause: that takes sizes with bases of equal loss"
     )
-    return claim.by_probability(told.base_ahead, reason, told.difference)
+    return claim.by_probability(explained.base_ahead, reason, explained.difference)
 
 
 @of_known_sizes(SIZE_BEYOND_BASE)
@@ -116,20 +116,20 @@ def size_beyond_base(evidence: Evidence) -> Finding:
     claim, power = SIZE_BEYOND_BASE, evidence.power
     bases = {size.model: size.base_loss for size in evidence.sizes}
     if len(bases) < 3 or not evidence.base_is_step_0:
-        return claim.not_asked("it takes three sizes whose loss was measured at step 0")
+        return claim.not_tested("it takes three sizes whose loss was measured at step 0")
     spread = max(bases.values()) - min(bases.values())
-    told = f"step-0 losses {min(bases.values()):.3f} to {max(bases.values()):.3f}"
+    bases_text = f"step-0 losses {min(bases.values()):.3f} to {max(bases.values()):.3f}"
     if spread > MATCHED:
-        return claim.not_asked(f"the bases are not matched: {told}")
+        return claim.not_tested(f"the bases are not matched: {bases_text}")
     if power is None or power.drawn is None or len(power.sizes) < 3:
-        return claim.cannot_tell(f"{told}; it takes three sizes with a slope each")
+        return claim.undecided(f"{bases_text}; it takes three sizes with a slope each")
     log_n = np.log([size.params for size in power.sizes])
     estimate, drawn = power.slopes(), power.slope_draws()
     slopes = ", ".join(f"{r.model} {k:.3f}" for r, k in zip(power.sizes, estimate, strict=True))
     drawn = drawn[(drawn > 0).all(axis=1)]
     if (estimate <= 0).any() or len(drawn) < 20:
-        return claim.cannot_tell(f"{told}; k by size {slopes}: a size without a positive slope has no logarithm")
+        return claim.undecided(f"{bases_text}; k by size {slopes}: a size without a positive slope has no logarithm")
     exponents = np.polyfit(log_n, np.log(drawn).T, 1)[0]
     value = percentile(float(np.polyfit(log_n, np.log(estimate), 1)[0]), exponents, power.level)
     share = float(np.mean(exponents > LEAST_EXPONENT))
-    return claim.by_probability(share, f"{told}; k by size {slopes}; above it in {share:.0%} of the draws", value)
+    return claim.by_probability(share, f"{bases_text}; k by size {slopes}; above it in {share:.0%} of the draws", value)

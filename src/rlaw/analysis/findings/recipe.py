@@ -17,7 +17,7 @@ REUSE = Claim(
     "reuse-nearly-free",
     f"Reusing data is nearly free up to {_OFTEN} times and harmful at {_TOO_OFTEN}",
     f"{PAPER}, finding 5",
-    "share of the fall in loss that remains when each prompt is seen tau times, at equal steps",
+    "share of the fall in loss that remains when each prompt is used tau times, at equal steps",
     f"for every kind of subset and schedule: seen: every tau up to {_OFTEN} keeps {_KEPT:.0%} or more, and "
     f"one of {_TOO_OFTEN} or more keeps less, each with probability {SURE}; not seen: the contrary of either with that "
     "probability in one kind; else cannot tell",
@@ -49,31 +49,31 @@ def reuse(evidence: Evidence) -> Finding:
     """Finding 5."""
     rows = ablations.as_main(evidence, ablations.comparable(evidence), "group_size", "prompts", "order")
     if rows["tau"].n_unique() < 2:
-        return REUSE.not_asked("every run has the same tau")
+        return REUSE.not_tested("every run has the same tau")
     least, kinds = rows["tau"].min(), rows.filter(pl.col("tau") > rows["tau"].min())
-    verdicts, told = [], []
+    verdicts, texts = [], []
     for (subsets, schedule), own in kinds.group_by("subsets", "schedule", maintain_order=True):
         found = ablations.ends(pl.concat([rows.filter(pl.col("tau") == least), own]), "tau", at="step")
         verdict, text = _reuse_of_kind(evidence, found)
         verdicts.append(verdict)
         name = f"{subsets} subsets, {schedule}: " if subsets else ""
-        told.append(name + text)
+        texts.append(name + text)
     verdict = "not seen" if "not seen" in verdicts else "seen" if set(verdicts) == {"seen"} else "cannot tell"
-    return REUSE.found(verdict, "; ".join(told))
+    return REUSE.found(verdict, "; ".join(texts))
 
 
 def _reuse_of_kind(evidence: Evidence, found: list[End]) -> tuple[str, str]:
     kept = {end.setting: _kept(evidence, found[0], end) for end in found[1:]}
-    told = ", ".join(f"tau {tau:g} keeps {share:.0%} ({p:.2f})" for tau, (share, p) in kept.items())
-    told += f" (in brackets: probability of {_KEPT:.0%} or more)"
+    text = ", ".join(f"tau {tau:g} keeps {share:.0%} ({p:.2f})" for tau, (share, p) in kept.items())
+    text += f" (in brackets: probability of {_KEPT:.0%} or more)"
     often = [p for tau, (_, p) in kept.items() if tau <= _OFTEN]
     too_often = [1 - p for tau, (_, p) in kept.items() if tau >= _TOO_OFTEN]
     if not often or not too_often:
         needed = f"it takes runs with tau up to {_OFTEN} and runs with {_TOO_OFTEN} or more"
-        return "cannot tell", f"{told}; {needed}"
+        return "cannot tell", f"{text}; {needed}"
     contrary = any(p <= 1 - SURE for p in often) or all(p <= 1 - SURE for p in too_often)
     sure = all(p >= SURE for p in often) and any(p >= SURE for p in too_often)
-    return "not seen" if contrary else "seen" if sure else "cannot tell", told
+    return "not seen" if contrary else "seen" if sure else "cannot tell", text
 
 
 def _kept(evidence: Evidence, least: End, end: End) -> tuple[float, float]:
@@ -90,12 +90,12 @@ def group_size(evidence: Evidence) -> Finding:
     rows = ablations.as_main(evidence, ablations.comparable(evidence), "tau", "order")
     found = ablations.ends(ablations.with_most(rows, pl.col("prompts"), "group_size"), "group_size", at="data_size")
     if len(found) < 2:
-        return GROUP_SIZE.not_asked("every run has the same group size")
+        return GROUP_SIZE.not_tested("every run has the same group size")
     small, large = found[0], found[-1]
     p = evidence.noise_of_arms.probability_lower((large.loss, large.runs), (small.loss, small.runs))
-    told = ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
+    text = ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
     return GROUP_SIZE.found(
-        by_probability(p), f"{told}; largest lower with probability {p:.2f}", Interval(small.loss - large.loss)
+        by_probability(p), f"{text}; largest lower with probability {p:.2f}", Interval(small.loss - large.loss)
     )
 
 
@@ -105,19 +105,19 @@ def groups_at_compute(evidence: Evidence) -> Finding:
     rollouts = pl.col("prompts") * pl.col("group_size")
     rows = ablations.with_most(rows.drop_nulls(["prompts", "compute_flops"]), rollouts, "group_size")
     if rows["group_size"].n_unique() < 2:
-        return GROUPS_AT_COMPUTE.not_asked("it takes several group sizes with as many rollouts in each step")
+        return GROUPS_AT_COMPUTE.not_tested("it takes several group sizes with as many rollouts in each step")
     late = ablations.ends(rows, "group_size", at="compute_flops")
     budget = float(rows["compute_flops"].max())  # pyright: ignore[reportArgumentType]
     early = ablations.ends(rows.filter(pl.col("compute_flops") <= _EARLY * budget), "group_size", at="compute_flops")
     if len(early) < len(late):
-        return GROUPS_AT_COMPUTE.cannot_tell(f"not every group size was measured by {_EARLY:.0%} of the compute")
+        return GROUPS_AT_COMPUTE.undecided(f"not every group size was measured by {_EARLY:.0%} of the compute")
     best = [_best(evidence, found, seed) for seed, found in ((5, early), (6, late))]
     p = float(np.mean(best[1] > best[0]))
-    told = "; ".join(
+    text = "; ".join(
         f"{when}: " + ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
         for when, found in ((f"at {_EARLY:.0%} of the compute", early), ("at the end", late))
     )
-    return GROUPS_AT_COMPUTE.found(by_probability(p), f"{told}; best one larger at the end with probability {p:.2f}")
+    return GROUPS_AT_COMPUTE.found(by_probability(p), f"{text}; best one larger at the end with probability {p:.2f}")
 
 
 def _best(evidence: Evidence, found: list[End], seed: int) -> np.ndarray:
@@ -139,13 +139,13 @@ def curriculum(evidence: Evidence) -> Finding:
         if found:
             pairs[own["model"][0]] = found
     if not pairs:
-        return CURRICULUM.not_asked("it takes one size both with shuffled problems and with a curriculum")
+        return CURRICULUM.not_tested("it takes one size both with shuffled problems and with a curriculum")
     ends = [end for pair in pairs.values() for end in pair]
     drawn = ablations.drawn(evidence.noise_of_arms, [e.loss for e in ends], [e.runs for e in ends], seed=7)
     gain = (drawn[:, 0::2] - drawn[:, 1::2]).mean(axis=1)
     estimate = float(np.mean([a.loss - b.loss for a, b in pairs.values()]))
-    told = ", ".join(f"{m} shuffled {a.loss:.3f}, curriculum {b.loss:.3f}" for m, (a, b) in pairs.items())
+    text = ", ".join(f"{m} shuffled {a.loss:.3f}, curriculum {b.loss:.3f}" for m, (a, b) in pairs.items())
     p = float(np.mean(gain > 0))
     return CURRICULUM.by_probability(
-        p, f"{told}; lower with probability {p:.2f}", percentile(estimate, gain, evidence.choice.level)
+        p, f"{text}; lower with probability {p:.2f}", percentile(estimate, gain, evidence.choice.level)
     )

@@ -88,19 +88,19 @@ def larger_at_equal_data(evidence: Evidence) -> Finding:
 def trade_off(evidence: Evidence) -> Finding:
     """Finding 1, the two largest sizes: who wins early, who late."""
     if len(evidence.sizes) < 2 or not _has(evidence, "compute"):
-        return TRADE_OFF.cannot_tell("it takes two sizes and the compute of every evaluation")
+        return TRADE_OFF.undecided("it takes two sizes and the compute of every evaluation")
     smaller, larger = (size.model for size in evidence.sizes[-2:])
     early, late = (shared_end(evidence, "compute", smaller, larger, first=first) for first in (True, False))
     if early is None or late is None:
-        return TRADE_OFF.cannot_tell("the two largest sizes were never measured at the same compute")
+        return TRADE_OFF.undecided("the two largest sizes were never measured at the same compute")
     smaller_early = _larger_lower(evidence, early[2], early[1])
     larger_late = _larger_lower(evidence, late[1], late[2])
     names = short_names([size.model for size in evidence.sizes])[-2:]
-    told = [
+    texts = [
         f"at {round_number(at)} FLOPs {names[0]} {a.loss:.3f}, {names[1]} {b.loss:.3f}" for at, a, b in (early, late)
     ]
-    early_told = f"{told[0]} (probability that {names[0]} is lower {smaller_early:.2f})"
-    reason = f"{early_told}; {told[1]} (that {names[1]} is lower {larger_late:.2f})"
+    early_text = f"{texts[0]} (probability that {names[0]} is lower {smaller_early:.2f})"
+    reason = f"{early_text}; {texts[1]} (that {names[1]} is lower {larger_late:.2f})"
     return TRADE_OFF.found(in_every_pair([smaller_early, larger_late]), reason)
 
 
@@ -108,7 +108,7 @@ def _pairs_at_shared_end(evidence: Evidence, claim: Claim, axis: str, *, leave_o
     models = [size.model for size in evidence.sizes]
     pairs = list(itertools.pairwise(models))[: -1 if leave_out_largest and len(models) > 2 else None]
     if not pairs or not _has(evidence, axis):
-        return claim.cannot_tell(f"it takes two sizes and the {axis} of every evaluation")
+        return claim.undecided(f"it takes two sizes and the {axis} of every evaluation")
     names, found = dict(zip(models, short_names(models), strict=True)), []
     for smaller, larger in pairs:
         end = shared_end(evidence, axis, smaller, larger)
@@ -117,20 +117,20 @@ def _pairs_at_shared_end(evidence: Evidence, claim: Claim, axis: str, *, leave_o
                 (names[smaller], names[larger], end[1].loss, end[2].loss, _larger_lower(evidence, end[1], end[2]))
             )
     if not found:
-        return claim.cannot_tell(f"no two neighbouring sizes were measured at the same {axis}")
-    return claim.found(in_every_pair([f[-1] for f in found]), _pairs_told(evidence, found))
+        return claim.undecided(f"no two neighbouring sizes were measured at the same {axis}")
+    return claim.found(in_every_pair([f[-1] for f in found]), _pairs_text(evidence, found))
 
 
 @of_known_sizes(FINAL_LOSS_FALLS)
 def final_loss_falls(evidence: Evidence) -> Finding:
     """Finding 4, first half."""
     if len(evidence.sizes) < 2:
-        return FINAL_LOSS_FALLS.cannot_tell("it takes two sizes")
+        return FINAL_LOSS_FALLS.undecided("it takes two sizes")
     names, found = short_names([size.model for size in evidence.sizes]), []
     for i, (small, large) in enumerate(itertools.pairwise(evidence.sizes)):
         p = evidence.noise.probability_lower((large.final_loss, large.runs), (small.final_loss, small.runs))
         found.append((names[i], names[i + 1], small.final_loss, large.final_loss, p))
-    return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_told(evidence, found))
+    return FINAL_LOSS_FALLS.found(in_every_pair([f[-1] for f in found]), _pairs_text(evidence, found))
 
 
 @of_known_sizes(NO_POWER_LAW_IN_SIZE)
@@ -139,7 +139,7 @@ def no_power_law_in_size(evidence: Evidence) -> Finding:
     claim = NO_POWER_LAW_IN_SIZE
     sizes = [size for size in evidence.sizes if math.isfinite(size.params) and size.final_loss > 0]
     if len({size.params for size in sizes}) < 4:
-        return claim.cannot_tell(f"a curvature takes four sizes; there are {len(sizes)}")
+        return claim.undecided(f"a curvature takes four sizes; there are {len(sizes)}")
     log_n = np.log([size.params for size in sizes])
     loss = np.array([size.final_loss for size in sizes])
     drawn = evidence.noise.draws(loss, np.array([size.runs for size in sizes]), 2000, seed=2)
@@ -167,7 +167,7 @@ def efficiency_rises(evidence: Evidence) -> Finding:
     """Finding 3, first half."""
     claim, power = EFFICIENCY_RISES, evidence.power
     if power is None or power.drawn is None or len(power.sizes) < 3:
-        return claim.cannot_tell("it takes three sizes with a slope each")
+        return claim.undecided("it takes three sizes with a slope each")
     estimate, drawn = power.slopes(), power.slope_draws()
     correlation = _rank_correlation(drawn)
     value = percentile(float(_rank_correlation(estimate[None])[0]), correlation, power.level)
@@ -182,7 +182,7 @@ def efficiency_saturates(evidence: Evidence) -> Finding:
     """Finding 3, second half: three forms of two parameters each, judged by what they leave."""
     claim, power = EFFICIENCY_SATURATES, evidence.power
     if power is None or power.drawn is None or len(power.sizes) < 4:
-        return claim.cannot_tell("three forms of k(N) take four sizes to be told apart")
+        return claim.undecided("three forms of k(N) take four sizes to be distinguished")
     params = np.array([size.params for size in power.sizes])
     drawn = power.slope_draws()
     weight = 1 / np.maximum(drawn.std(axis=0), 1e-9) ** 2
@@ -235,8 +235,8 @@ def _has(evidence: Evidence, axis: str) -> bool:
     return evidence.main.rows[AXES[axis]].null_count() < len(evidence.main)
 
 
-def _pairs_told(evidence: Evidence, found: list[tuple[str, str, float, float, float]]) -> str:
-    told = "; ".join(f"{a} {x:.3f} → {b} {y:.3f} (probability {p:.2f})" for a, b, x, y, p in found)
+def _pairs_text(evidence: Evidence, found: list[tuple[str, str, float, float, float]]) -> str:
+    text = "; ".join(f"{a} {x:.3f} → {b} {y:.3f} (probability {p:.2f})" for a, b, x, y, p in found)
     return (
-        told if evidence.noise.freedom else f"{told}. Nothing was repeated: how another seed would differ is left out"
+        text if evidence.noise.freedom else f"{text}. Nothing was repeated: how another seed would differ is left out"
     )

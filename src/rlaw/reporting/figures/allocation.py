@@ -14,14 +14,14 @@ _BUDGETS = 41
 _REACH = 3.0  # times the most compute that any size was run for
 _CAVEAT = (
     "Only sizes of this ladder are choices, and RL compute alone is counted. A probability near one half says that the "
-    "data do not tell the two apart; beyond a size's own runs (dashed) it leans on the law."
+    "data do not separate the two; beyond a size's own runs (dashed) it depends on the law."
 )
 
 
 def draw(evidence: Evidence) -> Figure:
     """Left: expected loss of every size with its band against the budget. Right: probability of being the best."""
     if "compute" not in evidence.axes or len(evidence.sizes) < 2:
-        raise DataError("a budget takes two sizes whose evaluations tell compute")
+        raise DataError("a budget takes two sizes whose evaluations have compute")
     curves, sizes = evidence.over_compute
     used = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
     budgets = np.geomspace(min(u.max() for u in used) / 2, max(u.max() for u in used) * _REACH, _BUDGETS)
@@ -35,7 +35,7 @@ def draw(evidence: Evidence) -> Figure:
         loss[:, r, budgets < begun] = np.inf  # not one evaluation's worth of steps is paid for
     _losses(left, evidence, budgets, loss, how, reach)
     _chances(right, evidence, budgets, loss, how)
-    doubt = "" if sizes.caution is None else f" Each size stands alone: {sizes.caution.text}."
+    doubt = "" if sizes.caution is None else f" Sizes are fitted separately: {sizes.caution.text}."
     caption = (
         f"By the pooled ladder of `rlaw allocate`, {drawn['draws']} draws. Left: expected true loss when the whole "
         f"budget goes to one size, with its {evidence.choice.level:.0%} band; dashed: beyond the compute that size was "
@@ -56,14 +56,14 @@ def _losses(
     loss_axis(axes, max(float(low.min()), float(middle.min()) / 2), min(1.0, top))
     log_axis(axes, x.min(), x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, "compute"))
     ends = []
-    for r, look in enumerate(how):
+    for r, style in enumerate(how):
         begun = x >= reach[r][0]
         run = begun & (x <= reach[r][1])
         beyond = x >= (x[run].max() if run.any() else reach[r][0])
-        axes.fill_between(x[begun], low[r][begun], high[r][begun], color=look.color, alpha=0.12, linewidth=0, zorder=1)
-        axes.plot(x[run], middle[r][run], color=look.color, linewidth=1.3, zorder=3)
-        axes.plot(x[beyond], middle[r][beyond], color=look.color, linewidth=1.0, linestyle=(0, (3, 2)), zorder=3)
-        ends.append((float(x[-1]), float(middle[r][-1]), look))
+        axes.fill_between(x[begun], low[r][begun], high[r][begun], color=style.color, alpha=0.12, linewidth=0, zorder=1)
+        axes.plot(x[run], middle[r][run], color=style.color, linewidth=1.3, zorder=3)
+        axes.plot(x[beyond], middle[r][beyond], color=style.color, linewidth=1.0, linestyle=(0, (3, 2)), zorder=3)
+        ends.append((float(x[-1]), float(middle[r][-1]), style))
     axes.set_title("expected loss")
     end_labels(axes, ends)
 
@@ -72,21 +72,21 @@ def _chances(axes: Any, evidence: Evidence, x: np.ndarray, loss: np.ndarray, how
     best = loss.argmin(axis=1)
     chances = np.array([(best == r).mean(axis=0) for r in range(loss.shape[1])])
     peaks = []
-    for r, look in enumerate(how):
+    for r, style in enumerate(how):
         axes.plot(
-            x, chances[r], color=look.color, linewidth=1.3, marker=look.marker, markersize=3.6, markevery=5,
+            x, chances[r], color=style.color, linewidth=1.3, marker=style.marker, markersize=3.6, markevery=5,
             markeredgecolor="white", markeredgewidth=0.3,
         )  # fmt: skip
         top = int(chances[r].argmax())
         if chances[r][top] > 0.15:
-            peaks.append((float(x[top]), float(chances[r][top]), look))
+            peaks.append((float(x[top]), float(chances[r][top]), style))
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.set_ylabel("probability of the lowest loss")
     log_axis(axes, x.min(), x.max(), axis_title(evidence, "compute"))
     axes.set_title("which is best")
-    for at, level, look in peaks:
+    for at, level, style in peaks:
         axes.annotate(
-            look.name, (at, level), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8,
-            fontweight="bold", color=ink(look.color), parse_math=False,
+            style.name, (at, level), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8,
+            fontweight="bold", color=ink(style.color), parse_math=False,
         )  # fmt: skip

@@ -88,7 +88,7 @@ def _caption(evidence: Evidence) -> str:
     return (
         f"Grey: main arm, with the straight line of that size fitted to it "
         f"({captions.window(evidence.choice.window)}); "
-        "dashed: the same line beyond the main arm, a calibrated forecast (the early part of this size was seen); "
+        "dashed: the same line beyond the main arm, a calibrated forecast (fitted to the early part of this size); "
         "band: its interval, without the noise of one measurement. Hollow: the other arms, never fitted. "
         f"Arms of this store: {arms}."
     )

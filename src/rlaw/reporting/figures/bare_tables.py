@@ -1,4 +1,4 @@
-"""Tables that tell no loss along training, and yet show something: losses before and after, or response lengths."""
+"""Tables without losses along training that still make a figure: losses before and after, or response lengths."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class BareTable:
 
 
 def table_of(source: str | Path) -> BareTable | None:
-    """The table of a bundled dataset or a file; None for a store, and where losses along training are told."""
+    """The table of a bundled dataset or a file; None for a store, and for a table with losses along training."""
     if str(source) in datasets.names():
         rows = datasets.read(str(source))
     elif Path(source).is_file():

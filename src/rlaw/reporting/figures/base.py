@@ -67,7 +67,7 @@ class Figure:
     Attributes:
         name: of its files, and of its place in a report.
         title: what it shows, in a few words.
-        caption: the law, window, weights, intervals and accounting it stands on.
+        caption: the law, window, weights, intervals and accounting behind it.
         caveat: what a reader could wrongly take from it.
         canvas: the drawn matplotlib figure.
     """
@@ -100,7 +100,7 @@ class Figure:
         return self
 
     def svg(self) -> str:
-        """The picture as an `<svg>` element to stand in a page: no header, no namespace, ids of its own."""
+        """The picture as an `<svg>` element for a page: no header, no namespace, ids of its own."""
         text = self.render("svg").decode()
         text = text[text.index("<svg") :]
         text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
@@ -177,7 +177,7 @@ def drawing_style() -> Iterator[None]:
 
 
 def lay_out(canvas: "Canvas") -> None:
-    """Work out where the axes stand, as drawing would do first, without drawing."""
+    """Compute the positions of the axes, as drawing would do first, without drawing."""
     engine = canvas.get_layout_engine()
     if engine is not None:
         engine.execute(canvas)

@@ -49,17 +49,17 @@ def before_after(evidence: Evidence) -> Figure:
     return of_table(table, f"Hollow: {before}; filled: the last evaluation, not the best one.")
 
 
-def of_table(rows: pl.DataFrame, how: str = "Hollow: before RL; filled: after RL, as the source tells it.") -> Figure:
-    """The same of a table that tells model, params, benchmark, loss_before and loss_after."""
+def of_table(rows: pl.DataFrame, how: str = "Hollow: before RL; filled: after RL, as the source gives it.") -> Figure:
+    """The same of a table with model, params, benchmark, loss_before and loss_after."""
     names = rows["benchmark"].unique(maintain_order=True).to_list()
     if len(names) < 2:
         raise DataError("one benchmark was measured")
     models = rows.sort("params", "model")["model"].unique(maintain_order=True).to_list()
-    looks = dict(zip(models, ordered(short_names(models)), strict=True))
+    style_of = dict(zip(models, ordered(short_names(models)), strict=True))
     canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.4)
     panels = grid(canvas, len(names), _COLUMNS)
     for axes, name in zip(panels, names, strict=True):
-        _change(axes, rows.filter(pl.col("benchmark") == name).sort("params"), looks)
+        _change(axes, rows.filter(pl.col("benchmark") == name).sort("params"), style_of)
         axes.set_title(plain(name), fontsize=8.5, parse_math=False)
     _tidy(panels, "test loss L", "model size N (parameters)", canvas)
     bars = " Bars: one standard error of the finite number of answers." if "answers" in rows.columns else ""
@@ -84,40 +84,39 @@ def _along(evidence: Evidence, axis: Axis, title: str) -> Figure:
     rows, column = _rows(evidence), AXES[axis]
     rows = rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     if rows.is_empty():
-        raise DataError(f"no evaluation tells {column}")
+        raise DataError(f"no evaluation has {column}")
     means = rows.group_by("benchmark", "params", "model", "step", maintain_order=True)
     means = means.agg(pl.col(column, "test_loss").mean())
     models = [size.model for size in evidence.sizes]
-    looks = dict(zip(models, ordered(short_names(models)), strict=True))
+    style_of = dict(zip(models, ordered(short_names(models)), strict=True))
     names = means["benchmark"].unique(maintain_order=True).to_list()
     canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.7)
     panels = grid(canvas, len(names), _COLUMNS)
     for axes, name in zip(panels, names, strict=True):
-        _curves(axes, means.filter(pl.col("benchmark") == name), column, looks)
+        _curves(axes, means.filter(pl.col("benchmark") == name), column, style_of)
         axes.set_title(plain(name), fontsize=8.5, parse_math=False)
     _tidy(panels, "test loss L", axis_title(evidence, axis), canvas)
-    key(canvas, list(looks.values()), loc="outside upper center", ncols=min(7, len(looks)))
+    key(canvas, list(style_of.values()), loc="outside upper center", ncols=min(7, len(style_of)))
     items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
-    told = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
-    caption = (
-        f"Means over runs. {f'Problems: {told}.' if told else 'The source does not tell how many problems each has.'}"
-    )
+    counts = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
+    problems = f"Problems: {counts}." if counts else "The source does not record how many problems each has."
+    caption = f"Means over runs. {problems}"
     return Figure(f"benchmarks-{axis}", title, caption, _CURVES, canvas)
 
 
-def _curves(axes: Any, means: pl.DataFrame, column: str, looks: dict[str, Style]) -> None:
+def _curves(axes: Any, means: pl.DataFrame, column: str, style_of: dict[str, Style]) -> None:
     x, loss = means[column].to_numpy(), means["test_loss"].to_numpy()
     loss_axis(axes, loss.min(), loss.max())
     log_axis(axes, x.min() / 1.3, x.max() * 1.3, "")
-    for model, look in looks.items():
+    for model, style in style_of.items():
         own = means.filter(pl.col("model") == model).sort("step")
         axes.plot(
-            own[column], own["test_loss"], color=look.color, linewidth=1.0, marker=look.marker, markersize=3,
+            own[column], own["test_loss"], color=style.color, linewidth=1.0, marker=style.marker, markersize=3,
             markeredgecolor="white", markeredgewidth=0.3, markevery=max(1, len(own) // 8),
         )  # fmt: skip
 
 
-def _change(axes: Any, table: pl.DataFrame, looks: dict[str, Style]) -> None:
+def _change(axes: Any, table: pl.DataFrame, style_of: dict[str, Style]) -> None:
     params = table["params"].to_numpy()
     before, after = table["loss_before"].to_numpy(), table["loss_after"].to_numpy()
     answers = table["answers"].to_numpy() if "answers" in table.columns else np.full(len(table), np.nan)
@@ -125,14 +124,14 @@ def _change(axes: Any, table: pl.DataFrame, looks: dict[str, Style]) -> None:
     axes.set_xlabel("")
     axes.plot(params, before, color="#8a9299", linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     axes.plot(params, after, color="#33383d", linewidth=1.0, zorder=1)
-    for model, n, first, last, asked in zip(table["model"], params, before, after, answers, strict=True):
-        look = looks[model]
-        for loss, face, shift in ((first, "white", 1 / 1.06), (last, look.color, 1.06)):
-            if np.isfinite(asked):
-                error = np.sqrt(max(loss * (1 - loss), 0) / asked)
-                axes.plot([n * shift] * 2, [loss - error, loss + error], color=look.color, linewidth=0.9, zorder=2)
+    for model, n, first, last, n_answers in zip(table["model"], params, before, after, answers, strict=True):
+        style = style_of[model]
+        for loss, face, shift in ((first, "white", 1 / 1.06), (last, style.color, 1.06)):
+            if np.isfinite(n_answers):
+                error = np.sqrt(max(loss * (1 - loss), 0) / n_answers)
+                axes.plot([n * shift] * 2, [loss - error, loss + error], color=style.color, linewidth=0.9, zorder=2)
             axes.plot(
-                n * shift, loss, marker=look.marker, color=look.color, markersize=4.4, markerfacecolor=face, zorder=3
+                n * shift, loss, marker=style.marker, color=style.color, markersize=4.4, markerfacecolor=face, zorder=3
             )
     every = np.concatenate([before, after])
     margin = 0.12 * max(float(np.ptp(every)), 0.02)

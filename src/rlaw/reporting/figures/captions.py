@@ -1,4 +1,4 @@
-"""Sentences that several captions share: what a fit stands on."""
+"""Sentences that several captions share: how a law was fitted."""
 
 from rlaw.analysis.evidence import Evidence
 from rlaw.fitting.fit import Fit
@@ -21,8 +21,8 @@ def how_sure(fit: Fit) -> str:
         return "No intervals."
     words = {"runs": f"whole runs ({drawn.freedom} degrees of freedom)", "drift": "the drift of runs about the law"}
     sources = " and ".join(words.get(noise, noise) for noise in drawn.noise)
-    told = f"Intervals and bands: {fit.level:.0%}, {len(drawn)} bootstrap draws over {sources}."
-    return told if "runs" in drawn.noise else f"{told} How another seed would differ is judged by that drift."
+    text = f"Intervals and bands: {fit.level:.0%}, {len(drawn)} bootstrap draws over {sources}."
+    return text if "runs" in drawn.noise else f"{text} How another seed would differ is judged by that drift."
 
 
 def window(text: str) -> str:

@@ -20,7 +20,9 @@ def of_allocation(allocation: Allocation) -> Figure:
         f"{allocation.budget}, compute counted {allocation.accounting}, from {allocation.source}. Points: expected "
         f"loss of each size at the budget; bars: {level:.0%} intervals. Best: {allocation.best}."
     )
-    caveat = "Only the sizes in the data are choices. A probability near one half does not tell two of them apart."
+    caveat = (
+        "Only the sizes in the data are choices. With a probability near one half the data do not separate two of them."
+    )
     title = f"Which size for {allocation.budget}"
     return _rows("allocation", title, names, losses, notes, "test loss L", caption, caveat)
 
@@ -56,9 +58,9 @@ def _rows(
     canvas = new_canvas(WIDTH_INCHES, 0.9 + 0.3 * len(names))
     axes = canvas.subplots()
     places = np.arange(len(names))[::-1]
-    for place, (value, low, high), note, look in zip(places, values, notes, ordered(list(names)), strict=True):
-        axes.plot([low, high], [place, place], color=look.color, linewidth=1.4)
-        axes.plot(value, place, marker=look.marker, color=look.color, markersize=5.5, markeredgecolor="white")
+    for place, (value, low, high), note, style in zip(places, values, notes, ordered(list(names)), strict=True):
+        axes.plot([low, high], [place, place], color=style.color, linewidth=1.4)
+        axes.plot(value, place, marker=style.marker, color=style.color, markersize=5.5, markeredgecolor="white")
         axes.annotate(note, (high, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7.5)
     axes.set_yticks(places, [plain(text) for text in names])
     axes.set_xlabel(axis)

@@ -16,7 +16,7 @@ from rlaw.reporting.figures.marks import law_line, points
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
 
 _LAW = "decomposition"
-_SHARE = 0.3  # of the steps that are seen, as in the paper
+_SHARE = 0.3  # of the steps that are fitted, as in the paper
 _LEAST = 6
 _DRAWS = 200
 _CAVEAT = (
@@ -42,12 +42,12 @@ def draw(evidence: Evidence) -> Figure:
     _steps_panel(left, evidence, early, cut)
     _sizes_panel(right, evidence, late, axis, cut)
     judged = judge_rest(evidence.main, early, cut, int(steps[-1]))
-    told = f"on {judged.points} later points RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}"
+    errors = f"on {judged.points} later points RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}"
     caption = (
         f"{early.law.title}, {early.law.formula}, over {axis}. Left: fitted to all sizes up to step {cut} (the first "
-        f"{_SHARE:.0%}), dashed beyond; {told}. Right: {_right(evidence, late)}"
+        f"{_SHARE:.0%}), dashed beyond; {errors}. Right: {_right(evidence, late)}"
     )
-    return Figure(_LAW, "The loss decomposition on what it had not seen (cf. Fig. 13)", caption, _CAVEAT, canvas)
+    return Figure(_LAW, "The loss decomposition on held-out points (cf. Fig. 13)", caption, _CAVEAT, canvas)
 
 
 def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:
@@ -66,24 +66,24 @@ def _steps_panel(axes: Any, evidence: Evidence, early: Fit, cut: int) -> None:
     rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     _frame(axes, evidence, rows, early.axis, "early steps to the rest")
     ends = []
-    for model, look in styles(evidence).items():
+    for model, style in styles(evidence).items():
         own = rows.filter(pl.col("model") == model)
         if own.is_empty() or model not in early.curves.models:
             continue
         steps, x = own["step"].to_numpy(), own[column].to_numpy()
         inside = evidence.in_window(steps) & (steps <= cut)
-        points(axes, x, own["test_loss"], inside, look, size=3.2)
-        ends.append((float(x[-1]), _line(axes, early, model, x, inside, look), look))
+        points(axes, x, own["test_loss"], inside, style, size=3.2)
+        ends.append((float(x[-1]), _line(axes, early, model, x, inside, style), style))
     end_labels(axes, ends, gap_points=8.5)
 
 
-def _line(axes: Any, early: Fit, model: str, x: np.ndarray, inside: np.ndarray, look: Style) -> float:
+def _line(axes: Any, early: Fit, model: str, x: np.ndarray, inside: np.ndarray, style: Style) -> float:
     def predict(at: np.ndarray) -> np.ndarray:
         return early.predict(model, at)
 
-    last = law_line(axes, predict, x[inside].min(), x[inside].max(), look)
+    last = law_line(axes, predict, x[inside].min(), x[inside].max(), style)
     after = x[~inside & (x > x[inside].max())]
-    return law_line(axes, predict, x[inside].max(), after.max(), look, ahead=True) if len(after) else last
+    return law_line(axes, predict, x[inside].max(), after.max(), style, ahead=True) if len(after) else last
 
 
 def _sizes_panel(axes: Any, evidence: Evidence, late: Forecast | RlawError, axis: str, cut: int) -> None:
@@ -93,18 +93,18 @@ def _sizes_panel(axes: Any, evidence: Evidence, late: Forecast | RlawError, axis
     axes.set_ylabel("")
     target = evidence.sizes[-1].model
     ends = []
-    for model, look in styles(evidence).items():
+    for model, style in styles(evidence).items():
         own = rows.filter(pl.col("model") == model)
         if own.is_empty():
             continue
         steps, x = own["step"].to_numpy(), own[column].to_numpy()
         inside = evidence.in_window(steps) & ((steps <= cut) | (model != target))
-        points(axes, x, own["test_loss"], inside, look, size=3.2)
-        ends.append((float(x[-1]), float(own["test_loss"][-1]), look))
+        points(axes, x, own["test_loss"], inside, style, size=3.2)
+        ends.append((float(x[-1]), float(own["test_loss"][-1]), style))
         if model == target and isinstance(late, Forecast):
             at, low, high, loss = (np.array([getattr(p, n) for p in late.points]) for n in ("x", "low", "high", "loss"))
-            axes.fill_between(at, low, high, color=look.color, alpha=0.16, linewidth=0, zorder=1)
-            axes.plot(at, loss, color=look.color, linewidth=1.0, linestyle=(0, (3, 2)), zorder=3)
+            axes.fill_between(at, low, high, color=style.color, alpha=0.16, linewidth=0, zorder=1)
+            axes.plot(at, loss, color=style.color, linewidth=1.0, linestyle=(0, (3, 2)), zorder=3)
     end_labels(axes, ends, gap_points=8.5)
 
 
@@ -118,8 +118,8 @@ def _frame(axes: Any, evidence: Evidence, rows: pl.DataFrame, axis: str, title: 
 def _right(evidence: Evidence, late: Forecast | RlawError) -> str:
     if not isinstance(late, Forecast):
         return f"refused, {str(late).splitlines()[0]}."
-    told = late.held_out
-    error = f"; RMSE {told.rmse:.4f}, {told.coverage:.0%} inside" if told else ""
+    held_out = late.held_out
+    error = f"; RMSE {held_out.rmse:.4f}, {held_out.coverage:.0%} inside" if held_out else ""
     return (
         f"{evidence.sizes[-1].model} from the smaller sizes and its own filled points, a calibrated forecast with its "
         f"{evidence.choice.level:.0%} band{error}."

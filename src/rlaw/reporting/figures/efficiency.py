@@ -1,4 +1,4 @@
-"""k against model size (the paper's Figures 3 and 5) beside k against the loss of the base: which does it follow?"""
+"""Learning efficiency k: against model size and the loss of the base, and k(N) by each protocol (Figures 3 and 5)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,17 +8,30 @@ import numpy as np
 from rlaw import units
 from rlaw.analysis.base_quality import Explained, explain
 from rlaw.analysis.evidence import Evidence
-from rlaw.errors import DataError
-from rlaw.fitting.fit import Fit
+from rlaw.analysis.protocols import Protocol, protocols
+from rlaw.errors import DataError, NotIdentifiable, RlawError
+from rlaw.fitting.fit import Fit, fit
 from rlaw.fitting.interval import Interval, three_digits
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, size_axis, styles
+from rlaw.reporting.figures.marks import AHEAD, grid
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, plain, size_axis, styles
 
 _CAVEAT = "Along one ladder size and base quality rise together; a smooth curve in N is no proof that N is the cause."
+_CURVES = {
+    "all": ("#33383d", "-", "all sizes, all steps"),
+    "inter": ("#c2571a", AHEAD, "without the largest (inter)"),
+    "intra": ("#2f6fb0", (0, (1, 1.4)), "first steps (intra)"),
+}
+_DRAWS = 300
+_REACH = 2.5  # beyond the ladder's ends, that the curves are drawn
+_CAVEAT_OF_PROTOCOLS = (
+    "The three curves rest on parts of the same measurements. Where their bands part, the protocol decides the number, "
+    "and the bands, which hold noise alone, do not include that."
+)
 
 
-def draw(evidence: Evidence) -> Figure:
+def by_size_and_base(evidence: Evidence) -> Figure:
     """k of each size with its interval, against N and against L0."""
     if evidence.power is None:
         raise DataError(f"no size has a slope: {evidence.refused.get('power', 'the power law could not be fitted')}")
@@ -60,17 +73,26 @@ def _against_size(axes: Any, evidence: Evidence, k: dict[str, Interval], how: di
 def _saturating_curve(axes: Any, law: Fit, params: Sequence[float]) -> None:
     """The law's k(N) and its band; dotted where no size was run."""
     inside = np.geomspace(min(params), max(params), 60)
-    drawn = np.array([law.k_draws(n) for n in inside])
-    tail = (1 - law.level) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=1)
-    axes.fill_between(inside, low, high, color="#5a636b", alpha=0.16, linewidth=0, zorder=1)
-    axes.plot(inside, [law.k(n).value for n in inside], color="#33383d", linewidth=1.2, zorder=2)
+    _curve(axes, law, inside, "#33383d", "-", band=0.16, width=1.2, band_color="#5a636b")
     if not law.identified:
         axes.text(0.04, 0.96, "K_max and N₀ are not identified", transform=axes.transAxes, va="top", fontsize=8)
         return
     K_max, N_0 = law.parameters["K_max"], law.parameters["N_0"]
     text = f"$K_{{\\max}}$ {K_max.text(three_digits)}\n$N_0$ {N_0.text(units.count)}"
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.5)
+
+
+def _curve(
+    axes: Any, fit: Fit, params: np.ndarray, color: str, line: Any, *, band: float, width: float, band_color: str = ""
+) -> float:
+    """k(N) with its band of opacity `band`; the highest value drawn."""
+    drawn = np.array([fit.k_draws(n) for n in params])
+    tail = (1 - fit.level) / 2
+    low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=1)
+    middle = np.array([fit.k(n).value for n in params])
+    axes.fill_between(params, low, high, color=band_color or color, alpha=band, linewidth=0, zorder=1)
+    axes.plot(params, middle, color=color, linestyle=line, linewidth=width, zorder=2)
+    return float(middle.max())
 
 
 def _against_base(axes: Any, evidence: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
@@ -97,21 +119,21 @@ def _shares(by_size: Any, by_base: Any, evidence: Evidence, explained: Explained
         axes.text(0.97, 0.03, text, transform=axes.transAxes, ha="right", fontsize=7.5, color="#33383d")
 
 
-def _single_run(axes: Any, x: float, k: float, look: Style) -> None:
+def _single_run(axes: Any, x: float, k: float, style: Style) -> None:
     how = {"marker": "o", "markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": 0.7}
-    axes.plot(x, k, **how, color=look.color, zorder=3)
+    axes.plot(x, k, **how, color=style.color, zorder=3)
 
 
 def _with_intervals(axes: Any, k: dict[str, Interval], x: dict[str, float], how: dict[str, Style]) -> None:
     for model, value in k.items():
-        look = how[model]
+        style = how[model]
         if np.isfinite(value.low) and np.isfinite(value.high):
-            axes.plot([x[model]] * 2, [value.low, value.high], color=look.color, linewidth=1.1, zorder=4)
+            axes.plot([x[model]] * 2, [value.low, value.high], color=style.color, linewidth=1.1, zorder=4)
         axes.plot(
             x[model],
             value.value,
-            marker=look.marker,
-            color=look.color,
+            marker=style.marker,
+            color=style.color,
             markersize=5.5,
             markeredgecolor="white",
             zorder=5,
@@ -135,3 +157,84 @@ def _caption(evidence: Evidence, power: Fit) -> str:
     if not evidence.base_is_step_0:
         parts.append("Step 0 was not measured: L₀ is the first evaluation, after RL had begun.")
     return " ".join([*parts, captions.how_sure(power)])
+
+
+def by_protocol(evidence: Evidence) -> Figure:
+    """k of each size by its own line, and the ladder law's k(N) by all, inter and intra."""
+    fitted = [p for p in protocols(evidence) if p.fit is not None and "K_max" in p.fit.parameters]
+    if not fitted:
+        raise NotIdentifiable(f"no ladder law could be fitted: {protocols(evidence)[0].refused}")
+    places = list(dict.fromkeys((p.variant, p.axis) for p in fitted))
+    canvas = new_canvas(WIDTH_INCHES, 2.9 * -(-len(places) // 2) + 0.35)
+    variants = {variant for variant, _ in places}
+    for axes, (variant, axis) in zip(grid(canvas, len(places), 2), places, strict=True):
+        here = [p for p in fitted if (p.variant, p.axis) == (variant, axis)]
+        _protocols_panel(axes, evidence, here)
+        axes.set_title(f"{plain(variant)}, {axis}" if len(variants) > 1 else f"over {axis}", parse_math=False)
+    names = list(dict.fromkeys(p.name for p in reversed(fitted)))
+    canvas.legend(
+        handles=[_handle(*_CURVES[name]) for name in names], loc="outside lower center", ncols=len(names),
+        frameon=False, fontsize=8,
+    )  # fmt: skip
+    title = "Learning efficiency by model size and protocol (cf. Fig. 3, 5)"
+    return Figure("efficiency-fits", title, _protocols_caption(fitted), _CAVEAT_OF_PROTOCOLS, canvas)
+
+
+def _handle(color: str, style: Any, text: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=color, linestyle=style, label=text)
+
+
+def _protocols_panel(axes: Any, evidence: Evidence, here: list[Protocol]) -> None:
+    first = here[0]
+    params = first.frame.rows["params"].unique().sort().drop_nulls().to_numpy()
+    reach = np.geomspace(params.min() / _REACH, params.max() * _REACH, 80)
+    size_axis(axes, reach.tolist())
+    axes.set_ylabel("learning efficiency k")
+    top = 0.0
+    for protocol in here:
+        assert protocol.fit is not None  # noqa: S101 - those without were left out
+        top = max(top, _curve(axes, protocol.fit, reach, *_CURVES[protocol.name][:2], band=0.12, width=1.3))
+    own = _own_lines(evidence, first)
+    for model, style in styles(evidence).items():
+        if own is not None and model in own.curves.models:
+            top = max(top, _point(axes, own, model, style))
+    axes.set_ylim(min(0.0, axes.get_ylim()[0]), top * 1.12)
+
+
+def _own_lines(evidence: Evidence, protocol: Protocol) -> Fit | None:
+    """Each size's own straight line over the whole window."""
+    if protocol.frame is evidence.main and evidence.power is not None and evidence.power.axis == protocol.axis:
+        return evidence.power
+    choice = evidence.choice
+    try:
+        return fit(
+            "power", protocol.frame, axis=protocol.axis, window=choice.window, space=choice.space, level=choice.level,
+            **evidence.drawn(_DRAWS),
+        )  # fmt: skip
+    except RlawError:
+        return None
+
+
+def _point(axes: Any, own: Fit, model: str, style: Style) -> float:
+    size = own.size(model)
+    k = size.values["k"]
+    axes.plot([size.params] * 2, [k.low, k.high], color=style.color, linewidth=1.1, zorder=3)
+    how = {"marker": style.marker, "color": style.color, "markersize": 5, "markeredgecolor": "white", "zorder": 4}
+    axes.plot(size.params, k.value, **how)
+    return float(k.high) if np.isfinite(k.high) else k.value
+
+
+def _protocols_caption(fitted: list[Protocol]) -> str:
+    level = fitted[0].fit.level if fitted[0].fit is not None else 0.9
+    doubtful = [f"{p.variant} {p.axis} {p.name}".strip() for p in fitted if p.fit is not None and not p.fit.identified]
+    doubt = f" K_max and N_0 are not identified by: {', '.join(doubtful)}." if doubtful else ""
+    cuts = " and ".join(dict.fromkeys(str(p.cut) for p in fitted if p.cut))
+    early = f"up to step {cuts}" if cuts else "their first quarter"
+    return (
+        "Points: slope of -log L against the log of the axis, each size's own straight line over the whole window. "
+        "Curves: k(N) = K_max / (1 + N₀/N) of the saturating law fitted to the losses of all sizes (solid), of all but "
+        f"the largest (dashed), and of all sizes {early} (dotted). Bars and bands: {level:.0%} bootstrap intervals."
+        f"{doubt}"
+    )

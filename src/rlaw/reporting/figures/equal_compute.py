@@ -23,7 +23,7 @@ _CAVEAT = (
 def draw(evidence: Evidence) -> Figure:
     """Measured loss of each size at several budgets of RL compute."""
     if evidence.main.rows[AXES["compute"]].null_count() == len(evidence.main):
-        raise DataError("no evaluation tells its compute")
+        raise DataError("no evaluation has its compute")
     ranking = rank(evidence, "compute")
     places = [p for row in ranking.rows for p in row if math.isfinite(p.params)]
     measured = [p.loss for p in places if p.state == "measured"]
@@ -38,34 +38,34 @@ def draw(evidence: Evidence) -> Figure:
     shades = np.linspace(0.85, 0.1, len(ranking.budgets))
     ends = []
     for row, budget, shade in zip(ranking.rows, ranking.budgets, shades, strict=True):
-        look = Style(colormaps["plasma"](float(shade)), "o", f"{round_number(budget)} FLOPs")
+        style = Style(colormaps["plasma"](float(shade)), "o", f"{round_number(budget)} FLOPs")
         here = [p for p in row if p.state == "measured" and math.isfinite(p.params)]
         if not here:
             continue
-        _line(axes, here, look)
-        ends.append((here[-1].params, here[-1].loss, look))
+        _line(axes, here, style)
+        ends.append((here[-1].params, here[-1].loss, style))
     end_labels(axes, ends, offset_points=9)
     return Figure("equal-compute", "Loss of each size at equal compute", _caption(evidence), _CAVEAT, canvas)
 
 
-def _line(axes: Any, here: list[Placing], look: Style) -> None:
-    axes.plot([p.params for p in here], [p.loss for p in here], color=look.color, linewidth=1.1, zorder=2)
+def _line(axes: Any, here: list[Placing], style: Style) -> None:
+    axes.plot([p.params for p in here], [p.loss for p in here], color=style.color, linewidth=1.1, zorder=2)
     for p in here:
-        face = look.color if p.standing == "best" else "white" if p.standing == "behind" else (*look.color[:3], 0.4)
-        size = 13 if p.standing == "best" else 5
-        marker = "*" if p.standing == "best" else "o"
+        face = style.color if p.rank == "best" else "white" if p.rank == "behind" else (*style.color[:3], 0.4)
+        size = 13 if p.rank == "best" else 5
+        marker = "*" if p.rank == "best" else "o"
         axes.plot(
-            p.params, p.loss, marker=marker, markersize=size, markerfacecolor=face, markeredgecolor=look.color,
-            markeredgewidth=0.9, zorder=4 if p.standing == "best" else 3,
+            p.params, p.loss, marker=marker, markersize=size, markerfacecolor=face, markeredgecolor=style.color,
+            markeredgewidth=0.9, zorder=4 if p.rank == "best" else 3,
         )  # fmt: skip
 
 
 def _caption(evidence: Evidence) -> str:
     return (
         f"Each line is one budget of RL compute ({accounting(evidence)}; the compute that made the base is not "
-        "counted); "
-        f"star: the size with the lowest loss; tinted: not told apart from it at {evidence.choice.level:.0%}; hollow: "
-        f"behind. Losses are read off the measured curves ({captions.runs(evidence)}) by a straight line through the "
+        "counted); star: the size with the lowest loss; tinted: no significant difference from it at "
+        f"{evidence.choice.level:.0%}; hollow: behind. Losses are read off the measured curves "
+        f"({captions.runs(evidence)}) by a straight line through the "
         "evaluations nearby; a size without a point at a budget had not begun or did not reach it. "
         f"Noise of a loss: {evidence.noise.how}."
     )

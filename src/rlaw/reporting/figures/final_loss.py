@@ -34,18 +34,21 @@ def draw(evidence: Evidence) -> Figure:
     crowded = sum(len(how_drawn[size.model].name) + 2 for size in sizes) > _LETTERS_ABREAST
     straight = _power_law(axes, params, final)
     for size, error in zip(sizes, errors, strict=True):
-        look = how_drawn[size.model]
-        how = {"marker": look.marker, "color": look.color, "markersize": 6, "zorder": 4}
+        style = how_drawn[size.model]
+        how = {"marker": style.marker, "color": style.color, "markersize": 6, "zorder": 4}
         axes.plot(size.params, size.base_loss, **how, markerfacecolor="white")
         axes.plot(
-            [size.params] * 2, [max(size.final_loss - error, 1e-9), size.final_loss + error], color=look.color, zorder=3
+            [size.params] * 2,
+            [max(size.final_loss - error, 1e-9), size.final_loss + error],
+            color=style.color,
+            zorder=3,
         )
         axes.plot(size.params, size.final_loss, **how, markeredgecolor="white")
         for loss in size.run_losses if size.runs > 1 else ():
-            axes.plot(size.params, loss, marker="_", color=look.color, markersize=8, zorder=3)
+            axes.plot(size.params, loss, marker="_", color=style.color, markersize=8, zorder=3)
         axes.annotate(
-            look.name, (size.params, size.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
-            color=ink(look.color), ha="center", rotation=35 if crowded else 0, parse_math=False,
+            style.name, (size.params, size.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
+            color=ink(style.color), ha="center", rotation=35 if crowded else 0, parse_math=False,
         )  # fmt: skip
     ends = [
         ("before RL", base[-1], "#5a636b"),

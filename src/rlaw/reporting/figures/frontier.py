@@ -133,7 +133,7 @@ def _needed(fit: Fit, level: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _caption(evidence: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> str:
     ahead = "; ".join(
-        f"{c.larger} over {c.smaller} {c.told.removeprefix('the larger size is ahead ')}"
+        f"{c.larger} over {c.smaller} {c.text.removeprefix('the larger size is ahead ')}"
         for c in crossovers
         if not _is_near(c, fit)
     )

@@ -33,7 +33,7 @@ def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
     column = AXES[axis]
     rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
     if rows.is_empty():
-        raise DataError(f"no evaluation tells {column}")
+        raise DataError(f"no evaluation has {column}")
     fit = evidence.fits.get(axis)
     canvas = new_canvas(WIDTH_INCHES, 4.5)
     axes = canvas.subplots()
@@ -41,48 +41,48 @@ def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
     loss_axis(axes, loss.min(), loss.max())
     log_axis(axes, x.min() / 1.3, x.max() * 1.3, axis_title(evidence, axis))
     ends = []
-    for model, look in styles(evidence).items():
+    for model, style in styles(evidence).items():
         curve = rows.filter(pl.col("model") == model)
         if len(curve):
-            _runs(axes, evidence, model, column, look)
-            level = _law(axes, fit, model, curve[column].to_numpy(), look) if fit else None
-            _points(axes, evidence, curve, column, look)
+            _runs(axes, evidence, model, column, style)
+            level = _law(axes, fit, model, curve[column].to_numpy(), style) if fit else None
+            _points(axes, evidence, curve, column, style)
             last = curve[column][-1], level or curve["test_loss"][-1]
-            ends.append((*last, look))
+            ends.append((*last, style))
     end_labels(axes, ends)
     return Figure(f"loss-{axis}", title, _caption(evidence, axis, fit), _CAVEAT, canvas)
 
 
-def _runs(axes: Any, evidence: Evidence, model: str, column: str, look: Style) -> None:
+def _runs(axes: Any, evidence: Evidence, model: str, column: str, style: Style) -> None:
     """A thin line per run, where a size has several."""
     rows = evidence.main.rows.filter((pl.col("model") == model) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
     runs = rows.partition_by("run", "seed", maintain_order=True)
     for run in runs if len(runs) > 1 else ():
-        axes.plot(run[column], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45, zorder=1)
+        axes.plot(run[column], run["test_loss"], color=style.color, linewidth=0.5, alpha=0.45, zorder=1)
 
 
-def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, look: Style) -> float | None:
+def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, style: Style) -> float | None:
     """The fitted line with its band: solid over the window, dashed over what else was measured. Its last level."""
     if model not in fit.curves.models:
         return None
     r = fit.curves.models.index(model)
     used = fit.curves.at.x[0, r, fit.curves.present[r]]
     solid = np.geomspace(used.min(), used.max(), _POINTS_OF_A_LINE)
-    axes.plot(solid, fit.predict(model, solid), color=look.color, zorder=3)
+    axes.plot(solid, fit.predict(model, solid), color=style.color, zorder=3)
     if fit.drawn is not None:
-        axes.fill_between(solid, *fit.band(model, solid), color=look.color, alpha=0.13, linewidth=0, zorder=2)
+        axes.fill_between(solid, *fit.band(model, solid), color=style.color, alpha=0.13, linewidth=0, zorder=2)
     for end, other in ((used.min(), measured.min()), (used.max(), measured.max())):
         if other < end * 0.999 or other > end * 1.001:
             dashed = np.geomspace(end, other, _POINTS_OF_A_LINE)
             axes.plot(
-                dashed, fit.predict(model, dashed), color=look.color, linewidth=0.9, linestyle=(0, (3, 2)), zorder=2
+                dashed, fit.predict(model, dashed), color=style.color, linewidth=0.9, linestyle=(0, (3, 2)), zorder=2
             )
     return float(fit.predict(model, [measured.max()])[0])
 
 
-def _points(axes: Any, evidence: Evidence, curve: pl.DataFrame, column: str, look: Style) -> None:
+def _points(axes: Any, evidence: Evidence, curve: pl.DataFrame, column: str, style: Style) -> None:
     """The mean over runs at each evaluation; hollow outside the window of the fit."""
-    points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), look)
+    points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), style)
 
 
 def _caption(evidence: Evidence, axis: str, fit: Fit | None) -> str:

@@ -1,4 +1,4 @@
-"""Marks that several figures share: measured points, filled where a law saw them and hollow where it did not."""
+"""Marks that several figures share: measured points, filled where a law was fitted to them, else hollow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,13 @@ AHEAD = (0, (3, 2))  # dashes of a line beyond what it was fitted to
 _LINE_POINTS = 60
 
 
-def points(axes: Any, x: Any, y: Any, evidence: Any, look: Style, *, size: float = 4.4) -> None:
-    """At most `MOST_MARKERS` points of a curve, hollow where `seen` is false."""
+def points(axes: Any, x: Any, y: Any, filled: Any, style: Style, *, size: float = 4.4) -> None:
+    """At most `MOST_MARKERS` points of a curve, hollow where `filled` is false."""
     shown = _shown(len(x))
-    x, y, used = np.asarray(x)[shown], np.asarray(y)[shown], np.asarray(evidence, bool)[shown]
-    how = {"marker": look.marker, "linestyle": "", "color": look.color, "markersize": size, "zorder": 4}
+    x, y, used = np.asarray(x)[shown], np.asarray(y)[shown], np.asarray(filled, bool)[shown]
+    how = {"marker": style.marker, "linestyle": "", "color": style.color, "markersize": size, "zorder": 4}
     axes.plot(x[used], y[used], **how, markeredgecolor="white", markeredgewidth=0.5)
-    axes.plot(x[~used], y[~used], **how, markerfacecolor="white", markeredgecolor=look.color, markeredgewidth=0.7)
+    axes.plot(x[~used], y[~used], **how, markerfacecolor="white", markeredgecolor=style.color, markeredgewidth=0.7)
 
 
 def _shown(n: int) -> np.ndarray:
@@ -33,12 +33,12 @@ def _shown(n: int) -> np.ndarray:
     return np.unique(np.r_[early, evenly].round().astype(int))
 
 
-def law_line(axes: Any, predict: Any, low: float, high: float, look: Style, *, ahead: bool = False) -> float:
+def law_line(axes: Any, predict: Any, low: float, high: float, style: Style, *, ahead: bool = False) -> float:
     """A fitted line between two places, dashed where it lies ahead of what it was fitted to; the loss at its end."""
     x = np.geomspace(low, high, _LINE_POINTS)
     y = predict(x)
     how = {"linewidth": 1.0, "linestyle": AHEAD} if ahead else {"linewidth": 1.3}
-    axes.plot(x, y, color=look.color, zorder=3, **how)
+    axes.plot(x, y, color=style.color, zorder=3, **how)
     return float(y[-1])
 
 
@@ -52,13 +52,13 @@ def grid(canvas: Any, count: int, columns: int, **options: Any) -> list[Any]:
     return list(panels[:count])
 
 
-def key(axes: Any, looks: Sequence[Style], **options: Any) -> None:
+def key(axes: Any, entries: Sequence[Style], **options: Any) -> None:
     """A legend of names with their marker and colour."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=look.color, marker=look.marker, linewidth=1.2, markersize=4, label=look.name)
-        for look in looks
+        Line2D([], [], color=style.color, marker=style.marker, linewidth=1.2, markersize=4, label=style.name)
+        for style in entries
     ]
     legend = axes.legend(handles=handles, frameon=False, fontsize=7.5, handlelength=1.6, **options)
     for text in legend.get_texts():
@@ -71,6 +71,20 @@ def smooth(values: np.ndarray) -> np.ndarray:
         return values
     half = _SMOOTHED // 2
     return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+def smoothed_curve(
+    axes: Any, x: np.ndarray, y: np.ndarray, style: Style, *, markers: int = 8, width: float = 1.3
+) -> tuple[float, float, Style]:
+    """A curve with so many markers; a long one smoothed, thin as measured. Where it ends, for its label."""
+    middle = smooth(y)
+    if middle is not y:
+        axes.plot(x, y, color=style.color, linewidth=0.4, alpha=0.45, zorder=1)
+    axes.plot(
+        x, middle, color=style.color, linewidth=width, marker=style.marker, markersize=3.6, markeredgecolor="white",
+        markeredgewidth=0.3, markevery=max(1, len(x) // markers), zorder=2,
+    )  # fmt: skip
+    return float(x[-1]), float(middle[-1]), style
 
 
 SMOOTHED = f"Thick: the centred mean of {_SMOOTHED} evaluations; thin: as measured."

@@ -1,4 +1,4 @@
-"""The law on what it had not seen, a panel per variant and axis: the paper's Figures 1 and 2 (sizes) and 4 (steps)."""
+"""The law on held-out points, a panel per variant and axis: the paper's Figures 1 and 2 (sizes) and 4 (steps)."""
 
 from typing import Any
 
@@ -21,18 +21,18 @@ _INTER = (
     "paper: it forecasts a slope, not a loss. The figure `forecasts` shows losses forecast blind."
 )
 _INTRA = (
-    "Every curve was seen in its first part, so this says how far a line carries on, nothing of a size that was not "
+    "Every curve was fitted in its first part, so this says how far a line carries on, nothing of a size that was not "
     "run. A small RMSE over all sizes can hide a bent curve: look at the dashes of each."
 )
 
 
 def inter_model(evidence: Evidence) -> Figure:
     """Points, and the law fitted to all sizes but the largest, which it is judged on."""
-    told = _fitted(evidence, "inter")
-    canvas = _panels(evidence, told)
+    fitted = _fitted(evidence, "inter")
+    canvas = _panels(evidence, fitted)
     text = (
         "Solid: the saturating law fitted to all sizes but the largest; dashed: on the largest, whose points are "
-        f"hollow. {_numbers(told)}"
+        f"hollow. {_numbers(fitted)}"
     )
     return Figure(
         "inter-model", "The law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)", text, _INTER, canvas
@@ -41,29 +41,29 @@ def inter_model(evidence: Evidence) -> Figure:
 
 def intra_model(evidence: Evidence) -> Figure:
     """Points, and the law fitted to the first quarter of the steps: solid to the cut, dashed after."""
-    told = _fitted(evidence, "intra")
-    canvas = _panels(evidence, told)
-    cuts = " and ".join(dict.fromkeys(f"step {p.cut}" for p in told))
+    fitted = _fitted(evidence, "intra")
+    canvas = _panels(evidence, fitted)
+    cuts = " and ".join(dict.fromkeys(f"step {p.cut}" for p in fitted))
     text = (
         f"Solid: the saturating law fitted to all sizes up to {cuts}; dashed: beyond, where points are hollow. "
-        f"{_numbers(told)}"
+        f"{_numbers(fitted)}"
     )
     return Figure("intra-model", "The law fitted to the first steps, on the rest (cf. Fig. 4)", text, _INTRA, canvas)
 
 
 def _fitted(evidence: Evidence, name: str) -> list[Protocol]:
     every = [p for p in protocols(evidence) if p.name == name]
-    told = [p for p in every if p.fit is not None]
-    if not told:
+    fitted = [p for p in every if p.fit is not None]
+    if not fitted:
         raise NotIdentifiable(every[0].refused)
-    return told
+    return fitted
 
 
-def _panels(evidence: Evidence, told: list[Protocol]) -> Any:
-    lines = -(-len(told) // 2)
-    canvas = new_canvas(WIDTH_INCHES if len(told) > 1 else WIDTH_INCHES * 0.7, 3.2 * lines)
-    variants = {p.variant for p in told}
-    for axes, protocol in zip(grid(canvas, len(told), 2), told, strict=True):
+def _panels(evidence: Evidence, fitted: list[Protocol]) -> Any:
+    lines = -(-len(fitted) // 2)
+    canvas = new_canvas(WIDTH_INCHES if len(fitted) > 1 else WIDTH_INCHES * 0.7, 3.2 * lines)
+    variants = {p.variant for p in fitted}
+    for axes, protocol in zip(grid(canvas, len(fitted), 2), fitted, strict=True):
         _panel(axes, evidence, protocol)
         if len(variants) > 1:
             axes.set_title(plain(protocol.variant), parse_math=False)
@@ -80,7 +80,7 @@ def _panel(axes: Any, evidence: Evidence, protocol: Protocol) -> None:
     loss_axis(axes, loss.min(), loss.max())
     log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, protocol.axis))
     ends = []
-    for model, look in styles(evidence).items():
+    for model, style in styles(evidence).items():
         curve = means.filter(pl.col("model") == model).sort("step")
         if curve.is_empty():
             continue
@@ -88,18 +88,18 @@ def _panel(axes: Any, evidence: Evidence, protocol: Protocol) -> None:
         if protocol.cut:
             inside &= curve["step"].to_numpy() <= protocol.cut
         held = fit.held_out is not None and fit.held_out.model == model
-        points(axes, curve["x"], curve["test_loss"], inside & (not held), look, size=3.4)
-        last = _lines(axes, fit, model, curve["x"].to_numpy(), inside, look)
-        ends.append((curve["x"][-1], last, look))
+        points(axes, curve["x"], curve["test_loss"], inside & (not held), style, size=3.4)
+        last = _lines(axes, fit, model, curve["x"].to_numpy(), inside, style)
+        ends.append((curve["x"][-1], last, style))
     end_labels(axes, ends, gap_points=8.5)
 
 
-def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, look: Any) -> float:
+def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, style: Any) -> float:
     """The law along one size: solid where it saw, dashed where it did not; the loss where it ends."""
     held = fit.held_out
     if held is not None and held.model == model:
         k, level = held.values["k"].value, held.values["E"].value
-        return law_line(axes, lambda at: 10**level * at**-k, x.min(), x.max(), look, ahead=True)
+        return law_line(axes, lambda at: 10**level * at**-k, x.min(), x.max(), style, ahead=True)
     if model not in fit.curves.models or not inside.any():
         return float("nan")
 
@@ -107,16 +107,16 @@ def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, l
         return fit.predict(model, at)
 
     used = x[inside]
-    last = law_line(axes, predict, used.min(), used.max(), look)
-    return law_line(axes, predict, used.max(), x.max(), look, ahead=True) if x.max() > used.max() * 1.001 else last
+    last = law_line(axes, predict, used.min(), used.max(), style)
+    return law_line(axes, predict, used.max(), x.max(), style, ahead=True) if x.max() > used.max() * 1.001 else last
 
 
-def _numbers(told: list[Protocol]) -> str:
-    """Parameters with intervals, and the error on what was not seen, panel by panel."""
-    several = len({p.variant for p in told}) > 1
+def _numbers(fitted: list[Protocol]) -> str:
+    """Parameters with intervals, and the held-out error, panel by panel."""
+    several = len({p.variant for p in fitted}) > 1
     return " ".join(
         f"{f'{p.variant}, ' if several else ''}{p.axis}: {_parameters(p)}{_error(p)}."
-        for p in told
+        for p in fitted
         if p.fit is not None
     )
 
@@ -134,4 +134,4 @@ def _error(protocol: Protocol) -> str:
     if judged is None:
         return ""
     worst = f" (within a size {judged.r2_worst:.2f} at worst)" if protocol.cut else ""
-    return f"; on {judged.points} points not seen RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}{worst}"
+    return f"; on {judged.points} held-out points RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}{worst}"

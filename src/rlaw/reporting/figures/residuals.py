@@ -1,4 +1,4 @@
-"""What the law leaves over, size by size: a law that holds leaves noise without a shape."""
+"""Residuals of the law, size by size: a law that holds leaves noise without a trend."""
 
 from typing import Any
 
@@ -45,10 +45,10 @@ def draw(evidence: Evidence) -> Figure:
         axes.set_visible(False)
     canvas.supxlabel(axis_title(evidence, fit.axis), fontsize=8.5, color="#33383d")
     canvas.supylabel("measured - fitted loss", fontsize=8.5, color="#33383d")
-    return Figure("residuals", "What the law leaves over", _caption(evidence, fit), _CAVEAT, canvas)
+    return Figure("residuals", "Residuals of the law", _caption(evidence, fit), _CAVEAT, canvas)
 
 
-def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Style) -> None:
+def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, style: Style) -> None:
     here = fit.curves.present[r]
     axes.axhline(0, color="#8a9299", linewidth=0.8, zorder=1)
     for run in range(int(fit.curves.runs[r])):
@@ -56,8 +56,8 @@ def _panel(axes: Any, fit: Fit, r: int, left: np.ndarray, look: Style) -> None:
         order = np.argsort(fit.curves.at.x[0, r, own], kind="stable")
         x, y = fit.curves.at.x[0, r, own][order], left[own][order]
         axes.plot(
-            x, y, color=look.color, linewidth=0.6, alpha=0.9, marker=look.marker, markersize=2.6,
-            markerfacecolor=look.color if run == 0 else "white", zorder=2,
+            x, y, color=style.color, linewidth=0.6, alpha=0.9, marker=style.marker, markersize=2.6,
+            markerfacecolor=style.color if run == 0 else "white", zorder=2,
         )  # fmt: skip
 
 

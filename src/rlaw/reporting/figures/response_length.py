@@ -9,12 +9,12 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.protocols import variants
 from rlaw.errors import DataError
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import SMOOTHED, grid, smooth
+from rlaw.reporting.figures.marks import SMOOTHED, grid, smoothed_curve
 from rlaw.reporting.figures.style import WIDTH_INCHES, end_labels, ordered, plain
 from rlaw.text import short_names
 
 _CAVEAT = (
-    "Longer responses make a step dearer, so compute and data tell different stories; a length that nears the limit of "
+    "Longer responses make a step dearer, so compute and data rank runs differently; a length that nears the limit of "
     "a response is cut off there."
 )
 
@@ -23,7 +23,7 @@ def draw(evidence: Evidence) -> Figure:
     """Mean response length of the held-out evaluations, a panel per variant."""
     rows = pl.concat([frame.rows for frame in variants(evidence).values()])
     if rows["response_length"].drop_nulls().is_empty():
-        raise DataError("no evaluation tells its response length")
+        raise DataError("no evaluation has a response length")
     return of_table(rows, "held-out evaluations")
 
 
@@ -37,8 +37,8 @@ def of_table(rows: pl.DataFrame, source: str = "the table") -> Figure:
         _panel(axes, rows.filter(pl.col("variant") == name) if "variant" in rows.columns else rows, x)
         if len(names) > 1:
             axes.set_title(plain(name), parse_math=False)
-    told = f" {SMOOTHED}" if _longest(rows) >= 40 else ""
-    caption = f"Mean response length, from {source}; means over runs.{told}{_hidden(rows)}"
+    smoothing = f" {SMOOTHED}" if _longest(rows) >= 40 else ""
+    caption = f"Mean response length, from {source}; means over runs.{smoothing}{_hidden(rows)}"
     return Figure("response-length", "Response length along training (cf. Fig. 6b, 14)", caption, _CAVEAT, canvas)
 
 
@@ -61,17 +61,9 @@ def _panel(axes: Any, rows: pl.DataFrame, x: str) -> None:
     means = means.sort("params", "model", "step", nulls_last=True)
     models = means["model"].unique(maintain_order=True).to_list()
     ends = []
-    for model, look in zip(models, ordered(short_names(models)), strict=True):
+    for model, style in zip(models, ordered(short_names(models)), strict=True):
         own = means.filter(pl.col("model") == model)
-        at, length = own["x"].to_numpy(), own["response_length"].to_numpy()
-        middle = smooth(length)
-        if middle is not length:
-            axes.plot(at, length, color=look.color, linewidth=0.4, alpha=0.45, zorder=1)
-        axes.plot(
-            at, middle, color=look.color, linewidth=1.3, marker=look.marker, markersize=3.6, markeredgecolor="white",
-            markeredgewidth=0.3, markevery=max(1, len(at) // 8), zorder=2,
-        )  # fmt: skip
-        ends.append((float(at[-1]), float(middle[-1]), look))
+        ends.append(smoothed_curve(axes, own["x"].to_numpy(), own["response_length"].to_numpy(), style))
     axes.set_ylim(0, 1.08 * float(np.max(means["response_length"].to_numpy())))
     axes.set_xlabel("data D (prompts consumed)" if x == "data_size" else "RL step")
     axes.set_ylabel("response length (tokens)")

@@ -31,12 +31,12 @@ def draw(evidence: Evidence) -> Figure:
     several = len({s.schedule for s in rows if s.value > 1}) > 1
     names = [f"τ {s.value:g}" + (f", {s.schedule}" if several and s.value > 1 else "") for s in rows]
     values = sorted({s.value for s in rows})
-    looks = dict(zip(values, ordered([f"{value:g}" for value in values]), strict=True))
+    style_of = dict(zip(values, ordered([f"{value:g}" for value in values]), strict=True))
     canvas = new_canvas(WIDTH_INCHES, 0.42 * len(rows) + 0.75)
     axes = canvas.subplots()
     for row, setting in enumerate(rows):
         paint = _reshuffled if setting.schedule == "reshuffled" and setting.value > 1 else _teeth
-        paint(axes, -1.3 * row, int(setting.value), steps, looks[setting.value])
+        paint(axes, -1.3 * row, int(setting.value), steps, style_of[setting.value])
     axes.set_xlim(0, steps)
     axes.set_yticks([-1.3 * row + 0.5 for row in range(len(rows))], names)
     axes.tick_params(axis="y", length=0)
@@ -52,45 +52,47 @@ def _rows(found: list[Ablation]) -> list[Ablation]:
     """One setting for each tau and schedule, of the size that has most of them."""
     by_size: dict[str, dict[tuple[float, str], Ablation]] = {}
     for s in found:
-        told = by_size.setdefault(s.model, {})
-        told.setdefault((s.value, s.schedule if s.value > 1 else ""), s)
+        rows = by_size.setdefault(s.model, {})
+        rows.setdefault((s.value, s.schedule if s.value > 1 else ""), s)
     most = max(by_size.values(), key=len)
     return [most[key] for key in sorted(most)]
 
 
-def _teeth(axes: Any, bottom: float, passes: int, steps: float, look: Style) -> None:
+def _teeth(axes: Any, bottom: float, passes: int, steps: float, style: Style) -> None:
     """One tooth per pass: it rises from the first unique problem to the last."""
     edges = np.linspace(0, steps, passes + 1)
     x = np.repeat(edges, 2)[1:-1]
     y = bottom + np.tile([0.0, 1.0], passes)
-    axes.fill_between(x, bottom, y, color=look.color, alpha=0.35, linewidth=0)
-    axes.plot(x, y, color=ink(look.color), linewidth=0.7)
+    axes.fill_between(x, bottom, y, color=style.color, alpha=0.35, linewidth=0)
+    axes.plot(x, y, color=ink(style.color), linewidth=0.7)
 
 
-def _reshuffled(axes: Any, bottom: float, passes: int, steps: int, look: Style) -> None:
+def _reshuffled(axes: Any, bottom: float, passes: int, steps: int, style: Style) -> None:
     """The tooth of the first pass, and dots all over the later ones, which meet the same problems in another order."""
     first = steps / passes
-    _teeth(axes, bottom, 1, first, look)
+    _teeth(axes, bottom, 1, first, style)
     x = np.linspace(first, steps, _DOTS)
     y = bottom + np.random.default_rng(0).permutation(np.linspace(0.0, 1.0, _DOTS))
-    axes.plot(x, y, ".", color=look.color, markersize=1.6, markeredgewidth=0)
+    axes.plot(x, y, ".", color=style.color, markersize=1.6, markeredgewidth=0)
     for start in np.linspace(first, steps, passes)[:-1]:
-        axes.plot([start, start], [bottom, bottom + 1], color=ink(look.color), linewidth=0.4)
+        axes.plot([start, start], [bottom, bottom + 1], color=ink(style.color), linewidth=0.4)
 
 
 def _caption(every: list[Ablation], rows: list[Ablation]) -> str:
     repeated = [s for s in every if s.value > 1]
     shares = ", ".join(f"τ {v:g}: 1/{v:g}" for v in sorted({s.value for s in repeated}))
-    told = [
-        "Height: place of a problem in the order of the first pass; a new tooth begins when all were seen once more."
+    texts = [
+        "Height: place of a problem in the order of the first pass; a new tooth begins when all were used once more."
     ]
     if _of(repeated, "reshuffled"):
-        told.append("Dots: passes that meet them in an order of their own.")
-    told.append(f"Unique problems as a share of all prompts consumed: {shares}. All rows consume equally many prompts.")
+        texts.append("Dots: passes that meet them in an order of their own.")
+    texts.append(
+        f"Unique problems as a share of all prompts consumed: {shares}. All rows consume equally many prompts."
+    )
     if orders := sorted({s.order for s in rows} - {""}):
-        told.append(f"Order within a pass: {' and '.join(orders)}.")
-    told += [f"Subsets {k} ({taus}): {text}." for k, text in _SUBSETS.items() if (taus := _of(repeated, k))]
-    return " ".join(told)
+        texts.append(f"Order within a pass: {' and '.join(orders)}.")
+    texts += [f"Subsets {k} ({taus}): {text}." for k, text in _SUBSETS.items() if (taus := _of(repeated, k))]
+    return " ".join(texts)
 
 
 def _of(repeated: list[Ablation], kind: str) -> str:

@@ -16,8 +16,8 @@ from rlaw.reporting.figures.style import WIDTH_INCHES, size_axis, styles
 _LEAST_DRAWS = 20
 _GRID = 90
 _CAVEAT = (
-    "Along a ridge K_max and N_0 make up for each other, so that neither is told well alone; k at a size of the ladder "
-    "is. The region is what noise allows, not what another window or another law would give."
+    "Along a ridge K_max and N_0 make up for each other, so that neither is identified well alone; k at a size of the "
+    "ladder is. The region is what noise allows, not what another window or another law would give."
 )
 
 
@@ -40,7 +40,7 @@ def draw(evidence: Evidence) -> Figure:
     axes.plot(*best, "+", color="#1d2125", markersize=10, markeredgewidth=1.6, zorder=6)
     _without_sizes(axes, evidence)
     return Figure(
-        "ridge", "What K_max and N_0 are worth alone", _caption(fit, len(inside), len(fit.drawn)), _CAVEAT, canvas
+        "ridge", "Joint uncertainty of K_max and N_0", _caption(fit, len(inside), len(fit.drawn)), _CAVEAT, canvas
     )
 
 
@@ -74,14 +74,14 @@ def _region(axes: Any, inside: np.ndarray, level: float) -> None:
 
 
 def _without_sizes(axes: Any, evidence: Evidence) -> None:
-    told, how = evidence.sensitivity, styles(evidence)
-    for refit in told.sizes if told is not None else ():
+    sensitivity, how = evidence.sensitivity, styles(evidence)
+    for refit in sensitivity.sizes if sensitivity is not None else ():
         if not refit.values:
             continue
-        look = how[refit.change]
+        style = how[refit.change]
         axes.plot(
-            refit.values["N_0"].value, refit.values["K_max"].value, look.marker, color=look.color, markersize=6,
-            markeredgecolor="white", markeredgewidth=0.7, linestyle="none", label=f"without {look.name}", zorder=5,
+            refit.values["N_0"].value, refit.values["K_max"].value, style.marker, color=style.color, markersize=6,
+            markeredgecolor="white", markeredgewidth=0.7, linestyle="none", label=f"without {style.name}", zorder=5,
         )  # fmt: skip
     handles, _ = axes.get_legend_handles_labels()
     if handles:
@@ -93,7 +93,9 @@ def _without_sizes(axes: Any, evidence: Evidence) -> None:
 def _caption(fit: Fit, shown: int, total: int) -> str:
     lost = f" {total - shown} of {total} draws are at a bound of the search and not shown." if shown < total else ""
     open_end = (
-        "" if fit.identified else " The data do not tell K_max and N_0: the region is only where draws found an end."
+        ""
+        if fit.identified
+        else " The data do not identify K_max and N_0: the region is only where draws found an end."
     )
     n0, k_max = units.count(fit.parameters["N_0"].value), fit.parameters["K_max"].value
     return (

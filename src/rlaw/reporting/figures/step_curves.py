@@ -16,7 +16,7 @@ _CAVEAT = "Reward is measured on training problems at the training temperature; 
 
 
 def draw(evidence: Evidence) -> Figure:
-    """Test loss against step; beside it the training reward, where the source tells it."""
+    """Test loss against step; beside it the training reward, where the source has it."""
     rewards = _rewards(evidence)
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     panels = canvas.subplots(1, 2 if len(rewards) else 1, squeeze=False)[0]
@@ -36,13 +36,13 @@ def _rewards(evidence: Evidence) -> pl.DataFrame:
 
 def _losses(axes: Any, evidence: Evidence) -> None:
     ends = []
-    for model, look in styles(evidence).items():
+    for model, style in styles(evidence).items():
         curve = evidence.mean_curves.filter(pl.col("model") == model)
         every = evidence.main.rows.filter(pl.col("model") == model).partition_by("run", "seed", maintain_order=True)
         for run in every if len(every) > 1 else ():
-            axes.plot(run["step"], run["test_loss"], color=look.color, linewidth=0.5, alpha=0.45)
-        _line(axes, curve["step"], curve["test_loss"], look)
-        ends.append((curve["step"][-1], curve["test_loss"][-1], look))
+            axes.plot(run["step"], run["test_loss"], color=style.color, linewidth=0.5, alpha=0.45)
+        _line(axes, curve["step"], curve["test_loss"], style)
+        ends.append((curve["step"][-1], curve["test_loss"][-1], style))
     axes.set_xlabel("RL step")
     axes.set_ylabel("test loss L")
     end_labels(axes, ends)
@@ -50,25 +50,25 @@ def _losses(axes: Any, evidence: Evidence) -> None:
 
 def _reward_panel(axes: Any, evidence: Evidence, rewards: pl.DataFrame) -> None:
     ends = []
-    for model, look in styles(evidence).items():
+    for model, style in styles(evidence).items():
         curve = rewards.filter(pl.col("model") == model)
         if curve.is_empty():
             continue
         smooth = _centred_mean(curve["reward_mean"].to_numpy())
-        axes.plot(curve["step"], curve["reward_mean"], color=look.color, linewidth=0.5, alpha=0.35)
-        axes.plot(curve["step"], smooth, color=look.color, linewidth=1.2)
-        ends.append((curve["step"][-1], smooth[-1], look))
+        axes.plot(curve["step"], curve["reward_mean"], color=style.color, linewidth=0.5, alpha=0.35)
+        axes.plot(curve["step"], smooth, color=style.color, linewidth=1.2)
+        ends.append((curve["step"][-1], smooth[-1], style))
     axes.set_xlabel("RL step")
     axes.set_ylabel("mean training reward")
     end_labels(axes, ends)
 
 
-def _line(axes: Any, x: pl.Series, y: pl.Series, look: Style) -> None:
-    markers = look.marker if len(x) <= 40 else ""
+def _line(axes: Any, x: pl.Series, y: pl.Series, style: Style) -> None:
+    markers = style.marker if len(x) <= 40 else ""
     axes.plot(
         x,
         y,
-        color=look.color,
+        color=style.color,
         linewidth=1.2,
         marker=markers,
         markersize=3,
@@ -87,7 +87,7 @@ def _caption(evidence: Evidence, with_reward: bool) -> str:
     thin = " Thin lines: single runs." if any(size.runs > 1 for size in evidence.sizes) else ""
     left = f"Test loss on held-out problems, {captions.runs(evidence)}.{thin}"
     if not with_reward:
-        return f"{left} The source tells no training rewards."
+        return f"{left} The source has no training rewards."
     return (
         f"Left: {left} Right: mean reward of the training rollouts, thin as recorded, thick the centred mean of "
         f"{_SMOOTHED} steps."

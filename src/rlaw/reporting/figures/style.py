@@ -1,4 +1,4 @@
-"""How sizes, axes and labels look, the same in every figure: colour and marker by size, ticks that people read."""
+"""How sizes, axes and labels are drawn, the same in every figure: colour and marker by size, ticks that people read."""
 
 import math
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def styles(evidence: Evidence) -> dict[str, Style]:
 
 
 def ordered(names: Sequence[str]) -> list[Style]:
-    """A look for each of things in order, from light (first) to dark (last), a marker each."""
+    """A style for each of things in order, from light (first) to dark (last), a marker each."""
     from matplotlib import colormaps
 
     shades = np.linspace(_LIGHTEST, _DARKEST, len(names)) if len(names) > 1 else [0.3]
@@ -132,7 +132,7 @@ def _apart(values: list[float], ratio: float) -> list[float]:
 
 
 def size_axis(axes: Any, params: Sequence[float]) -> None:
-    """A logarithmic axis of model sizes, told as 10k, 1M, 7B.
+    """A logarithmic axis of model sizes, written as 10k, 1M, 7B.
 
     Raises:
         DataError: no size is known.
@@ -141,7 +141,7 @@ def size_axis(axes: Any, params: Sequence[float]) -> None:
 
     known = [p for p in params if math.isfinite(p)]
     if not known:
-        raise DataError("no model's size is told\n  next: a column n_params with each one's number of parameters")
+        raise DataError("no model's size is known\n  next: a column n_params with each one's number of parameters")
     low, high = min(known) / 1.5, max(known) * 1.5
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -180,8 +180,8 @@ def end_labels(
 
     Args:
         axes: with scale, limits and size settled.
-        ends: x, y and look of each curve's end.
-        gap_points: least distance of two names that stand above each other.
+        ends: x, y and style of each curve's end.
+        gap_points: least distance of two names above each other.
         offset_points: how far right of the end a name begins.
     """
     from matplotlib.patheffects import withStroke
@@ -189,17 +189,17 @@ def end_labels(
     figure = axes.figure
     lay_out(figure)
     low, high = axes.get_ylim()
-    ends = [(x, min(max(y, low), high), look) for x, y, look in ends]
+    ends = [(x, min(max(y, low), high), style) for x, y, style in ends]
     places = [axes.transData.transform((x, y)) * 72 / figure.dpi for x, y, _ in ends]
-    widths = [6 + 5.2 * len(look.name) for _, _, look in ends]
+    widths = [6 + 5.2 * len(style.name) for _, _, style in ends]
     heights = _spread([(p[0], p[0] + w, p[1]) for p, w in zip(places, widths, strict=True)], gap_points)
-    for (x, y, look), place, height in zip(ends, places, heights, strict=True):
+    for (x, y, style), place, height in zip(ends, places, heights, strict=True):
         axes.annotate(
-            look.name,
+            style.name,
             (x, y),
             xytext=(offset_points, height - place[1]),
             textcoords="offset points",
-            color=ink(look.color),
+            color=ink(style.color),
             fontsize=8,
             fontweight="bold",
             va="center",

@@ -24,7 +24,7 @@ TABLES: Registry[Table] = Registry("table", FORMATS, {
     "equal-compute": (measured.equal_compute, "loss of each size at equal compute"),
     "without-sizes": (law.without_sizes, "the ladder law without each size"),
     "windows": (law.windows, "the ladder law with other windows"),
-    "laws": (held_out.laws, "laws and baselines on points they had not seen"),
+    "laws": (held_out.laws, "laws and baselines on held-out points"),
     "beyond": (held_out.beyond, "laws on runs that went farther than the main arm"),
     "runs": (usage.runs, "every run with what it took"),
     "phases": (usage.phases, "where the FLOPs went"),

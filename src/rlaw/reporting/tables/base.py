@@ -1,4 +1,4 @@
-"""What a table is: rows and columns of text and numbers, told as a page, LaTeX or CSV."""
+"""What a table is: rows and columns of text and numbers, written as HTML, LaTeX or CSV."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ FORMATS = ("tex", "csv")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number with its interval; `count` tells it as 7B."""
+    """A number with its interval; `count` writes it as 7B."""
 
     interval: Interval
     count: bool = False
@@ -70,15 +70,15 @@ class TableFn(Protocol):
         """Make the table.
 
         Raises:
-            RlawError: the evidence lacks what it would tell; the message says what.
+            RlawError: the evidence lacks what it would show; the message says what.
         """
         ...
 
 
-def _spread(row: Sequence[Cell], ranged: list[bool], tell: Callable[[Any], tuple[str, ...]]) -> list[str]:
+def _spread(row: Sequence[Cell], ranged: list[bool], cells: Callable[[Any], tuple[str, ...]]) -> list[str]:
     spread: list[str] = []
     for cell, wide in zip(row, ranged, strict=True):
-        spread += [_safe(text) for text in tell(cell)] if wide else [_safe(str(cell))]
+        spread += [_safe(text) for text in cells(cell)] if wide else [_safe(str(cell))]
     return spread
 
 

@@ -1,4 +1,4 @@
-"""Tables of laws on points that they had not seen."""
+"""Tables of laws on held-out points."""
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from rlaw.reporting.tables.base import Table
 
 
 def laws(evidence: Evidence) -> Table:
-    """Laws and baselines on points they had not seen."""
+    """Laws and baselines on held-out points."""
     compared = evidence.comparison
     if compared is None:
         raise DataError(evidence.refused.get("held-out comparison", "no law was compared"))
@@ -29,7 +29,7 @@ def laws(evidence: Evidence) -> Table:
         name = f"{score.law} (baseline)" if score.law in BASELINES else score.law
         rows.append((name, *numbers, f"{fit.rmse:.4f}" if fit else ""))
     caption = (
-        f"Seen and asked: {summary.arrows(compared.protocol)}, over {compared.axis}; errors of the loss, means over "
+        f"Protocol: {summary.arrows(compared.protocol)}, over {compared.axis}; errors of the loss, means over "
         f"sizes. Coverage: share of held-out points inside the {compared.level:.0%} intervals. {compared.verdict}."
     )
     columns = ("law", "mean abs. error", "RMSE", "bias", "coverage", "log score", "RMSE in sample")
@@ -50,8 +50,8 @@ def beyond(evidence: Evidence) -> Table:
         errors = [float(np.sqrt(np.mean(np.log(fit.predict(str(model), x) / loss) ** 2))) for fit in fits]
         reach = float(x.max() / points["end"][0])
         models += [fit.law.name for fit in fits if fit.law.name not in models]
-        told_errors = dict(zip((fit.law.name for fit in fits), (f"{e:.3f}" for e in errors), strict=True))
-        rows.append((f"{model}, {arm}", str(len(points)), f"{reach:.1f}x", told_errors))
+        error_of = dict(zip((fit.law.name for fit in fits), (f"{e:.3f}" for e in errors), strict=True))
+        rows.append((f"{model}, {arm}", str(len(points)), f"{reach:.1f}x", error_of))
     if not rows:
         raise DataError("no run went farther than the main arm")
     caption = (

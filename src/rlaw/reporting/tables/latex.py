@@ -1,4 +1,4 @@
-"""Tables as LaTeX: what it would obey is printed, and nothing stands beyond the margin of a page."""
+"""Tables as LaTeX: special characters escaped, nothing wider than the text of a page."""
 
 import re
 import textwrap

@@ -32,7 +32,7 @@ def parameters(evidence: Evidence) -> Table:
 
 
 def sizes(evidence: Evidence) -> Table:
-    """What the fits tell of each size."""
+    """The fits of each size."""
     if evidence.power is None:
         raise DataError(f"no size has a line of its own: {evidence.refused.get('power', 'none could be fitted')}")
     rows = []
@@ -71,19 +71,19 @@ def _size_of(fit: Fit | None, model: str) -> tuple[Cell, ...] | None:
 
 def without_sizes(evidence: Evidence) -> Table:
     """The ladder law fitted without each size in turn."""
-    told_moves = _moved(evidence)
+    moves = _moved(evidence)
     caption = "The ladder law fitted without each size in turn: what rests on one size moves far without it."
-    return _moves("without-sizes", caption, "without", told_moves, told_moves.sizes)
+    return _moves("without-sizes", caption, "without", moves, moves.sizes)
 
 
 def windows(evidence: Evidence) -> Table:
     """The ladder law fitted with other windows."""
-    told_moves = _moved(evidence)
+    moves = _moved(evidence)
     caption = (
-        f"The ladder law fitted with other windows of steps than its own, {told_moves.window}. A window that spans "
+        f"The ladder law fitted with other windows of steps than its own, {moves.window}. A window that spans "
         "less of the axis moves more by noise alone."
     )
-    return _moves("windows", caption, "window", told_moves, told_moves.windows)
+    return _moves("windows", caption, "window", moves, moves.windows)
 
 
 def _moved(evidence: Evidence) -> Sensitivity:

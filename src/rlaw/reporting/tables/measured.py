@@ -41,15 +41,13 @@ def equal_compute(evidence: Evidence) -> Table:
         raise DataError("no two sizes were measured at the same compute")
     models = [place.model for place in ranked.rows[0]]
     cells = [[_cell(row[r]) for row in ranked.rows] for r in range(len(models))]
-    strong = frozenset(
-        (r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.standing == "best"
-    )
+    strong = frozenset((r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.rank == "best")
     faint = frozenset(
         (r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.state != "measured"
     )
     caption = (
-        f"Test loss at equal RL compute (FLOPs, {accounting(evidence)}); bold: lowest; ≈: not told apart from it at "
-        f"{evidence.choice.level:.0%}. Measured losses only: nothing is extrapolated."
+        f"Test loss at equal RL compute (FLOPs, {accounting(evidence)}); bold: lowest; ≈: no significant difference "
+        f"from it at {evidence.choice.level:.0%}. Measured losses only: nothing is extrapolated."
     )
     columns = ("size", *(round_number(budget) for budget in ranked.budgets))
     rows = tuple((model, *line) for model, line in zip(models, cells, strict=True))
@@ -59,7 +57,7 @@ def equal_compute(evidence: Evidence) -> Table:
 def _cell(place: Placing) -> str:
     if place.state != "measured":
         return place.state
-    return f"{place.loss:.3f}" + (" ≈" if place.standing == "level" else "")
+    return f"{place.loss:.3f}" + (" ≈" if place.rank == "level" else "")
 
 
 def benchmarks(evidence: Evidence) -> Table:
@@ -67,12 +65,12 @@ def benchmarks(evidence: Evidence) -> Table:
     rows = evidence.frame.rows
     names = rows["benchmark"].unique().sort(descending=False).to_list()
     first = evidence.main.rows["benchmark"][0]
-    told_items = rows.drop_nulls("items")
-    if told_items.is_empty():
-        raise DataError("the source does not tell how many problems were asked")
+    with_items = rows.drop_nulls("items")
+    if with_items.is_empty():
+        raise DataError("the source does not record the number of problems")
     lines = []
     for name in sorted(names, key=lambda n: (n != first, n)):
-        own = told_items.filter(told_items["benchmark"] == name)
+        own = with_items.filter(with_items["benchmark"] == name)
         if own.is_empty():
             continue
         items, samples = int(own["items"].max()), int(own["samples"].max())  # pyright: ignore[reportArgumentType]
@@ -109,9 +107,8 @@ def pass_rates(evidence: Evidence) -> Table:
     before = "before RL" if evidence.base_is_step_0 else "first evaluation"
     caption = (
         "Held-out Pass@1 (cf. Table 4): the mean over runs at the last step that all of them reached, its standard "
-        f"error from {evidence.noise.how}, and the best of all evaluations of all runs, which is what the paper's "
-        "table "
-        "tells: it gains by luck, the more the more often one looks, and is no estimate of what the model does next."
+        f"error from {evidence.noise.how}, and the best of all evaluations of all runs, as in the paper's "
+        "table: biased upward, as the best of many, and no estimate of what the model does next."
     )
     columns = ("size", "variant", "runs", before, "after RL", "standard error", "best of all")
     return Table("pass-at-1", caption, columns, tuple(lines))

@@ -1,4 +1,4 @@
-"""What the protocols of the paper tell: its Tables 6 and 7."""
+"""The protocols of the paper: its Tables 6 and 7."""
 
 from rlaw import units
 from rlaw.analysis.evidence import Evidence
@@ -13,25 +13,25 @@ _DRAWS = 200
 
 
 def efficiency_fits(evidence: Evidence) -> Table:
-    """K_max, N_0 and R² by intra, inter and all, for every variant and axis, with the error on what was not seen."""
+    """K_max, N_0 and R² by intra, inter and all, for every variant and axis, with the held-out error."""
     every = protocols(evidence)
-    told = [p for p in every if p.fit is not None]
-    if not told:
+    fitted = [p for p in every if p.fit is not None]
+    if not fitted:
         raise NotIdentifiable(f"no ladder law could be fitted: {every[0].refused}")
     refused = "; ".join(dict.fromkeys(f"{p.name} over {p.axis}: {p.refused}" for p in every if p.refused))
-    level = told[0].fit.level if told[0].fit else 0.9
-    cuts = ", ".join(dict.fromkeys(str(p.cut) for p in told if p.cut))
+    level = fitted[0].fit.level if fitted[0].fit else 0.9
+    cuts = ", ".join(dict.fromkeys(str(p.cut) for p in fitted if p.cut))
     caption = (
         f"The saturating law by protocol (cf. Table 6), {level:.0%} intervals. intra: all sizes up to step "
         f"{cuts or '-'}, judged on the rest; inter: all sizes but the largest, judged on it with a level fitted there, "
         "as in the paper; all: everything. R² pooled is over the fitted points, mostly the difference between sizes; "
-        f"R² within is that of the worst size, fitted and not seen.{f' Refused: {refused}.' if refused else ''}"
+        f"R² within is that of the worst size, fitted and held out.{f' Refused: {refused}.' if refused else ''}"
     )
     columns = (
-        "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "points not seen",
-        "RMSE not seen", "R² not seen", "R² within, not seen", "identified",
+        "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "held-out points",
+        "RMSE held out", "R² held out", "R² within, held out", "identified",
     )  # fmt: skip
-    return Table("efficiency-fits", caption, columns, tuple(_line(p) for p in told))
+    return Table("efficiency-fits", caption, columns, tuple(_line(p) for p in fitted))
 
 
 def _line(protocol: Protocol) -> tuple[Cell, ...]:
@@ -58,22 +58,22 @@ def decomposition(evidence: Evidence) -> Table:
     """D_0 (or C_0) and lambda of every size, with the shared parameters of the loss decomposition."""
     axis = "data" if "data" in evidence.axes else evidence.axis
     choice = evidence.choice
-    told = fit(
+    fitted = fit(
         "decomposition", evidence.main, axis=axis, window=choice.window, space=choice.space, level=choice.level,
         **evidence.drawn(_DRAWS),
     )  # fmt: skip
     names = {"X_0": "D_0" if axis == "data" else "X_0", "lambda": "λ", "k": "k_max(N)"}
     rows = tuple(
         (size.model, *(Number(size.values[name]) for name in names), f"{size.r2:.3f}", f"{size.rmse:.4f}")
-        for size in told.sizes
+        for size in fitted.sizes
     )
     shared = ", ".join(
         f"{name} {value.text(units.count if name == 'N_0' else three_digits)}"
-        for name, value in told.parameters.items()
+        for name, value in fitted.parameters.items()
     )
-    doubt = "" if told.identified else " These data do not tell the shared parameters."
+    doubt = "" if fitted.identified else " These data do not identify the shared parameters."
     caption = (
-        f"Loss decomposition {told.law.formula} over {axis} (cf. Table 7), {told.level:.0%} intervals: {shared}."
+        f"Loss decomposition {fitted.law.formula} over {axis} (cf. Table 7), {fitted.level:.0%} intervals: {shared}."
         f"{doubt} k_max(N): its steepest log-log slope."
     )
     return Table("decomposition", caption, ("size", *names.values(), "R²", "RMSE"), rows)

@@ -12,7 +12,7 @@ _SECTIONS = ("model", "task", "rl", "data", "evaluation", "fit")
 def recipe(evidence: Evidence) -> Table:
     """Every setting that the runs were made with, as the study resolved it."""
     if evidence.store is None:
-        raise DataError("the source is a table; it does not tell the recipe")
+        raise DataError("the source is a table without the recipe")
     study = evidence.store.study.model_dump(mode="json")
     study["model"]["ladder"] = [size["name"] for size in study["model"]["ladder"]]
     rows = [(section, *line) for section in _SECTIONS for line in _lines(study[section])]

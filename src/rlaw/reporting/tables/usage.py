@@ -10,7 +10,7 @@ from rlaw.store.usage import Usage
 
 def _cost(evidence: Evidence) -> Usage:
     if not evidence.cost.runs:
-        raise DataError("the source is a table; it does not tell what its runs cost")
+        raise DataError("the source is a table without the cost of its runs")
     return evidence.cost
 
 
@@ -40,7 +40,7 @@ def runs(evidence: Evidence) -> Table:
     )  # fmt: skip
     caption = (
         "Every run. RL compute as the laws count it; exact: matrix products as executed; seconds of one worker. "
-        "A base that several runs share is told for each and paid once."
+        "A base that several runs share is listed for each and counted once."
     )
     return Table("runs", caption, columns, rows)
 

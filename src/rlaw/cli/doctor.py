@@ -23,7 +23,7 @@ def doctor(
     store: Annotated[Path, Option(help="where you would keep a store")] = Path(),
     json: Json = False,
 ) -> None:
-    """Tell what this machine has, what rlaw can do here and what it cannot, and what to install for that.
+    """Check this machine: what it has, what rlaw can do here, and what to install for the rest.
 
     Example: rlaw doctor
     """

@@ -28,7 +28,7 @@ def plan(
     price: Annotated[list[str] | None, Option(metavar="GPU=USD", help="of a GPU-hour; repeat for more")] = None,
     json: Json = False,
 ) -> None:
-    """Tell every run of STUDY and what it costs. Nothing is spent and nothing is written.
+    """List all runs of STUDY and their cost. Nothing is spent and nothing is written.
 
     Example: rlaw plan study.yaml
     Example: rlaw plan qwen2.5-math --gpu H100 --price H100=2.1

@@ -135,7 +135,7 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_order(tmp_path, plan, mon
     def jumping() -> str:
         return (datetime.now(UTC) + next(jumps)).isoformat(timespec="seconds")
 
-    for module in ("engines.base", "engines.synthetic", "executors.worker", "store.provenance"):
+    for module in ("engines.base", "execution.worker", "store.provenance"):
         monkeypatch.setattr(f"rlaw.{module}.now", jumping)
     monkeypatch.setattr("time.time", lambda: next(jumps).total_seconds())
     store = Store.create(tmp_path / "store", plan)

@@ -50,8 +50,9 @@ def run(
 ) -> None:
     """Run all runs of STUDY that are not done yet, and keep every record.
 
-    The same command resumes where it was interrupted: finished runs are skipped, others continue from their last
-    checkpoint. Failed runs are left as they are, unless --retry-failed. Ctrl-C saves and ends; twice ends at once.
+    The same command resumes where it was interrupted: finished runs are skipped,
+    others continue from their last checkpoint. Failed runs are left as they are,
+    unless --retry-failed. Ctrl-C saves and ends; twice ends at once.
 
     Example: rlaw run study.yaml --store runs/micro
     Example: rlaw run study.yaml --store /shared/runs/micro --executor ray --address head:6379

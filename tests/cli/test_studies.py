@@ -53,7 +53,7 @@ def test_the_schema_names_every_section_and_the_settings_of_every_task(capsys):
     assert set(schema["properties"]) == set(Study.model_fields)
     assert "modulus" in schema["$defs"]["modular-chains"]["properties"]
     assert schema["additionalProperties"] is False
-    wall = schema["$defs"]["Budget"]["properties"]["wall"]["anyOf"]
+    wall = schema["$defs"]["SpendingCaps"]["properties"]["wall"]["anyOf"]
     assert {"type": "string"} in wall  # an editor must not mark `15 min` as wrong
     assert {"type": "string"} in schema["properties"]["engine"]["anyOf"]
 

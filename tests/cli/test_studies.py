@@ -175,7 +175,7 @@ def test_a_signal_ends_the_command_with_its_code_and_one_document(tmp_path, writ
     assert time.monotonic() - began < 5
     assert process.returncode == code
     assert json.loads(out)["error"]["code"] == "interrupted"
-    assert "the same command goes on" in err
+    assert "the same command resumes" in err
     assert "Traceback" not in err
     states = [status.state for status in Store.open(tmp_path / "store").runs()]
     assert "interrupted" in states

@@ -84,5 +84,5 @@ def test_a_resume_under_other_versions_or_threads_is_told(tmp_path, make_small, 
         attempt(run, store, SyntheticEngine(), stop, tell)
     attempt(run, store, SyntheticEngine(), threading.Event(), told.append)
     (note,) = [event for event in told if event.kind == NOTE]
-    assert f"goes on at step 1 under other circumstances (numpy 1.0 -> {installed['numpy']})" in note.text
+    assert f"resumes at step 1 under other circumstances (numpy 1.0 -> {installed['numpy']})" in note.text
     assert store.status(run.label).state == "finished"

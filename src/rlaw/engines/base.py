@@ -49,7 +49,7 @@ class Engine(Protocol):
         ...
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
-        """Yields records in step order, `RunStarted` first; goes on from the newest good checkpoint in the workspace.
+        """Yields records in step order, `RunStarted` first; resumes from the newest good checkpoint in the workspace.
 
         A record counts as kept once the caller takes the next one. Closing the iterator saves a checkpoint, stops
         the run and frees its devices.

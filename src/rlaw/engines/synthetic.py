@@ -59,7 +59,7 @@ class SyntheticEngine:
         return {}
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
-        """Yields records in step order; goes on from the checkpoint, which holds the number of steps done."""
+        """Yields records in step order; resumes from the checkpoint, which holds the number of steps done."""
         checkpoint = workspace.folder / "checkpoints" / "state.json"
         schedule = set(run.evaluation.schedule(run.rl.steps))
         done = _resume(checkpoint)

@@ -57,7 +57,7 @@ class _Worker:
     def lost(self) -> Event:
         code = self.process.returncode
         if code == OUT_OF_TIME:
-            text = "ended before its engine could save; it goes on from its last checkpoint"
+            text = "ended before its engine could save; it resumes from its last checkpoint"
             return Event(label=self.label, kind="run_interrupted", text=text)
         if code < 0:
             hint = " (out of memory?)" if code == -signal.SIGKILL else ""

@@ -1,6 +1,6 @@
 """Attempts on the nodes of a Ray cluster: one actor per attempt, which keeps a worker process on its node.
 
-The run's state is on the disk and nowhere else, so that whatever Ray does with an actor, the next attempt goes on from
+The run's state is on the disk and nowhere else, so that whatever Ray does with an actor, the next attempt resumes from
 the newest checkpoint. A lost node moves its runs to others. The store must be on a file system that all nodes share.
 """
 
@@ -153,14 +153,14 @@ class RayExecutor:
         return events
 
     def _moved(self, label: str, placed: _Placed, error: Exception) -> Event:
-        """Start it again elsewhere; it goes on from its newest checkpoint."""
+        """Start it again elsewhere; it resumes from its newest checkpoint."""
         why = str(error).strip().partition("\n")[0]
         if placed.moves >= MOVES:
             self._drop(label)
             return Event(label=label, kind=LOST, text=f"its node was lost for the last time: {why}")
         placed.relay, placed.moves, placed.begun = self._relay(needs(placed.attempt.run)), placed.moves + 1, False
         placed.answer = _begin(placed.relay, placed.attempt)
-        return Event(label=label, kind=MOVED, text=f"its node was lost ({why}); it goes on elsewhere")
+        return Event(label=label, kind=MOVED, text=f"its node was lost ({why}); it resumes elsewhere")
 
     def _relay(self, wanted: Needs) -> Any:
         relay = self._ray.remote(Relay)

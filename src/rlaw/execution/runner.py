@@ -125,7 +125,7 @@ def run(
     argv: Sequence[str] = (),
     on_event: Callable[[Event], Any] = lambda event: None,
 ) -> Outcome:
-    """Run all that is left of a plan. Giving the same call again goes on where this one ended.
+    """Run all that is left of a plan. The same call again resumes where this one ended.
 
     Args:
         plan: what to run.
@@ -238,13 +238,13 @@ def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) ->
     so_far = f"{len(outcome.done)} of {len(plan)} runs are done, and what was measured of the others is saved"
     if not received:
         if cap != "budget.wall":
-            return BudgetExceeded(f"{cap}, is used up: {so_far}\n  next: a larger budget, and the same command goes on")
+            return BudgetExceeded(f"{cap}, is used up: {so_far}\n  next: a larger budget, and the same command resumes")
         wall = units.duration(plan.study.budget.wall or 0)
         return BudgetExceeded(
-            f"budget.wall, {wall}, is used up: {so_far}\n  next: the same command goes on for as long"
+            f"budget.wall, {wall}, is used up: {so_far}\n  next: the same command resumes it for as long"
         )
     name = signal.Signals(received[0]).name
-    error = Interrupted(f"stopped by {name}: {so_far}\n  next: the same command goes on from there")
+    error = Interrupted(f"stopped by {name}: {so_far}\n  next: the same command resumes from there")
     error.exit_code = 128 + received[0]  # as shells have it: 130 for Ctrl-C, 143 for SIGTERM
     return error
 

@@ -132,7 +132,7 @@ def _compare_with_before(now: RunStarted, log: RunLog) -> None:
     for old, new in ((before.versions, now.versions), (before.hardware, now.hardware)):
         versions |= {name: (old.get(name, "none"), new.get(name, "none")) for name in {**old, **new}}
     if changed := [f"{name} {a} -> {b}" for name, (a, b) in versions.items() if a != b]:
-        text = f"goes on at step {now.resumed_at} under other circumstances ({', '.join(changed)}): what follows is not"
+        text = f"resumes at step {now.resumed_at} under other circumstances ({', '.join(changed)}): what follows is not"
         warnings.warn(f"{text} promised to be what it would have been, bit for bit", OtherCircumstances, stacklevel=2)
 
 

@@ -130,7 +130,7 @@ class RunFinished(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInterrupted(Record):
-    """Stopped from outside after `step`; the next attempt goes on from the newest checkpoint."""
+    """Stopped from outside after `step`; the next attempt resumes from the newest checkpoint."""
 
     kind: ClassVar[str] = "run_interrupted"
     step: int

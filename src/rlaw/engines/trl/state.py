@@ -1,4 +1,4 @@
-"""The verified folder that a run goes on from after a step.
+"""The verified folder that a run resumes from after a step.
 
 The folder is transformers' own checkpoint (weights, optimizer, schedule, random numbers, trainer state: what
 `resume_from_checkpoint` reads), moved under a name of ours with a manifest of hashes and the record of its step.

@@ -1,4 +1,4 @@
-"""Which of veRL's checkpoints a run goes on from: the newest that is whole, and whose steps are all in the store.
+"""Which of veRL's checkpoints a run resumes from: the newest that is whole, and whose steps are all in the store.
 
 veRL writes `global_step_N/actor/{model,optim,extra_state}_world_size_W_rank_R.pt` and `data.pt`, and saves before it
 logs the step. A step that was saved and never logged would be missing in the records: acknowledged.jsonl lists

@@ -98,7 +98,7 @@ def recipe(run: Run) -> dict[str, Any]:
 
 
 def places(run: Run, paths: Paths, model: str, resume: tuple[int, str] | None) -> dict[str, Any]:
-    """Where this attempt reads and writes, and what it goes on from.
+    """Where this attempt reads and writes, and what it resumes from.
 
     Args:
         run: the run.

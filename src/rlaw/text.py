@@ -1,6 +1,6 @@
 """Tables and names as plain text: columns as wide as their widest cell, numbers to the right."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -98,3 +98,18 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
 def _short(value: Cell) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
+
+_EXCLUDED = {
+    "other_arm": "of other arms",
+    "axis_not_positive": "at step 0",
+    "outside_window": "outside the window",
+    "duplicate_step": "of a step given twice",
+    "collapsed_run": "of runs that broke down",
+    "diverged": "of runs that diverged",
+    "zero_loss": "with a loss of 0",
+}
+
+
+def excluded_rows(dropped: Mapping[str, int]) -> str:
+    """How many rows were excluded, by reason: `27 rows of other arms, 14 rows at step 0`."""
+    return ", ".join(f"{n} rows {_EXCLUDED.get(reason, reason.replace('_', ' '))}" for reason, n in dropped.items())

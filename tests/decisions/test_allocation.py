@@ -44,7 +44,7 @@ def test_crossovers_are_found_where_the_laws_meet(ladder):
     assert true > 10 * 1e6 * 4e9 * 60  # beyond ten times the compute that was run
     assert second.compute_flops.value == np.inf
     assert second.to_json()["compute_flops"]["value"] is None
-    assert "does not overtake" in second.told
+    assert "does not overtake" in second.text
 
 
 def test_a_larger_size_that_is_always_ahead_is_told_so(ladder):
@@ -52,7 +52,7 @@ def test_a_larger_size_that_is_always_ahead_is_told_so(ladder):
     frame = Frame.of(ladder.rows.with_columns(better).drop("base_loss"), "ahead")
     first = rlaw.allocate(frame, compute=1e16, draws=200).crossovers[0]
     assert first.to_json()["compute_flops"] == {"value": None, "low": None, "high": None}
-    assert "ahead from the first" in first.told
+    assert "ahead from the first" in first.text
 
 
 def test_the_best_size_changes_with_the_budget_and_the_probabilities_add_up(ladder):

@@ -5,7 +5,7 @@ import pytest
 
 from rlaw import laws
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import judge
+from rlaw.fitting.diagnostics import cautions_of_fit
 from rlaw.fitting.objective import weights
 from rlaw.fitting.screening import collapsed, copies
 from rlaw.fitting.selection import curves_of as curves_of_frame
@@ -19,7 +19,7 @@ def codes_of(curves, name="saturating"):
     law = laws.get(name)
     found = solve(law, curves.at, curves.loss, weights(curves, "loss", "equal"), "loss")
     fitted = law.loss(found.theta, found.coefficients, curves.at)[0]
-    return {c.code for c in judge(law, curves, fitted, found, slopes(curves), None)}
+    return {c.code for c in cautions_of_fit(law, curves, fitted, found, slopes(curves), None)}
 
 
 def rows(curves, **changes):

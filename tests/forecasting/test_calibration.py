@@ -4,7 +4,7 @@ import pytest
 
 import rlaw
 from rlaw.fitting.selection import curves_of
-from rlaw.forecasting.calibration import Backtest, backtest, by_cut, calibrated
+from rlaw.forecasting.calibration import Backtest, backtest, calibrate_by_cut, calibrated
 from rlaw.forecasting.predictors import pooled_ladder
 from rlaw.measurements.frame import Frame
 from rlaw.testing.studies import Truth, study
@@ -31,7 +31,7 @@ def bent():
 def test_intervals_widen_where_what_is_seen_was_missed(bent):
     curves, sizes = bent
     x = np.array([256 * 40.0])
-    told = by_cut(curves, np.log(2), seed=0)
+    told = calibrate_by_cut(curves, np.log(2), seed=0)
     assert told.factor > 1.5
     assert told.sizes == 5
     assert "widened" in {c.code for c in told.cautions()}
@@ -48,9 +48,9 @@ def test_a_widening_leaves_the_middle_where_it_was(bent):
 
 def test_curves_that_bend_get_sigmoids_and_straight_ones_do_not():
     later, _ = curves_of(sigmoids(), axis="data", window=":40")
-    assert by_cut(later, np.log(1.5), seed=0).bent
+    assert calibrate_by_cut(later, np.log(1.5), seed=0).bent
     straight, _ = curves_of(study(Truth(with_items=False, steps=40), seed=0), axis="data")
-    told = by_cut(straight, np.log(2), seed=0)
+    told = calibrate_by_cut(straight, np.log(2), seed=0)
     assert not told.bent
     assert told.factor < 1.3
 

@@ -185,8 +185,8 @@ def test_a_fit_or_a_pandas_table_is_asked_like_a_frame_and_the_forecast_draws_it
     assert told.axis == "data"
     assert told.settings["window"] == ":30"
     assert told.held_out.points == 25
-    assert len(told.seen) == 5
-    assert len(told.unseen) == 25
+    assert len(told.observed) == 5
+    assert len(told.unobserved) == 25
     plain = rlaw.forecast(
         frame.rows.drop("base_loss").to_pandas(), "72B", anchor="first:5", axis="data", window=":30", draws=50
     )

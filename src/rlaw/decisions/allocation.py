@@ -27,7 +27,7 @@ from rlaw.fitting.interval import Interval, median, percentile
 from rlaw.fitting.screening import Screened, drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
-from rlaw.forecasting.result import Prediction, drawn_from, question
+from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.study.compute import FACTORS
 from rlaw.text import table
 
@@ -101,7 +101,7 @@ class Allocation(Prediction):
             "iso_loss": [c.to_json() for c in self.iso_loss],
             "target_loss": self.target_loss,
             "doublings_needed": None if needed is None else needed.to_json(),
-            **self.standing(),
+            **self.common_json(),
         }
 
     def documents(self) -> list[dict[str, Any]]:
@@ -119,20 +119,18 @@ class Allocation(Prediction):
             f"best: {best}; doubling the budget changes the lowest loss by {self.doubling}",
         ]
         if self.doublings_needed is not None:
-            needed = self.doublings_needed.text(_reachable)
+            needed = _place(self.doublings_needed)
             lines.append(f"doublings of the budget to reach a loss of {self.target_loss:g}: {needed}")
-        lines += [
-            f"{c.larger} overtakes {c.smaller}: {c.compute_flops.text(_reachable)} ({c.told})" for c in self.crossovers
-        ]
+        lines += [f"{c.larger} overtakes {c.smaller}: {_place(c.compute_flops)} ({c.text})" for c in self.crossovers]
         if self.iso_compute:
             rows = [
                 [units.flops(i.compute_flops), i.best, f"{i.probability_best:.0%}", i.losses[i.best].text(_loss)]
                 for i in self.iso_compute
             ]
-            lines += ["", table(["at compute", "best size", "best in", f"its loss {level}"], rows)]
+            lines += ["", table(["at compute", "best size", "P(best)", f"its loss {level}"], rows)]
         if self.iso_loss:
             rows = [
-                [f"{i.loss:.3f}", i.cheapest, i.compute_flops[i.cheapest].text(_reachable)]
+                [f"{i.loss:.3f}", i.cheapest, _place(i.compute_flops[i.cheapest])]
                 if i.cheapest
                 else [f"{i.loss:.3f}", "none within reach", ""]
                 for i in self.iso_loss
@@ -151,11 +149,21 @@ class Allocation(Prediction):
                 c.loss.text(_loss),
                 f"{c.doubling.value:+.4f}",
                 f"{c.probability_best:.0%}",
-                f"{c.axis_factor:.3g} times" if c.axis_factor > 1 else "",
+                f"{c.axis_factor:.3g}×" if c.axis_factor > 1 else "",
             ]
             for c in self.choices
         ]
-        headings = ["size", "tau", "steps", "prompts", "compute", f"loss {level}", "when doubled", "best in", "beyond"]
+        headings = [
+            "size",
+            "tau",
+            "steps",
+            "prompts",
+            "compute",
+            f"loss {level}",
+            "when doubled",
+            "P(best)",
+            "extrapolated",
+        ]
         return table(headings, rows)
 
 
@@ -187,14 +195,14 @@ def allocate(
         UsageError: none or several budgets, or a target outside (0, 1).
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
-    frame, _, window, level = question(measured, None, window, level)
+    frame, _, window, level = resolved(measured, None, window, level)
     counted = frame.executed_factor if frame.accounting == "exact" else FACTORS.get(frame.accounting, FACTORS["6N"])
     spent = budget(**{"flops_per_param_token": counted, "executed_factor": frame.executed_factor, **spend})
     if target_loss is not None and not 0 < target_loss < 1:
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     frame = frame.one_law(every_tau=spent.reused)
-    origin = drawn_from(frame, window=window, **how)
+    origin = origin_of(frame, window=window, **how)
     arms, taus = _by_reuse(frame) if spent.reused else (frame, {})
     screened = drop_broken(*curves_of(arms, axis=spent.axis, window=window))
     curves = screened.curves
@@ -209,30 +217,30 @@ def allocate(
         replace(c, model=taus.get(c.model, (c.model, 0))[0])
         for c in choices_of(arms, curves, spent, tau, x, loss, level)
     )
-    asked = () if target_loss is None else (target_loss,)
+    losses = () if target_loss is None else (target_loss,)
     return Allocation(
         budget=spent,
         choices=choices,
         best=choices[chosen[0]].model,
         best_tau=choices[chosen[0]].tau,
         doubling=median(followed[:, ONE] - followed[:, 0], level),
-        frontier=Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, asked, **how),
+        frontier=Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, losses, **how),
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
-        warnings=(*_told_of(screened, sizes.caution), *_doubts(frame, spent, choices)),
+        warnings=(*_cautions_of(screened, sizes.caution), *_doubts(frame, spent, choices)),
         **origin,
     )
 
 
-def _told_of(screened: Screened, caution: Caution | None) -> tuple[Caution, ...]:
+def _cautions_of(screened: Screened, caution: Caution | None) -> tuple[Caution, ...]:
     return (*screened.cautions, *([caution] if caution else []))
 
 
 def _tau(frame: "Frame") -> float:
     """The one reuse factor of a frame; 1 where it does not tell."""
-    told = frame.rows["tau"].drop_nulls().unique().to_list()
-    return float(told[0]) if len(told) == 1 else 1.0
+    taus = frame.rows["tau"].drop_nulls().unique().to_list()
+    return float(taus[0]) if len(taus) == 1 else 1.0
 
 
 def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
@@ -253,9 +261,9 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
     tau = pl.col("tau").fill_null(1)
     names = pl.concat_str("model", pl.lit(" tau "), tau.cast(pl.Int64).cast(pl.String).str.zfill(6))
     named = rows.with_columns(model=names, tau=tau, size=pl.col("model"))
-    told = {name: (model, float(t)) for name, model, t in named.select("model", "size", "tau").unique().iter_rows()}
+    named_by = {name: (model, float(t)) for name, model, t in named.select("model", "size", "tau").unique().iter_rows()}
     one = named.drop("size").with_columns(tau=pl.lit(1, rows.schema["tau"]), arm=pl.lit("main"))
-    return replace(frame, rows=one), told
+    return replace(frame, rows=one), named_by
 
 
 def _frontier(
@@ -284,14 +292,14 @@ def _needed(followed: np.ndarray, target: float, level: float) -> Interval:
 
 
 def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[Caution]:
-    told = []
+    cautions = []
     far = [
         f"{c.model}{f' tau {c.tau:g}' if spent.reused else ''} ({c.axis_factor:.3g} times)"
         for c in choices
         if c.axis_factor > _FAR
     ]
     if far:
-        told.append(Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}"))
+        cautions.append(Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}"))
     if "gpu" in spent.given:
         text = (
             f"a GPU is taken to execute {spent.given['mfu']:.0%} of its peak, and "
@@ -299,20 +307,20 @@ def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[
             f"({frame.accounting}): set --mfu to what your own runs measure, "
             "executed FLOPs over peak times time"
         )
-        told.append(Caution("assumed-mfu", text))
+        cautions.append(Caution("assumed-mfu", text))
     if "tokens_per_second" in spent.given:
         text = (
             f"tokens became FLOPs at {spent.given['flops_per_param_token']:g} for each parameter and token, and the "
             f"data count compute {frame.accounting}; every size is taken to run at the same FLOP/s"
         )
-        told.append(Caution("assumed-throughput", text))
+        cautions.append(Caution("assumed-throughput", text))
     if spent.reused:
         text = (
             "each tau is read off its own run, whose unique prompts may be more or fewer than the budget: that loss "
             "depends on tau and on the prompts seen, and not on how many are unique, is assumed"
         )
-        told.append(Caution("assumed-reuse", text))
-    return told
+        cautions.append(Caution("assumed-reuse", text))
+    return cautions
 
 
 _loss = "{:.4f}".format
@@ -320,4 +328,17 @@ _loss = "{:.4f}".format
 
 def _reachable(value: float) -> str:
     """A place that may lie out of reach on either side."""
-    return f"{value:.3g}" if np.isfinite(value) else "beyond reach" if value > 0 else "before the data"
+    return (
+        f"{value:.3g}"
+        if np.isfinite(value)
+        else "beyond reach"
+        if value > 0
+        else "already ahead at the smallest compute"
+    )
+
+
+def _place(place: Interval) -> str:
+    """A place along an axis with its interval; one word where both ends are out of reach on the same side."""
+    if place.value == place.low == place.high and np.isinf(place.value):
+        return _reachable(place.value)
+    return place.text(_reachable)

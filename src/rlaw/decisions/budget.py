@@ -34,18 +34,18 @@ class Budget:
     def __str__(self) -> str:
         if self.axis == "data":
             return f"{self.amount:,.0f} {'unique ' if self.reused else ''}prompts"
-        g, told = self.given, []
+        g, parts = self.given, []
         if "usd" in g:
-            told.append(f"${g['usd']:,.0f} at ${g['usd_per_gpu_hour']:g} an hour")
+            parts.append(f"${g['usd']:,.0f} at ${g['usd_per_gpu_hour']:g} an hour")
         if "wall_seconds" in g:
-            told.append(f"{g['wall_seconds'] / 3600:,.4g} hours of wall time")
+            parts.append(f"{g['wall_seconds'] / 3600:,.4g} hours of wall time")
         if "tokens_per_second" in g:
-            told.append(f"{g['tokens_per_second']:,.4g} tokens/s of {units.count(g['throughput_params'])} parameters")
+            parts.append(f"{g['tokens_per_second']:,.4g} tokens/s of {units.count(g['throughput_params'])} parameters")
         if "gpu" in g:
-            told.append(f"{g['gpu_hours']:,.4g} {g['gpu']} hours at {g['mfu']:.0%} of {g['peak_flops']:.3g} FLOP/s")
+            parts.append(f"{g['gpu_hours']:,.4g} {g['gpu']} hours at {g['mfu']:.0%} of {g['peak_flops']:.3g} FLOP/s")
         if "executed_flops" in g:
-            told.append(f"{units.flops(g['executed_flops'])} executed")
-        return units.flops(self.amount) + (": " if told else "") + ", ".join(told)
+            parts.append(f"{units.flops(g['executed_flops'])} executed")
+        return units.flops(self.amount) + (": " if parts else "") + ", ".join(parts)
 
 
 def budget(
@@ -90,8 +90,8 @@ def budget(
     given["unique_data"] = unique_data
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
-        told = f"{' and '.join(named)} are" if named else "none is"
-        raise UsageError(f"one budget is needed, and {told} given\n  next: {_WAYS}")
+        count = f"{' and '.join(named)} are" if named else "none is"
+        raise UsageError(f"one budget is needed, and {count} given\n  next: {_WAYS}")
     if compute is not None:
         return Budget("compute", units.parse(compute, "FLOPs"), {})
     if data is not None or unique_data is not None:

@@ -51,8 +51,8 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return told | {"loss": self.loss.to_json(), "doubling": self.doubling.to_json()}
+        document = {name: getattr(self, name) for name in self.__slots__}
+        return document | {"loss": self.loss.to_json(), "doubling": self.doubling.to_json()}
 
 
 def choices_of(
@@ -61,14 +61,14 @@ def choices_of(
     """Every choice at the budget; `x` is (R, M) and `loss` (S, R, M)."""
     now = loss[:, :, 0]
     share = best_of(now)
-    told = []
+    choices = []
     for r, model in enumerate(curves.models):
         own, step = curves.at.x[0, r, curves.present[r]], curves.step[r, curves.present[r]]
         amount = float(x[r, 0])
         steps = _along(own, step, amount)
         found = {axis: _at_step(frame, model, column, steps) for axis, column in AXES.items() if axis != "step"}
         found[spent.axis] = amount
-        told.append(
+        choices.append(
             Choice(
                 model=model,
                 params=float(curves.params[r]),
@@ -82,7 +82,7 @@ def choices_of(
                 axis_factor=float(max(amount / own.max(), 1.0)),
             )
         )
-    return tuple(told)
+    return tuple(choices)
 
 
 def _along(x: np.ndarray, y: np.ndarray, at: float) -> float:

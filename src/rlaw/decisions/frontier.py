@@ -28,19 +28,19 @@ class Crossover:
         smaller: name of the smaller size.
         larger: name of the larger size.
         compute_flops: nan, or an infinite end, where it is not within reach.
-        told: what was found, in words.
+        text: what was found, in words.
     """
 
     smaller: str
     larger: str
     compute_flops: Interval
-    told: str
+    text: str
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
         compute = self.compute_flops.to_json()
-        told = {"where": where(self.compute_flops), "text": self.told}
-        return {"smaller": self.smaller, "larger": self.larger, "compute_flops": compute, **told}
+        words = {"where": where(self.compute_flops), "text": self.text}
+        return {"smaller": self.smaller, "larger": self.larger, "compute_flops": compute, **words}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ def best_of(loss: np.ndarray) -> np.ndarray:
 def _iso_compute(models: tuple[str, ...], x: float, loss: np.ndarray, begun: np.ndarray, level: float) -> IsoCompute:
     there = np.flatnonzero(begun)
     best = int(loss[:, there].mean(axis=0).argmin())
-    told = {models[r]: median(loss[:, r], level) for r in there}
-    return IsoCompute(x, models[there[best]], float(best_of(loss[:, there])[best]), told)
+    losses = {models[r]: median(loss[:, r], level) for r in there}
+    return IsoCompute(x, models[there[best]], float(best_of(loss[:, there])[best]), losses)
 
 
 def _iso_loss(

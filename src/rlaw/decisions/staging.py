@@ -103,7 +103,7 @@ def decisions(store: Store) -> tuple[Decision, ...]:
         kept = read_json(store.stages)
     except NotFound:
         return ()
-    return tuple(Decision(**told) for told in kept["decisions"])
+    return tuple(Decision(**prediction) for prediction in kept["decisions"])
 
 
 def _keep(store: Store, made: list[Decision]) -> None:
@@ -129,8 +129,8 @@ def _decide(plan: Plan, store: Store, done: list[list[Run]], runs: list[Run], la
         return replace(decision, go=False, rule="budget", value=spent + cost, threshold=cap, reason=reason)
     if len(done) < start:
         return replace(decision, reason=f"one of the first {start} sizes")
-    seen = _frame(plan, store, done)
-    return _by_rule(plan, replace(decision, digest=seen.digest, best=_best(seen)), seen, runs[0], largest)
+    frame = _frame(plan, store, done)
+    return _by_rule(plan, replace(decision, digest=frame.digest, best=_best(frame)), frame, runs[0], largest)
 
 
 def _rule(plan: Plan) -> Stage:
@@ -141,22 +141,22 @@ def _rule(plan: Plan) -> Stage:
     return plan.study.stage
 
 
-def _by_rule(plan: Plan, decision: Decision, seen: "Frame", candidate: Run, largest: Run) -> Decision:
+def _by_rule(plan: Plan, decision: Decision, frame: "Frame", candidate: Run, largest: Run) -> Decision:
     """What the study's rule says of the next size."""
     stage = _rule(plan)
     by_gain = stage.gain_per_doubling is not None
     target = candidate if by_gain else largest
     decision = replace(decision, rule="gain-per-doubling" if by_gain else "interval-width")
     try:
-        told = forecast(
-            seen, target.params, axis=plan.study.fit.axis, at=[_end(plan, target)], window=plan.study.fit.window
+        prediction = forecast(
+            frame, target.params, axis=plan.study.fit.axis, at=[_end(plan, target)], window=plan.study.fit.window
         )
-        if not told.identified:
-            raise UsageError("; ".join(warning.text for warning in told.warnings))
+        if not prediction.identified:
+            raise UsageError("; ".join(warning.text for warning in prediction.warnings))
     except RlawError as error:
         why = str(error).partition("\n")[0]
         return replace(decision, go=stage.without_a_law == "go", reason=f"the sizes so far tell no law: {why}")
-    point = told.points[0]
+    point = prediction.points[0]
     decision = replace(decision, loss=point.loss, low=point.low, high=point.high)
     forecasted = f"{target.size.name} is forecast to end at {point.loss:.3f} [{point.low:.3f}, {point.high:.3f}]"
     if stage.gain_per_doubling is not None and decision.best is not None:
@@ -176,15 +176,15 @@ def _by_rule(plan: Plan, decision: Decision, seen: "Frame", candidate: Run, larg
 def _frame(plan: Plan, store: Store, done: list[list[Run]]) -> "Frame":
     """The main study's measurements of the sizes done, of its first variant and benchmark."""
     models = tuple(runs[0].size.name for runs in done)
-    seen = load(store.path).where(arm=MAIN, benchmark=plan.study.evaluation.benchmarks[0], model=models)
-    return seen.where(variant=next(iter(plan.study.model.variants)))
+    frame = load(store.path).where(arm=MAIN, benchmark=plan.study.evaluation.benchmarks[0], model=models)
+    return frame.where(variant=next(iter(plan.study.model.variants)))
 
 
-def _best(seen: "Frame") -> float:
+def _best(frame: "Frame") -> float:
     """The lowest mean over seeds of a size's final test loss."""
     import polars as pl
 
-    last = seen.rows.filter(pl.col("step") == pl.col("step").max().over("run"))
+    last = frame.rows.filter(pl.col("step") == pl.col("step").max().over("run"))
     return float(last.group_by("params").agg(pl.col("test_loss").mean())["test_loss"].min())  # pyright: ignore
 
 

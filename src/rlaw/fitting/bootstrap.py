@@ -93,9 +93,9 @@ def _shared_by_evaluations(
     """(B, R, M) error of asking these problems and not others, as far as the data tell, and what it rests on."""
     if curves.right is not None:
         return resampled(rng, curves.right, fitted, curves.present, draws), ("items",)
-    asked = curves.items[curves.present]
-    if np.isfinite(asked).all() and asked.max() == asked.min():
-        return assumed(rng, int(asked[0]), fitted, draws), ("items assumed",)
+    items = curves.items[curves.present]
+    if np.isfinite(items).all() and items.max() == items.min():
+        return assumed(rng, int(items[0]), fitted, draws), ("items assumed",)
     return 0.0, ()
 
 

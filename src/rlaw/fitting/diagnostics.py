@@ -14,7 +14,7 @@ from rlaw.fitting.solver import Solution
 from rlaw.fitting.trend import Slopes, Trend, trend
 from rlaw.laws import Law
 
-#: with one of these the parameters of the law are not told by the data
+#: with one of these the data do not determine the parameters of the law
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
 
 _ROUNDING = 1e-12  # square of a loss difference that is none
@@ -38,7 +38,7 @@ class Caution:
         return {"code": self.code, "text": self.text}
 
 
-def judge(
+def cautions_of_fit(
     law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, alone: Slopes, drawn: Solution | None
 ) -> list[Caution]:
     """Every reason for doubt about a fit.
@@ -51,7 +51,7 @@ def judge(
         alone: the straight line through each curve, with the error of its slope.
         drawn: bootstrap draws; None without.
     """
-    told = [
+    cautions = [
         *_sizes(law, curves),
         *_slopes(law, alone),
         *_off_law(law, curves, fitted, alone),
@@ -64,7 +64,7 @@ def judge(
         *_axis(curves),
         *_best_so_far(curves, alone),
     ]
-    return told
+    return cautions
 
 
 def _sizes(law: Law, curves: Curves) -> list[Caution]:
@@ -80,13 +80,13 @@ def _sizes(law: Law, curves: Curves) -> list[Caution]:
 def _slopes(law: Law, alone: Slopes) -> list[Caution]:
     if not _ties_efficiency_to_size(law) or len(alone.k) < 3:
         return []
-    told = trend(alone)
-    return [] if told.rises else [not_rising(told)]
+    rise = trend(alone)
+    return [] if rise.rises else [not_rising(rise)]
 
 
-def not_rising(told: Trend) -> Caution:
+def not_rising(rise: Trend) -> Caution:
     """The caution that a ladder tells no law of the size."""
-    return Caution("slopes-not-rising", f"{told}: no size dependence can be told")
+    return Caution("slopes-not-rising", f"{rise}: no size dependence can be told")
 
 
 def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Slopes) -> list[Caution]:
@@ -104,7 +104,7 @@ def _ties_efficiency_to_size(law: Law) -> bool:
 
 
 def _bounds(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
-    told = []
+    cautions = []
     for p, bound in zip(law.parameters, estimate.bound, strict=True):
         for side, word in ((-1, "lower"), (1, "upper")):
             where = np.flatnonzero(bound[0] == side)
@@ -113,20 +113,20 @@ def _bounds(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
             own = p in law.local
             whose = f" of {', '.join(curves.models[i] for i in where)}" if own else ""
             code = "rung-at-bound" if own else "at-bound"
-            text = f"{p.name}{whose} is at the {word} bound of its search: the data do not tell it"
-            told.append(Caution(code, text))
-    return told
+            text = f"{p.name}{whose} is at the {word} bound of its search: the data do not determine it"
+            cautions.append(Caution(code, text))
+    return cautions
 
 
 def _unbounded(law: Law, drawn: Solution) -> list[Caution]:
-    told = []
+    cautions = []
     for p, bound in zip(law.shared, drawn.bound, strict=False):
         for side, word in ((-1, "below"), (1, "above")):
             share = float(np.mean(bound == side))
             if share > 0.05:
                 text = f"{p.name} is unbounded {word}: {share:.0%} of the bootstrap draws put it at its bound"
-                told.append(Caution("unbounded", text))
-    return told
+                cautions.append(Caution("unbounded", text))
+    return cautions
 
 
 def _correlated(law: Law, drawn: Solution) -> list[Caution]:
@@ -136,7 +136,7 @@ def _correlated(law: Law, drawn: Solution) -> list[Caution]:
         np.log(np.maximum(t.ravel(), 1e-300)) if p.log else t.ravel()
         for p, t in zip(law.shared, drawn.theta, strict=False)
     ]
-    told = []
+    cautions = []
     for (i, a), (j, b) in itertools.combinations(enumerate(law.shared), 2):
         if np.std(values[i]) == 0 or np.std(values[j]) == 0:
             continue
@@ -145,8 +145,8 @@ def _correlated(law: Law, drawn: Solution) -> list[Caution]:
             text = (
                 f"{a.name} and {b.name} move together (correlation {r:.2f}): read k at a size, not either of them alone"
             )
-            told.append(Caution("correlated-parameters", text))
-    return told
+            cautions.append(Caution("correlated-parameters", text))
+    return cautions
 
 
 def _ladder(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
@@ -173,7 +173,7 @@ def _residuals(curves: Curves, fitted: np.ndarray) -> list[Caution]:
             trending.append(model)
     if not trending:
         return []
-    text = f"residuals drift along the curve for {', '.join(trending)}: the law's shape is not theirs"
+    text = f"residuals drift along the curve for {', '.join(trending)}: the law does not fit these curves"
     return [Caution("residual-trend", text)]
 
 
@@ -240,29 +240,29 @@ def _running_mean(values: np.ndarray) -> np.ndarray:
     )
 
 
-def of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Caution]:
+def cautions_of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Caution]:
     """Cautions about what the intervals rest on, for `copied` runs left out and the kinds of noise drawn."""
-    told = []
+    cautions = []
     if copied:
         text = f"runs that repeat another to the last digit: {copied}; they are no new evidence and are left out"
-        told.append(Caution("copied-runs", text))
+        cautions.append(Caution("copied-runs", text))
     if "runs" not in noise:
         alone = int(np.sum(curves.runs == 1))
         text = (
             f"{alone} of {len(curves.models)} sizes have one run: how another seed would differ is judged by how the "
             "runs drift about the law; run more seeds"
         )
-        told.append(Caution("replicates-missing", text))
+        cautions.append(Caution("replicates-missing", text))
     if "items assumed" in noise:
         text = (
             "per-item answers are not in the data: the error that all evaluations share is that of problems whose "
             f"difficulty spreads by {ASSUMED_DIFFICULTY:g} logits, an assumption"
         )
-        told.append(Caution("items-assumed", text))
+        cautions.append(Caution("items-assumed", text))
     elif "items" not in noise:
         text = (
             "neither per-item answers nor the number of problems are in the data: intervals leave out the error that "
-            "all evaluations share; tell the number with --items"
+            "all evaluations share; give the number with --items"
         )
-        told.append(Caution("items-missing", text))
-    return told
+        cautions.append(Caution("items-missing", text))
+    return cautions

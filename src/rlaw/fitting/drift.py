@@ -47,18 +47,18 @@ def fit_drift(runs: list[tuple[np.ndarray, np.ndarray]]) -> Drift:
     Args:
         runs: of each run, (n,) residuals in binomial units and (n, p) the directions that its fit could follow.
     """
-    told = [np.column_stack(run) for run in runs if len(run[0]) > run[1].shape[1] + 1]
-    if not told or not any(np.any(np.abs(run[:, 0]) > 1e-9) for run in told):
+    usable = [np.column_stack(run) for run in runs if len(run[0]) > run[1].shape[1] + 1]
+    if not usable or not any(np.any(np.abs(run[:, 0]) > 1e-9) for run in usable):
         return Drift(0.0, 0.0, 0.0)
-    longest = max(max(len(run) for run in told) / 4, 1.0)  # what lasts longer is no drift about the law, but a level
+    longest = max(max(len(run) for run in usable) / 4, 1.0)  # what lasts longer is no drift about the law, but a level
     lengths = np.geomspace(1.0, longest, _LENGTHS)
     memory, share = (a.ravel() for a in np.meshgrid(np.exp(-1 / lengths), _SHARES, indexing="ij"))
-    white, logs = _whitened(told, memory, share)
+    white, logs = _whitened(usable, memory, share)
     y, X = white[..., :1], white[..., 1:]
     XX, Xy = np.swapaxes(X, -1, -2) @ X, np.swapaxes(X, -1, -2) @ y
     squares = np.sum(y**2, axis=(1, 2, 3)) - np.sum(Xy * np.linalg.solve(XX, Xy), axis=(1, 2, 3))
     logs = logs + np.linalg.slogdet(XX)[1].sum(axis=1)
-    freedom = sum(len(run) - X.shape[-1] for run in told)
+    freedom = sum(len(run) - X.shape[-1] for run in usable)
     best = int(np.argmax(-0.5 * (logs + freedom * np.log(squares / freedom))))
     return Drift(float(np.sqrt(squares[best] / freedom)), float(share[best]), float(memory[best]))
 

@@ -15,7 +15,7 @@ from rlaw import laws
 from rlaw.errors import UsageError
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import judge, of_draws
+from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit
 from rlaw.fitting.objective import NoiseModel, Space, evaluate, r_squared, rms, weights
 from rlaw.fitting.result import Fit
 from rlaw.fitting.screening import Screened, screen
@@ -57,7 +57,7 @@ def fit(
             window that the store's study declared, else all steps.
         space: squared errors of the loss, or of its base-10 logarithm.
         noise: "equal" gives every size the same total weight, as the paper does; "binomial" weighs by inverse variance.
-        items: problems of an evaluation, where the frame does not tell.
+        items: problems of an evaluation, where the frame does not say.
         intervals: "bootstrap", or "none" for the fit alone.
         draws: bootstrap draws.
         level: of the intervals.
@@ -65,7 +65,7 @@ def fit(
         hold_out: a size to leave out of the fit and to judge it by: "largest", a model's name or a size such as "72B".
 
     Raises:
-        NotIdentifiable: the frame cannot tell the law's parameters: too few sizes or points, or a constant loss.
+        NotIdentifiable: the frame cannot determine the law's parameters: too few sizes or points, or a constant loss.
         NotFound: no such law, or no such size to hold out.
         UsageError: an option that makes no sense, or a frame of several variants.
     """
@@ -86,7 +86,7 @@ def fit(
     if intervals == "bootstrap":
         drawn = bootstrap(law, screened.curves, w, space, estimate, draws=draws, level=level, seed=seed)
     settings["intervals"] = _method(drawn, seed)
-    return _told(law, axis, frame, screened, w, estimate, drawn, settings)
+    return _result(law, axis, frame, screened, w, estimate, drawn, settings)
 
 
 def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> None:
@@ -108,7 +108,7 @@ def _estimate(law: Law, curves: Curves, space: Space, noise: NoiseModel, source:
     if noise == "equal":
         return w, estimate
     if not np.isfinite(curves.items[curves.present]).all():
-        raise UsageError(f"{source} does not tell how many problems were asked\n  next: --items 500, the true number")
+        raise UsageError(f"{source} does not say how many problems were asked\n  next: --items 500, the true number")
     w = weights(curves, space, noise, evaluate(law, estimate.theta, estimate.coefficients, curves)[0])
     return w, solve(law, curves.at, curves.loss, w, space)
 
@@ -120,7 +120,7 @@ def _method(drawn: Draws | None, seed: int) -> dict[str, Any]:
     return how | ({"freedom": drawn.freedom} if drawn.drift is None else asdict(drawn.drift))
 
 
-def _told(
+def _result(
     law: Law,
     axis: str,
     frame: "Frame",
@@ -133,10 +133,10 @@ def _told(
     """Everything a fit tells, from its solution and draws."""
     curves, held, space, level = screened.curves, screened.held, settings["space"], settings["level"]
     fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
-    told = judge(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
-    cautions = [*screened.cautions, *told]
+    found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
+    cautions = [*screened.cautions, *found]
     if drawn is not None:
-        cautions += of_draws(curves, screened.copied, drawn.noise)
+        cautions += cautions_of_draws(curves, screened.copied, drawn.noise)
     return Fit(
         law=law,
         axis=axis,

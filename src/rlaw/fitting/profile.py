@@ -87,8 +87,8 @@ def profile(fit: "Fit", name: str) -> Profile:
     rise = rise / (_curvature(held - middle, rise) * (z * spread) ** 2)
     low, high = _crossing(held, rise, middle, -1), _crossing(held, rise, middle, 1)
     back = np.exp if log else float
-    told = [float(back(end)) if math.isfinite(end) else end for end in (low, high)]
-    return Profile(name, values, rise, Interval(best, told[0], told[1]))
+    bounds = [float(back(end)) if math.isfinite(end) else end for end in (low, high)]
+    return Profile(name, values, rise, Interval(best, bounds[0], bounds[1]))
 
 
 def _spread(draws: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from rlaw.fitting.objective import evaluate
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.values import HeldOut, SizeFit
 from rlaw.laws import Law, Points
-from rlaw.text import Readable, table
+from rlaw.text import Readable, excluded_rows, table
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
@@ -32,7 +32,7 @@ class Fit(Readable):
         rungs: what it tells of each size, smallest first.
         r2_pooled: over all points, sizes together: mostly the difference between sizes.
         rmse: root mean square error of the loss over all points.
-        identified: False when the data do not tell the law's parameters.
+        identified: False when the data do not determine the law's parameters.
         warnings: every reason for doubt.
         settings: window, space, noise, items, intervals, draws, level and seed, as used.
         dropped: rows left out, by reason.
@@ -63,7 +63,7 @@ class Fit(Readable):
 
     @property
     def identified(self) -> bool:
-        """False when the data do not tell the law's parameters."""
+        """False when the data do not determine the law's parameters."""
         return not any(w.code in NOT_IDENTIFIED for w in self.warnings)
 
     @property
@@ -162,7 +162,7 @@ class Fit(Readable):
         return [size.to_json() for size in self.sizes]
 
     def __str__(self) -> str:
-        excluded = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())
+        excluded = f"; excluded: {excluded_rows(self.dropped)}" if self.dropped else ""
         lines = [
             f"{self.law.name} over {self.axis}: {self.law.formula}",
             f"{self.points} points of {len(self.sizes)} sizes from {self.source}{excluded}",
@@ -182,7 +182,7 @@ class Fit(Readable):
             slope = f", k {h.values['k']}" if "k" in h.values else ""
             lines.append(f"held out {h.model}: RMSE {h.rmse:.4f}{slope} (level {h.level})")
         if not self.identified:
-            lines.append(f"NOT IDENTIFIED: the data do not tell the parameters of {self.law.name}")
+            lines.append(f"NOT IDENTIFIED: the data do not determine the parameters of {self.law.name}")
         return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
     def _table(self) -> str:

@@ -1,5 +1,5 @@
-"""Which curves can be fitted: what broke down, was copied or is too short is kept out and told; a ladder that cannot
-tell the law's parameters is refused.
+"""Which curves can be fitted: what broke down, was copied or is too short is kept out and counted; a ladder that
+cannot determine the law's parameters is refused.
 """
 
 from dataclasses import dataclass
@@ -55,11 +55,11 @@ def screen(law: Law, curves: Curves, dropped: dict[str, int], hold_out: str | fl
     """Keep out what is not sound, sizes with too few points for the law, and the size held out.
 
     Raises:
-        NotIdentifiable: what is left cannot tell the law's parameters.
+        NotIdentifiable: what is left cannot determine the law's parameters.
         NotFound: there is no such size to hold out.
     """
-    told = drop_broken(curves, dropped)
-    curves, dropped, cautions = told.curves, told.dropped, told.cautions
+    whole = drop_broken(curves, dropped)
+    curves, dropped, cautions = whole.curves, whole.dropped, whole.cautions
     needed = max(len(law.local) + len(law.coefficients) + bool(law.local), 2)
     places = [len(np.unique(x[here])) for x, here in zip(curves.at.x[0], curves.present, strict=True)]
     short = np.array(places) < needed
@@ -75,11 +75,11 @@ def screen(law: Law, curves: Curves, dropped: dict[str, int], hold_out: str | fl
         held = curves.pick(np.array([out]))
         curves = curves.pick(np.array([r for r in range(len(curves.models)) if r != out], int))
     _refuse(law, curves, bool(short.all()), needed, source)
-    return Screened(curves, held, dropped, cautions, told.copied)
+    return Screened(curves, held, dropped, cautions, whole.copied)
 
 
 def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> None:
-    """Raise NotIdentifiable when no fit could tell the law's parameters."""
+    """Raise NotIdentifiable when no fit could determine the law's parameters."""
     sizes = len(np.unique(curves.params)) if curves.models else 0
     where = f"  where: {source}, {int(curves.present.sum())} points of {sizes} size(s): {', '.join(curves.models)}\n"
     if short:
@@ -89,7 +89,7 @@ def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> 
         )
     if sizes < law.needs_sizes:
         raise NotIdentifiable(
-            f"{law.name} needs at least {law.needs_sizes} sizes to tell its parameters, and there are {sizes}\n{where}"
+            f"{law.name} needs at least {law.needs_sizes} sizes to determine its parameters, and there are {sizes}\n{where}"
             "  next: add sizes to the ladder, or fit each size alone with power"
         )
     if np.ptp(curves.loss[curves.present]) == 0:

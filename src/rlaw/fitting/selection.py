@@ -23,8 +23,8 @@ def curves_of(
         axis: "compute", "data" or "step".
         window: steps kept, "FIRST:LAST" inclusive, either end may be empty. Rows whose axis value is not positive, such
             as step 0, have no place on a logarithmic axis and are left out.
-        items: problems of an evaluation, where the frame does not tell.
-        need_params: leave out rows that do not tell the size; laws of single sizes can do without.
+        items: problems of an evaluation, where the frame does not say.
+        need_params: leave out rows without a size; laws of single sizes can do without.
 
     Raises:
         NotIdentifiable: no row is left.
@@ -47,9 +47,9 @@ def curves_of(
             dropped[reason] = dropped.get(reason, 0) + n
         keep &= ~bad
     if not keep.any():
-        told = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
+        counts = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
         raise NotIdentifiable(
-            f"no point to fit: every row of {frame.source} was left out ({told})\n"
+            f"no point to fit: every row of {frame.source} was left out ({counts})\n"
             f"  next: {_next(dropped, column, window)}"
         )
     return _curves(rows, keep, x, step, items), dropped
@@ -57,13 +57,13 @@ def curves_of(
 
 def _next(dropped: dict[str, int], column: str, window: Window) -> str:
     if dropped.get("no_params", 0) == max(dropped.values(), default=0) > 0:
-        return "tell each size's number of parameters in column n_params, or fit each size alone with power"
+        return "give each size's number of parameters in column n_params, or fit each size alone with power"
     return f"check column {column} and the window {window_text(window)}"
 
 
 def _curves(rows: Any, keep: np.ndarray, x: np.ndarray, step: np.ndarray, items: int | None) -> Curves:
-    asked = _numbers(rows["items"])
-    asked = np.where(np.isfinite(asked), asked, np.nan if items is None else items)
+    problems = _numbers(rows["items"])
+    problems = np.where(np.isfinite(problems), problems, np.nan if items is None else items)
     return Curves.of(
         rows["model"].to_numpy()[keep],
         _numbers(rows["params"])[keep],
@@ -71,7 +71,7 @@ def _curves(rows: Any, keep: np.ndarray, x: np.ndarray, step: np.ndarray, items:
         _numbers(rows["test_loss"])[keep],
         step=step[keep].astype(int),
         seed=_run_codes(rows)[keep],
-        items=asked[keep],
+        items=problems[keep],
         base_loss=_numbers(rows["base_loss"])[keep],
         right=_right(rows, keep),
     )
@@ -89,11 +89,11 @@ def _run_codes(rows: Any) -> np.ndarray:
 
 def _right(rows: Any, keep: np.ndarray) -> np.ndarray | None:
     """(rows, items) share of right answers to each item; None unless all rows tell it of equally many items."""
-    told = rows["correct"].gather(np.flatnonzero(keep))
-    lengths = told.list.len().unique()
-    if told.null_count() or len(lengths) != 1:
+    answers = rows["correct"].gather(np.flatnonzero(keep))
+    lengths = answers.list.len().unique()
+    if answers.null_count() or len(lengths) != 1:
         return None
-    correct = told.list.to_array(int(lengths[0])).to_numpy().astype(float)
+    correct = answers.list.to_array(int(lengths[0])).to_numpy().astype(float)
     samples = _numbers(rows["samples"])[keep]
     return correct / np.where(np.isfinite(samples), samples, 1.0)[:, None]
 

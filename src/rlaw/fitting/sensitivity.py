@@ -85,8 +85,8 @@ class Sensitivity(Readable):
         return {
             "k_at": self.largest,
             "values": {name: value.to_json() for name, value in self.values.items()},
-            "sizes": [{"without": r.change, **_told(r)} for r in self.sizes],
-            "windows": [{"window": r.change, **_told(r)} for r in self.windows],
+            "sizes": [{"without": r.change, **_document(r)} for r in self.sizes],
+            "windows": [{"window": r.change, **_document(r)} for r in self.windows],
         }
 
     def documents(self) -> list[dict[str, Any]]:
@@ -112,16 +112,16 @@ class Sensitivity(Readable):
         return "\n".join((head, unit, *tables, "", beware))
 
 
-def _told(refit: Refit) -> dict[str, Any]:
+def _document(refit: Refit) -> dict[str, Any]:
     values = {name: moved.to_json() for name, moved in refit.values.items()}
     return {"values": values, "identified": refit.identified, "refused": refit.refused or None}
 
 
-def _table(told: Sensitivity, what: str, refits: tuple[Refit, ...]) -> list[str]:
+def _table(moved: Sensitivity, what: str, refits: tuple[Refit, ...]) -> list[str]:
     width = max([len(r.change) for r in refits] + [len(what)]) + 2
-    lines = ["", f"{what:<{width}}" + "".join(f"{name:>18}" for name in told.values)]
+    lines = ["", f"{what:<{width}}" + "".join(f"{name:>18}" for name in moved.values)]
     for refit in refits:
-        cells = "".join(f"{told.cell(name, refit):>18}" for name in told.values)
+        cells = "".join(f"{moved.cell(name, refit):>18}" for name in moved.values)
         cells += "" if refit.identified else "  not identified"
         reason = refit.refused.partition("\n")[0]
         lines.append(f"{refit.change:<{width}}{reason or cells}")

@@ -1,6 +1,6 @@
 """Does the slope rise with size? The slope of each size's own curve with its error, and how their rise could be luck.
 
-Two kinds of luck are told apart, because a ladder without a law of the size may have either:
+Two kinds of luck are distinguished, because a ladder without a law of the size may have either:
 
 * noise: all slopes are equal, and the noise of the runs makes them rise;
 * order: slopes differ for other reasons, and happen to stand in the order of the sizes.
@@ -126,33 +126,33 @@ def _widened(curves: Curves, z: np.ndarray, y: np.ndarray, drift: Drift, line: n
     """How many times more the slopes of runs of one size differ than their errors say; 1 without such runs."""
     squares, freedom = 0.0, 0
     for r in range(len(curves.models)):
-        told = []
+        of_runs = []
         for i in range(curves.runs[r]):
             here = np.flatnonzero(curves.run[r] == i)
             about = z[r, here] - z[r, here].mean() if len(here) else z[r, here]
             if len(np.unique(about)) >= _LEAST_PLACES:
                 pull = about / (about @ about)
-                told.append((pull @ y[r, here], _variance(pull * unit[r, here] / line[r, here], drift)))
-        if len(told) > 1:
-            k, variance = np.array(told).T
+                of_runs.append((pull @ y[r, here], _variance(pull * unit[r, here] / line[r, here], drift)))
+        if len(of_runs) > 1:
+            k, variance = np.array(of_runs).T
             middle = np.sum(k / np.maximum(variance, 1e-300)) / np.sum(1 / np.maximum(variance, 1e-300))
             squares += float(np.sum((k - middle) ** 2 / np.maximum(variance, 1e-300)))
-            freedom += len(told) - 1
+            freedom += len(of_runs) - 1
     return max(math.sqrt(squares / freedom), 1.0) if freedom else 1.0
 
 
-def trend(told: Slopes) -> Trend:
+def trend(alone: Slopes) -> Trend:
     """How the slopes rise with size, and how often luck does as well; sizes without an error are left out."""
-    known = np.isfinite(told.error) & np.isfinite(told.params)
-    params, k = told.params[known], told.k[known]
-    error = np.maximum(told.error[known], _ROUNDING * max(float(np.abs(k).max(initial=0.0)), 1e-12))
+    known = np.isfinite(alone.error) & np.isfinite(alone.params)
+    params, k = alone.params[known], alone.k[known]
+    error = np.maximum(alone.error[known], _ROUNDING * max(float(np.abs(k).max(initial=0.0)), 1e-12))
     if len(np.unique(params)) < 2:
         return Trend(params, k, error, 1.0, 1.0)
     shapes = 1 / (1 + np.exp(np.log(params).mean()) * _N_0[:, None] / params)  # (H, n)
     rng = np.random.default_rng(0)
     weight = error**-2
     middle = float(np.sum(weight * k) / np.sum(weight))
-    wide = np.sqrt(told.freedom / rng.chisquare(told.freedom, (_DRAWS, 1)))
+    wide = np.sqrt(alone.freedom / rng.chisquare(alone.freedom, (_DRAWS, 1)))
     equal = middle + error * wide * rng.standard_normal((_DRAWS, len(k)))
     dealt = k[_orders(len(k))]
     even = np.ones(len(k))
@@ -167,9 +167,9 @@ def _rise(k: np.ndarray, shapes: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return along.max(axis=1) - (k @ weight) ** 2 / weight.sum()
 
 
-def _share(luck: np.ndarray, seen: float) -> float:
+def _share(luck: np.ndarray, measured: float) -> float:
     """Share of the draws that are at least as large, rounding apart."""
-    return float(np.mean(luck >= seen - 1e-9 * abs(seen)))
+    return float(np.mean(luck >= measured - 1e-9 * abs(measured)))
 
 
 @cache

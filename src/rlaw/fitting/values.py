@@ -29,9 +29,9 @@ class SizeFit:
 
     def to_json(self) -> dict[str, Any]:
         """The size, its values with their intervals, R² and RMSE."""
-        told = {name: value.to_json() for name, value in self.values.items()}
+        values_json = {name: value.to_json() for name, value in self.values.items()}
         head = {"model": self.model, "params": finite(self.params), "points": self.points}
-        return head | told | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
+        return head | values_json | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +53,20 @@ class HeldOut:
     def to_json(self) -> dict[str, Any]:
         """The size, its values with their intervals, R² and RMSE on its curve."""
         head = {"model": self.model, "params": finite(self.params), "points": self.points, "level": self.level}
-        told = {name: value.to_json() for name, value in self.values.items()}
-        return head | told | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
+        values_json = {name: value.to_json() for name, value in self.values.items()}
+        return head | values_json | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
 
 
 def shared_values(law: Law, estimate: Solution, drawn: Draws | None, level: float) -> dict[str, Interval]:
     """The shared parameters by name; a draw at its upper bound is taken for infinite."""
-    told = {}
+    found = {}
     for i, p in enumerate(law.shared):
         values = None
         if drawn is not None:
             bound = drawn.solution.bound[i].ravel()
             values = np.where(bound == 1, np.inf, drawn.solution.theta[i].ravel())
-        told[p.name] = percentile(float(estimate.theta[i].ravel()[0]), values, level)
-    return told
+        found[p.name] = percentile(float(estimate.theta[i].ravel()[0]), values, level)
+    return found
 
 
 def size_fits(

@@ -157,25 +157,25 @@ def compare(
 def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
     """How a law, or "auto" when None, foretells what the splits ask."""
     whole = splits[0].whole  # splits ask different points of the same curves
-    asked, predicted, drawn = (
+    test, predicted, drawn = (
         np.zeros_like(whole.present),
         np.zeros(whole.loss.shape),
         np.zeros((draws, *whole.loss.shape)),
     )
     for split in splits:
         if law is None:
-            middle, many = at_once(split.seen, split.whole, split.asked, draws=draws, level=level, seed=seed)
+            middle, many = at_once(split.train, split.whole, split.test, draws=draws, level=level, seed=seed)
         else:
             middle, many = _predict(law, split, space, draws=draws, level=level, seed=seed)
-        asked[split.asked], predicted[split.asked] = True, middle[split.asked]
-        drawn[:, split.asked] = many[:, split.asked]
+        test[split.test], predicted[split.test] = True, middle[split.test]
+        drawn[:, split.test] = many[:, split.test]
     sizes, log_scores, tail = [], [], (1 - level) / 2
-    for r in np.flatnonzero(asked.any(axis=1)).tolist():
-        here = asked[r]
+    for r in np.flatnonzero(test.any(axis=1)).tolist():
+        here = test[r]
         measured, many = whole.loss[r, here], drawn[:, r, here]
         low, high = np.quantile(many, [tail, 1 - tail], axis=0)
-        told = errors(measured, predicted[r, here], low, high)
-        sizes.append(SizeScore(whole.models[r], float(whole.params[r]), **told))
+        score = errors(measured, predicted[r, here], low, high)
+        sizes.append(SizeScore(whole.models[r], float(whole.params[r]), **score))
         log_scores.append(log_score(measured, many))
     return LawScore.over(law.name if law else AUTO, sizes, log_scores)
 
@@ -184,29 +184,29 @@ def _predict(
     law: Law, split: Split, space: Space, *, draws: int, level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(R, M) predicted loss and (S, R, M) draws of the loss to be measured, noise included."""
-    seen = split.seen
-    if len(np.unique(seen.params)) - (split.held is not None and bool(law.shared)) < law.needs_sizes:
+    train = split.train
+    if len(np.unique(train.params)) - (split.held is not None and bool(law.shared)) < law.needs_sizes:
         raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes")
-    if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
+    if law.needs_base_loss and not np.isfinite(train.at.base_loss).all():
         raise NotIdentifiable(f"{law.name} needs the loss of the base at step 0")
-    w = weights(seen, space, "equal")
+    w = weights(train, space, "equal")
     if split.held is not None:
         w[split.held] *= _FAINT
-    estimate = solve(law, seen.at, seen.loss, w, space)
-    fitted = law.loss(estimate.theta, estimate.coefficients, seen.at)[0]
-    drawn = bootstrap(law, seen, w, space, estimate, draws=draws, level=level, seed=seed).solution
-    at, shape = split.whole.at, split.asked.shape
+    estimate = solve(law, train.at, train.loss, w, space)
+    fitted = law.loss(estimate.theta, estimate.coefficients, train.at)[0]
+    drawn = bootstrap(law, train, w, space, estimate, draws=draws, level=level, seed=seed).solution
+    at, shape = split.whole.at, split.test.shape
     predicted = np.broadcast_to(law.loss(estimate.theta, estimate.coefficients, at), (1, *shape))[0]
     many = np.broadcast_to(law.loss(drawn.theta, drawn.coefficients, at), (draws, *shape))
     fresh = np.random.default_rng(seed).standard_normal(many.shape)
-    return predicted, many + fresh * _spread(law, seen, fitted)[:, None] * binomial_unit(many)
+    return predicted, many + fresh * _spread(law, train, fitted)[:, None] * binomial_unit(many)
 
 
-def _spread(law: Law, seen: Curves, fitted: np.ndarray) -> np.ndarray:
+def _spread(law: Law, train: Curves, fitted: np.ndarray) -> np.ndarray:
     """(R,) root mean square residual of each size in binomial units, for the degrees of freedom left."""
-    residual = np.where(seen.present, (seen.loss - fitted) / binomial_unit(fitted), 0.0)
+    residual = np.where(train.present, (train.loss - fitted) / binomial_unit(fitted), 0.0)
     used = len(law.local) + len(law.coefficients)
-    return np.sqrt(np.sum(residual**2, axis=1) / np.maximum(seen.counts - used, 1))
+    return np.sqrt(np.sum(residual**2, axis=1) / np.maximum(train.counts - used, 1))
 
 
 def _verdict(scores: list[LawScore]) -> tuple[str, str]:
@@ -217,7 +217,8 @@ def _verdict(scores: list[LawScore]) -> tuple[str, str]:
         return baseline.law, "only baselines were judged"
     ratio = rival.mae / baseline.mae if baseline.mae > 0 else math.inf
     wins = sum(a.mae < b.mae for a, b in zip(rival.sizes, baseline.sizes, strict=True))
-    told = f"{rival.law} is off by {rival.mae:.4f} on average, {baseline.law} by {baseline.mae:.4f}"
+    both = f"{rival.law} is off by {rival.mae:.4f} on average, {baseline.law} by {baseline.mae:.4f}"
+    count = f"{rival.law} wins on {wins} of {len(rival.sizes)} sizes"
     if ratio < 1 and 2 * wins > len(rival.sizes):
-        return rival.law, f"{told}; {rival.law} wins on {wins} of {len(rival.sizes)} sizes"
-    return scores[0].law, f"no law holds here: {told}, and {rival.law} wins on {wins} of {len(rival.sizes)} sizes only"
+        return rival.law, f"{both}; {count}"
+    return scores[0].law, f"no law holds here: {both}, and {count} only"

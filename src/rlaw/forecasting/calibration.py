@@ -29,7 +29,7 @@ from rlaw.fitting.solver import solve
 from rlaw.forecasting.predictors import PooledLadder, Samples, automatic, by_law, even, others_longer, pooled_ladder
 
 _BENT = "sigmoid"
-_LEAST_ASKED = 2
+_LEAST_TEST = 2
 _DRAWS = 200
 _CHANCE_NORMAL = 1.6449  # 95 % point of the normal
 
@@ -50,82 +50,82 @@ class Backtest:
 
     def cautions(self) -> list[Caution]:
         """What was changed in the forecast because of it."""
-        told = []
+        cautions = []
         if self.factor > 1:
             text = (
                 f"cut short and forecast, the {self.sizes} sizes seen miss by more than their intervals say: these are "
                 f"widened {self.factor:.2g} times"
             )
-            told.append(Caution("widened", text))
+            cautions.append(Caution("widened", text))
         if self.bent:
             text = (
                 "cut short, the curves seen are forecast better by sigmoids than by lines: half of the draws are theirs"
             )
-            told.append(Caution("bent-curves", text))
-        return told
+            cautions.append(Caution("bent-curves", text))
+        return cautions
 
 
 def calibrated(
-    seen: Curves, r: int, sizes: PooledLadder, x: np.ndarray, test: Backtest, *, draws: int, level: float, seed: int
+    train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, check: Backtest, *, draws: int, level: float, seed: int
 ) -> Samples:
     """Draws of size r by "auto", widened and mixed as the backtest says."""
-    drawn = _widened(automatic(seen, r, sizes, x, draws=draws, level=level, seed=seed), test.factor)
-    own = seen.pick(np.array([r])).compact()
-    if not test.bent or not _tells(own):
+    drawn = _widened(automatic(train, r, sizes, x, draws=draws, level=level, seed=seed), check.factor)
+    own = train.pick(np.array([r])).compact()
+    if not check.bent or not _enough(own):
         return drawn
-    half = automatic(seen, r, sizes, x, draws=draws - draws // 2, level=level, seed=seed)
+    half = automatic(train, r, sizes, x, draws=draws - draws // 2, level=level, seed=seed)
     bent = by_law(laws.get(_BENT), own, 0, x, draws=draws // 2, level=level, seed=seed)
-    return even(_widened(half, test.factor), replace(bent, k=half.k[: draws // 2] if half.k is not None else None))
+    return even(_widened(half, check.factor), replace(bent, k=half.k[: draws // 2] if half.k is not None else None))
 
 
-def backtest(seen: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
+def backtest(train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
     """Judge "auto" by what is seen, for a forecast of size r at (M,) axis values."""
-    if others_longer(seen, r):
-        return _by_size(seen, r, sizes, level, seed)
-    own = seen.at.x[0, r, seen.present[r]]
-    return by_cut(seen, float(np.log(max(x.max() / own.max(), 1.0))), seed=seed) if len(own) else Backtest()
+    if others_longer(train, r):
+        return _calibrate_by_size(train, r, sizes, level, seed)
+    own = train.at.x[0, r, train.present[r]]
+    return calibrate_by_cut(train, float(np.log(max(x.max() / own.max(), 1.0))), seed=seed) if len(own) else Backtest()
 
 
-def by_cut(seen: Curves, horizon: float, *, seed: int) -> Backtest:
+def calibrate_by_cut(train: Curves, horizon: float, *, seed: int) -> Backtest:
     """Cut all curves `horizon` before their ends in ln X, or in the middle, and forecast the rest of them."""
-    cut = seen.where(_beginnings(seen, horizon))
-    asked = seen.present & ~cut.present
+    cut = train.where(_beginnings(train, horizon))
+    test = train.present & ~cut.present
     try:
         sizes = pooled_ladder(cut)
     except NotIdentifiable:
         return Backtest()
     misses, off = [], {}
-    for r in np.flatnonzero((asked.sum(axis=1) >= _LEAST_ASKED) & (cut.counts >= _LEAST_ASKED)).tolist():
-        drawn = sizes.draw(r, seen.at.x[0, r, asked[r]], _DRAWS, seed)
-        misses.append(_miss(drawn, seen.loss[r, asked[r]]))
-        off[r] = float(np.mean(np.abs(drawn.middle - seen.loss[r, asked[r]])))
-    return Backtest(len(misses), _beyond_chance(misses), _bends(cut, seen, asked, off))
+    for r in np.flatnonzero((test.sum(axis=1) >= _LEAST_TEST) & (cut.counts >= _LEAST_TEST)).tolist():
+        drawn = sizes.draw(r, train.at.x[0, r, test[r]], _DRAWS, seed)
+        misses.append(_miss(drawn, train.loss[r, test[r]]))
+        off[r] = float(np.mean(np.abs(drawn.middle - train.loss[r, test[r]])))
+    return Backtest(len(misses), _beyond_chance(misses), _bends(cut, train, test, off))
 
 
-def _by_size(seen: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
+def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
     """Cut every other long curve in turn to as many points as are seen of the target."""
-    count, misses = int(seen.counts[target]), []
-    for r in range(len(seen.models)):
-        early = seen.present.copy()
-        early[r] = seen.present[r] & (np.cumsum(seen.present[r]) <= count)
-        asked = seen.present[r] & ~early[r]
-        if r == target or asked.sum() < max(count, _LEAST_ASKED):
+    count, misses = int(train.counts[target]), []
+    for r in range(len(train.models)):
+        early = train.present.copy()
+        early[r] = train.present[r] & (np.cumsum(train.present[r]) <= count)
+        test = train.present[r] & ~early[r]
+        if r == target or test.sum() < max(count, _LEAST_TEST):
             continue
-        cut = seen.where(early)
+        cut = train.where(early)
         hidden = sizes.hide(cut, r)
-        drawn = automatic(cut, r, hidden, seen.at.x[0, r, asked], draws=_DRAWS // 2, level=level, seed=seed)
-        misses.append(_miss(drawn, seen.loss[r, asked]))
+        drawn = automatic(cut, r, hidden, train.at.x[0, r, test], draws=_DRAWS // 2, level=level, seed=seed)
+        misses.append(_miss(drawn, train.loss[r, test]))
     return Backtest(len(misses), _scale(misses))
 
 
-def _beginnings(seen: Curves, horizon: float) -> np.ndarray:
+def _beginnings(train: Curves, horizon: float) -> np.ndarray:
     """(R, M) the points of each curve up to the cut."""
-    log_x = np.where(seen.present, np.log(seen.at.x[0]), np.nan)
-    begun = seen.counts > 0
+    log_x = np.where(train.present, np.log(train.at.x[0]), np.nan)
+    begun = train.counts > 0
     first, last = np.zeros(len(begun)), np.zeros(len(begun))
     first[begun], last[begun] = np.nanmin(log_x[begun], axis=1), np.nanmax(log_x[begun], axis=1)
     cut = last - np.minimum(horizon, (last - first) / 2)
-    return seen.present & (np.nan_to_num(log_x, nan=np.inf) <= cut[:, None] + 1e-9)
+    return train.present & (np.nan_to_num(log_x, nan=np.inf) <= cut[:, None] + 1e-9)
 
 
 def _miss(drawn: Samples, measured: np.ndarray) -> float:
@@ -149,22 +149,22 @@ def _beyond_chance(misses: list[float]) -> float:
     return max(_scale(misses) / float(np.sqrt(most)), 1.0)
 
 
-def _bends(cut: Curves, seen: Curves, asked: np.ndarray, off: dict[int, float]) -> bool:
+def _bends(cut: Curves, train: Curves, test: np.ndarray, off: dict[int, float]) -> bool:
     """Whether sigmoids forecast the rest better than the pooled ladder, on average and on most sizes."""
     law = laws.get(_BENT)
-    told = [r for r in off if _tells(cut.pick(np.array([r])))]
-    if not told or len(told) < len(off):
+    known = [r for r in off if _enough(cut.pick(np.array([r])))]
+    if not known or len(known) < len(off):
         return False
-    own = cut.pick(np.array(told))
+    own = cut.pick(np.array(known))
     found = solve(law, own.at, own.loss, weights(own, "loss", "equal"), "loss")
-    loss = law.loss(found.theta, found.coefficients, seen.pick(np.array(told)).at)[0]
-    theirs = [float(np.mean(np.abs(loss[i] - seen.loss[r])[asked[r]])) for i, r in enumerate(told)]
-    ours = [off[r] for r in told]
+    loss = law.loss(found.theta, found.coefficients, train.pick(np.array(known)).at)[0]
+    theirs = [float(np.mean(np.abs(loss[i] - train.loss[r])[test[r]])) for i, r in enumerate(known)]
+    ours = [off[r] for r in known]
     wins = sum(a < b for a, b in zip(theirs, ours, strict=True))
-    return bool(np.mean(theirs) < np.mean(ours)) and wins > len(told) / 2
+    return bool(np.mean(theirs) < np.mean(ours)) and wins > len(known) / 2
 
 
-def _tells(own: Curves) -> bool:
+def _enough(own: Curves) -> bool:
     """Whether one curve has points to spare for a sigmoid."""
     law = laws.get(_BENT)
     needed = len(law.local) + len(law.coefficients) + 1
@@ -183,7 +183,7 @@ def _widened(drawn: Samples, factor: float) -> Samples:
 
 
 def at_once(
-    seen: Curves, whole: Curves, asked: np.ndarray, *, draws: int, level: float, seed: int
+    train: Curves, whole: Curves, test: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.
 
@@ -193,14 +193,14 @@ def at_once(
         asked: (R, M) which points are asked.
         draws, level, seed: of the draws.
     """
-    held = np.flatnonzero(asked.any(axis=1))
-    sizes = pooled_ladder(seen, int(held[0]) if len(held) == 1 else None)
-    test = None
-    middle, many = np.full(asked.shape, np.nan), np.full((draws, *asked.shape), np.nan)
+    held = np.flatnonzero(test.any(axis=1))
+    sizes = pooled_ladder(train, int(held[0]) if len(held) == 1 else None)
+    check = None
+    middle, many = np.full(test.shape, np.nan), np.full((draws, *test.shape), np.nan)
     for r in held.tolist():
-        x = whole.at.x[0, r, asked[r]]
-        if test is None:  # curves that are cut together share one
-            test = backtest(seen, r, sizes, x, level=level, seed=seed)
-        drawn = calibrated(seen, r, sizes, x, test, draws=draws, level=level, seed=seed)
-        middle[r, asked[r]], many[:, r, asked[r]] = drawn.middle, drawn.measured
+        x = whole.at.x[0, r, test[r]]
+        if check is None:  # curves that are cut together share one
+            check = backtest(train, r, sizes, x, level=level, seed=seed)
+        drawn = calibrated(train, r, sizes, x, check, draws=draws, level=level, seed=seed)
+        middle[r, test[r]], many[:, r, test[r]] = drawn.middle, drawn.measured
     return middle, many

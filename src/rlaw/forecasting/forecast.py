@@ -21,7 +21,7 @@ from rlaw.fitting.interval import Interval, median
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
 from rlaw.forecasting.predictors import AUTO, Samples, by_law, law_or_auto, no_law, pooled_ladder
-from rlaw.forecasting.result import Prediction, drawn_from, question
+from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.forecasting.scores import errors
 from rlaw.forecasting.target import Kind, Target, target_of
 from rlaw.laws import Law
@@ -85,7 +85,7 @@ class Forecast(Prediction):
         held_out: how it did on the rows of the target that were not seen; None without any.
         size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
         axis_factor: how many times farther than what was seen of the target, or of the ladder when it is blind.
-        seen: (x, loss) of the target that made the forecast.
+        observed: (x, loss) of the target that made the forecast.
         unseen: (x, loss) of the target that judge it.
     """
 
@@ -100,8 +100,8 @@ class Forecast(Prediction):
     held_out: Verdict | None
     size_factor: float
     axis_factor: float
-    seen: tuple[tuple[float, float], ...]
-    unseen: tuple[tuple[float, float], ...]
+    observed: tuple[tuple[float, float], ...]
+    unobserved: tuple[tuple[float, float], ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw forecast --json`, schema 1."""
@@ -116,7 +116,7 @@ class Forecast(Prediction):
             "points": [p.to_json() for p in self.points],
             "held_out": None if self.held_out is None else self.held_out.to_json(),
             "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
-            **self.standing(),
+            **self.common_json(),
         }
 
     def documents(self) -> list[dict[str, Any]]:
@@ -126,11 +126,11 @@ class Forecast(Prediction):
     def __str__(self) -> str:
         reach = f"{self.size_factor:.3g} times in size, {self.axis_factor:.3g} times along the axis"
         step = max(1, (len(self.points) - 1) // 11)
-        shown = [*self.points[::step], *([self.points[-1]] if (len(self.points) - 1) % step else [])]
-        rows = [[f"{p.x:.4g}", p.loss, f"{p.low:.4f} to {p.high:.4f}"] for p in shown]
+        observed = [*self.points[::step], *([self.points[-1]] if (len(self.points) - 1) % step else [])]
+        rows = [[f"{p.x:.4g}", p.loss, f"{p.low:.4f} to {p.high:.4f}"] for p in observed]
         lines = [
             f"{self.kind} forecast of {self.target} ({units.count(self.params)}) over {self.axis} by {self.law}: "
-            f"seen is {self.anchor}",
+            f"using {self.anchor}",
             *([] if self.k is None else [f"  k {self.k}"]),
             f"  reach: {reach}",
             "",
@@ -139,7 +139,7 @@ class Forecast(Prediction):
         if self.held_out is not None:
             h = self.held_out
             errors = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
-            lines += ["", f"on the {h.points} rows that were not seen: {errors}"]
+            lines += ["", f"on the {h.points} rows that were not observed: {errors}"]
         return "\n".join([*lines, *self.doubts()])
 
 
@@ -176,71 +176,71 @@ def forecast(
         NotIdentifiable: a blind forecast without a law of the size, or a law that cannot speak of the target.
         UsageError: an anchor or place that makes no sense.
     """
-    frame, along, window, level = question(data, axis, window, level)
+    frame, along, window, level = resolved(data, axis, window, level)
     frame = frame.one_law()
-    origin = drawn_from(frame, window=window, draws=draws, level=level, seed=seed)
+    origin = origin_of(frame, window=window, draws=draws, level=level, seed=seed)
     chosen = law_or_auto(law)
-    asked = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
-    places = asked.places(at)
-    drawn, told, cautions = _draw(chosen, asked, places, draws=draws, level=level, seed=seed)
+    aim = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
+    places = aim.places(at)
+    drawn, name, cautions = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
     low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
-    size_factor, axis_factor = asked.reach(places[wanted])
+    size_factor, axis_factor = aim.reach(places[wanted])
     return Forecast(
-        kind=asked.kind,
-        law=told,
+        kind=aim.kind,
+        law=name,
         axis=along,
-        target=asked.model,
-        params=float(asked.whole.params[asked.r]),
-        anchor=asked.anchor,
+        target=aim.model,
+        params=float(aim.whole.params[aim.r]),
+        anchor=aim.anchor,
         k=None if drawn.k is None else median(drawn.k, level),
         points=tuple(Point(*p) for p in np.stack([places, drawn.middle, low, high], axis=1)[wanted].tolist()),
-        held_out=_judge(asked, places, drawn.middle, low, high),
+        held_out=_score_of(aim, places, drawn.middle, low, high),
         size_factor=size_factor,
         axis_factor=axis_factor,
-        seen=_pairs(asked, asked.shown),
-        unseen=_pairs(asked, asked.hidden),
-        warnings=(*asked.cautions, *cautions, *asked.far(size_factor, axis_factor)),
+        observed=_pairs(aim, aim.observed),
+        unobserved=_pairs(aim, aim.held_out),
+        warnings=(*aim.cautions, *cautions, *aim.far(size_factor, axis_factor)),
         **origin,
     )
 
 
 def _draw(
-    law: Law | None, asked: Target, x: np.ndarray, *, draws: int, level: float, seed: int
+    law: Law | None, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[Samples, str, list[Caution]]:
     """Draws at the places, the law that made them, and reasons for doubt."""
     if law is not None:
-        drawn = by_law(law, asked.seen, asked.r, x, draws=draws, level=level, seed=seed)
-        caution = no_law(asked.seen, asked.r) if law.shared else None
-        if caution is not None and asked.kind != "calibrated":
+        drawn = by_law(law, aim.train, aim.r, x, draws=draws, level=level, seed=seed)
+        caution = no_law(aim.train, aim.r) if law.shared else None
+        if caution is not None and aim.kind != "calibrated":
             raise NotIdentifiable(f"no law of the size to forecast by: {caution.text}")
         return drawn, law.name, [caution] if caution else []
-    base = np.log(asked.whole.at.base_loss[0, :, 0]) if asked.from_base else None
-    sizes = pooled_ladder(asked.seen, asked.r, base)
+    base = np.log(aim.whole.at.base_loss[0, :, 0]) if aim.from_base else None
+    sizes = pooled_ladder(aim.train, aim.r, base)
     if sizes.caution is None:
-        test = backtest(asked.seen, asked.r, sizes, x, level=level, seed=seed)
-        drawn = calibrated(asked.seen, asked.r, sizes, x, test, draws=draws, level=level, seed=seed)
-        return drawn, AUTO, test.cautions()
-    if asked.kind == "blind":
+        check = backtest(aim.train, aim.r, sizes, x, level=level, seed=seed)
+        drawn = calibrated(aim.train, aim.r, sizes, x, check, draws=draws, level=level, seed=seed)
+        return drawn, AUTO, check.cautions()
+    if aim.kind == "blind":
         raise NotIdentifiable(
-            f"no blind forecast of {asked.model}: {sizes.caution.text}\n"
+            f"no blind forecast of {aim.model}: {sizes.caution.text}\n"
             "  next: --anchor first:K, once it has a few evaluations"
         )
     text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
-    told = "last-value" if asked.kind == "anchored" else "own-curve"
-    return sizes.draw(asked.r, x, draws, seed), told, [sizes.caution, Caution("baseline", text)]
+    name = "last-value" if aim.kind == "anchored" else "own-curve"
+    return sizes.draw(aim.r, x, draws, seed), name, [sizes.caution, Caution("baseline", text)]
 
 
-def _judge(asked: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Verdict | None:
+def _score_of(aim: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Verdict | None:
     """How the forecast did on the rows that were not seen."""
-    if not asked.hidden.any():
+    if not aim.held_out.any():
         return None
-    x, measured = asked.rows(asked.hidden)
+    x, measured = aim.rows(aim.held_out)
     at_rows = (np.interp(np.log(x), np.log(places), v) for v in (middle, low, high))
     return Verdict(**errors(measured, *at_rows))
 
 
-def _pairs(asked: Target, here: np.ndarray) -> tuple[tuple[float, float], ...]:
+def _pairs(aim: Target, here: np.ndarray) -> tuple[tuple[float, float], ...]:
     """(x, loss) of rows of the target."""
-    x, loss = asked.rows(here)
+    x, loss = aim.rows(here)
     return tuple(zip(x.tolist(), loss.tolist(), strict=True))

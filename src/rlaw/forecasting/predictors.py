@@ -57,8 +57,8 @@ class PooledLadder:
 
     def hide(self, curves: Curves, r: int) -> "PooledLadder":
         """The same ladder where only these points of size r are seen."""
-        seen = replace(sizes_of(curves.pick(np.array([r])))[0], level=self.pooled.sizes[r].level)
-        return PooledLadder(self.pooled.hide(r, seen), self.caution)
+        train = replace(sizes_of(curves.pick(np.array([r])))[0], level=self.pooled.sizes[r].level)
+        return PooledLadder(self.pooled.hide(r, train), self.caution)
 
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Samples:
         """Draws of size r at (M,) axis values."""
@@ -89,7 +89,7 @@ def pooled_ladder(
 
 
 def automatic(
-    seen: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, draws: int, level: float, seed: int
+    train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, draws: int, level: float, seed: int
 ) -> Samples:
     """Draws of size r by the pooled ladder, and as many by the saturating law where the law has more to tell.
 
@@ -98,16 +98,16 @@ def automatic(
     directions often enough that their even mixture beats either: weights estimated from a handful of sizes do worse
     than even ones (the forecast combination puzzle: Stock and Watson 2004; Smith and Wallis 2009).
     """
-    if sizes.caution is not None or seen.counts[r] == 0 or not others_longer(seen, r):
+    if sizes.caution is not None or train.counts[r] == 0 or not others_longer(train, r):
         return sizes.draw(r, x, draws, seed)
     pooled = sizes.draw(r, x, draws - draws // 2, seed)
-    return even(pooled, by_law(laws.get(LAW), seen, r, x, draws=draws // 2, level=level, seed=seed))
+    return even(pooled, by_law(laws.get(LAW), train, r, x, draws=draws // 2, level=level, seed=seed))
 
 
-def others_longer(seen: Curves, r: int) -> bool:
+def others_longer(train: Curves, r: int) -> bool:
     """Whether the curves of the other sizes go on at least twice as far as what is seen of size r."""
-    others = np.delete(seen.counts, r)
-    return len(others) > 0 and bool(np.median(others) >= _LONGER * seen.counts[r])
+    others = np.delete(train.counts, r)
+    return len(others) > 0 and bool(np.median(others) >= _LONGER * train.counts[r])
 
 
 def even(one: Samples, other: Samples) -> Samples:
@@ -126,31 +126,31 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
     others = [r for r, n in enumerate(curves.counts) if n and r != target]
     if target is not None and not others:
         return _alone(curves, target)
-    told = trend(slopes(curves.pick(np.array(others, int)))) if others else None
-    if told is None or not len(told.k):
+    rise = trend(slopes(curves.pick(np.array(others, int)))) if others else None
+    if rise is None or not len(rise.k):
         raise NotIdentifiable(
             "no size has three evaluations at different places of the axis\n"
             "  next: evaluate more often, or widen --window"
         )
-    if len(np.unique(told.params)) < _LEAST_SIZES:
-        text = f"{len(told.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
+    if len(np.unique(rise.params)) < _LEAST_SIZES:
+        text = f"{len(rise.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
         return Caution("too-few-sizes", text)
-    return None if told.rises else not_rising(told)
+    return None if rise.rises else not_rising(rise)
 
 
 def _alone(curves: Curves, target: int) -> Caution:
-    """That there is no other size than the target, whose own points are all that is told."""
+    """That there is no other size than the target, whose own points are all there is."""
     rest = [model for r, model in enumerate(curves.models) if r != target]
     whom = f"nothing is seen of {', '.join(rest)}" if rest else f"there is one size, {curves.models[target]}"
     if len(np.unique(curves.at.x[0, target, curves.present[target]])) < _LEAST_POINTS:
         raise NotIdentifiable(
-            f"{whom}, so that no other one tells of it, and fewer than {_LEAST_POINTS} of its own points are seen\n"
+            f"{whom}, so there is no size trend, and fewer than {_LEAST_POINTS} of its own points are seen\n"
             f"  next: --anchor first:K, its first K evaluations, {_LEAST_POINTS} or more; or run other sizes"
         )
     return Caution("too-few-sizes", f"{whom}: no law of the size can be told; run at least three")
 
 
-def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Samples:
+def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Samples:
     """Draws of size r of the ladder by one law, fitted to all sizes with its own points counting for itself alone.
 
     Args:
@@ -163,9 +163,9 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     Raises:
         NotIdentifiable: the law says nothing of a size of which so little is seen.
     """
-    _refuse(law, seen, r)
-    known = np.flatnonzero(seen.counts > 0)
-    fitted_curves = seen.pick(known).compact()
+    _refuse(law, train, r)
+    known = np.flatnonzero(train.counts > 0)
+    fitted_curves = train.pick(known).compact()
     w = weights(fitted_curves, "loss", "equal")
     if r in known and law.shared:
         w[int(np.searchsorted(known, r))] *= _FAINT
@@ -173,7 +173,7 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     drawn = bootstrap(law, fitted_curves, w, "loss", estimate, draws=draws, level=level, seed=seed).solution
     fitted = law.loss(estimate.theta, estimate.coefficients, fitted_curves.at)[0]
     own = int(np.searchsorted(known, r)) if r in known else None
-    size = seen.at.size(r) if own is None else fitted_curves.at.size(own)
+    size = train.at.size(r) if own is None else fitted_curves.at.size(own)
     at = Points.of(x[None, None], size.x_ref, size.params, size.base_loss)
     many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
     spread = _spread(law, fitted_curves, fitted, own)
@@ -184,18 +184,18 @@ def by_law(law: Law, seen: Curves, r: int, x: np.ndarray, *, draws: int, level: 
     )
 
 
-def _refuse(law: Law, seen: Curves, r: int) -> None:
-    points = int(seen.counts[r])
-    others = len(np.unique(np.delete(seen.params, r)))
+def _refuse(law: Law, train: Curves, r: int) -> None:
+    points = int(train.counts[r])
+    others = len(np.unique(np.delete(train.params, r)))
     needed = len(law.local) + len(law.coefficients)
     if law.shared and others < law.needs_sizes:
         raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes beside the target, and there are {others}")
     if points < needed:
         raise NotIdentifiable(
-            f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {seen.models[r]} are "
+            f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {train.models[r]} are "
             f"seen\n  next: --anchor first:{max(needed, 3)}, or --law auto"
         )
-    if law.needs_base_loss and not np.isfinite(seen.at.base_loss).all():
+    if law.needs_base_loss and not np.isfinite(train.at.base_loss).all():
         raise NotIdentifiable(
             f"{law.name} needs the loss of every base at step 0\n"
             "  next: --anchor step0 on data that have it, or --law auto"

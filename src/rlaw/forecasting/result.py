@@ -36,10 +36,10 @@ class Prediction(Readable):
         """False when the ladder tells no law of the size, so that every size stands on its own curve."""
         return not any(w.code in NO_LAW for w in self.warnings)
 
-    def standing(self) -> dict[str, Any]:
+    def common_json(self) -> dict[str, Any]:
         """Whether a law is identified, the settings, the source and the warnings, for JSON."""
-        told = {"identified": self.identified, **self.settings, "source": self.source, "digest": self.digest}
-        return told | {"warnings": [w.to_json() for w in self.warnings]}
+        document = {"identified": self.identified, **self.settings, "source": self.source, "digest": self.digest}
+        return document | {"warnings": [w.to_json() for w in self.warnings]}
 
     def doubts(self) -> list[str]:
         """The lines that end the text."""
@@ -47,7 +47,7 @@ class Prediction(Readable):
         return head + [f"caution ({w.code}): {w.text}" for w in self.warnings]
 
 
-def question(data: Any, axis: Any, window: Window, level: float | None) -> tuple["Frame", Any, Window, float]:
+def resolved(data: Any, axis: Any, window: Window, level: float | None) -> tuple["Frame", Any, Window, float]:
     """Frame, axis, window and level of a question put to a frame, to what `rlaw.load` reads, or to a fit."""
     from rlaw.fitting.result import Fit
     from rlaw.measurements.load import load
@@ -58,7 +58,7 @@ def question(data: Any, axis: Any, window: Window, level: float | None) -> tuple
     return frame, axis or "compute", window or frame.window, 0.9 if level is None else level
 
 
-def drawn_from(frame: "Frame", *, window: Window, draws: int, level: float, seed: int) -> dict[str, Any]:
+def origin_of(frame: "Frame", *, window: Window, draws: int, level: float, seed: int) -> dict[str, Any]:
     """`settings`, `source` and `digest` of an outlook.
 
     Raises:

@@ -64,8 +64,8 @@ class LawScore:
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
-        told = {name: getattr(self, name) for name in ("law", "mae", "rmse", "bias", "coverage", "log_score")}
-        return told | {"rungs": [r.to_json() for r in self.sizes]}
+        document = {name: getattr(self, name) for name in ("law", "mae", "rmse", "bias", "coverage", "log_score")}
+        return document | {"rungs": [r.to_json() for r in self.sizes]}
 
 
 def errors(measured: np.ndarray, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:

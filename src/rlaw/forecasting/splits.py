@@ -10,7 +10,7 @@ import numpy as np
 from rlaw.errors import NotIdentifiable
 from rlaw.fitting.curves import Curves, find_size
 
-_LEAST_ASKED = 3  # held-out points that make a score
+_LEAST_TEST = 3  # held-out points that make a score
 _ORIGINS = (
     4  # of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
 )
@@ -23,8 +23,8 @@ class Split:
     """One backtest: what the laws see, and what they are asked."""
 
     whole: Curves
-    seen: Curves
-    asked: np.ndarray  # (R, M)
+    train: Curves
+    test: np.ndarray  # (R, M)
     held: int | None  # the size that is held out, when one is
 
 
@@ -35,14 +35,14 @@ def by_cut(curves: Curves, cut: int) -> tuple[list[Split], str]:
         NotIdentifiable: no curve has points past the cut.
     """
     early = first_steps(curves, cut)
-    asked = curves.present & ~early
-    if cut < 2 or not asked.any():
+    test = curves.present & ~early
+    if cut < 2 or not test.any():
         longest = _longest(curves)
         raise NotIdentifiable(
             f"nothing to predict after the first {cut} steps: the longest curve has {longest}\n"
-            f"  next: a cut from 2 to {longest - _LEAST_ASKED}"
+            f"  next: a cut from 2 to {longest - _LEAST_TEST}"
         )
-    return [Split(curves, curves.where(early), asked, None)], f"the first {cut} points of each curve -> the rest of it"
+    return [Split(curves, curves.where(early), test, None)], f"the first {cut} points of each curve -> the rest of it"
 
 
 def by_origins(curves: Curves) -> tuple[list[Split], str]:
@@ -62,10 +62,10 @@ def by_origins(curves: Curves) -> tuple[list[Split], str]:
     for origin, until in zip(origins, [*origins[1:], longest], strict=True):
         early = first_steps(curves, origin)
         splits.append(Split(curves, curves.where(early), first_steps(curves, until) & ~early, None))
-    told = ", ".join(str(n) for n in origins)
+    listed = ", ".join(str(n) for n in origins)
     return (
         splits,
-        f"rolling origin: the first {told} points of each curve in turn -> its points up to the next of these",
+        f"rolling origin: the first {listed} points of each curve in turn -> its points up to the next of these",
     )
 
 
@@ -86,9 +86,9 @@ def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[
     early, splits = first_steps(curves, anchor), []
     for r in held:
         others = np.arange(len(curves.models))[:, None] != r
-        asked = curves.present & ~early & ~others
-        if asked.sum() >= _LEAST_ASKED:
-            splits.append(Split(curves, curves.where(others | early), asked, r))
+        test = curves.present & ~early & ~others
+        if test.sum() >= _LEAST_TEST:
+            splits.append(Split(curves, curves.where(others | early), test, r))
     if not splits:
         raise NotIdentifiable(f"no held-out size has points after its first {anchor}\n  next: a smaller anchor")
     who = "each size in turn" if hold_out == "each" else curves.models[held[0]]

@@ -40,7 +40,7 @@ class Target:
     kind: Kind
     anchor: str
     whole: Curves
-    seen: Curves
+    train: Curves
     r: int
     from_base: bool
     cautions: tuple[Caution, ...]
@@ -51,14 +51,14 @@ class Target:
         return self.whole.models[self.r]
 
     @property
-    def shown(self) -> np.ndarray:
+    def observed(self) -> np.ndarray:
         """(M,) rows of the target that make the forecast."""
-        return self.seen.present[self.r]
+        return self.train.present[self.r]
 
     @property
-    def hidden(self) -> np.ndarray:
+    def held_out(self) -> np.ndarray:
         """(M,) rows of the target that judge the forecast."""
-        return self.whole.present[self.r] & ~self.shown
+        return self.whole.present[self.r] & ~self.observed
 
     def rows(self, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Axis values and losses of rows of the target."""
@@ -73,7 +73,7 @@ class Target:
         given = np.asarray(at, float)
         if not (np.isfinite(given) & (given > 0)).all():
             raise UsageError(f"--at {', '.join(str(v) for v in at)}: places on the axis are positive numbers")
-        rows = np.unique(self.rows(self.hidden)[0])
+        rows = np.unique(self.rows(self.held_out)[0])
         if len(rows) > _MOST_PLACES:
             rows = np.geomspace(rows[0], rows[-1], _MOST_PLACES)
         if len(rows) or len(given):
@@ -85,36 +85,36 @@ class Target:
         """How far beyond the data a forecast at these places goes: in size, and along the axis."""
         N, others = self.whole.params[self.r], np.delete(self.whole.params, self.r)
         size = max(N / others.max(), others.min() / N, 1.0) if len(others) else 1.0
-        own = self.rows(self.shown)[0]
+        own = self.rows(self.observed)[0]
         end = own.max() if len(own) else self._ladder_axis()[1]
         return float(size), float(max(x.max() / end, 1.0))
 
     def far(self, size_factor: float, axis_factor: float) -> list[Caution]:
         """What is to be said of such a reach."""
-        told = []
+        cautions = []
         if size_factor > 1:
             side = "larger than the largest" if self.r else "smaller than the smallest"
-            told.append(Caution("beyond-ladder", f"the target is {size_factor:.3g} times {side} other size"))
+            cautions.append(Caution("beyond-ladder", f"the target is {size_factor:.3g} times {side} other size"))
         if axis_factor > _FAR:
             what = "the ladder" if self.kind == "blind" or self.from_base else "what was seen of the target"
             text = f"the forecast goes {axis_factor:.3g} times beyond {what} along the axis"
-            told.append(Caution("beyond-axis", text))
-        return told
+            cautions.append(Caution("beyond-axis", text))
+        return cautions
 
     def _ladder_axis(self) -> tuple[float, float]:
         """First and last axis value of the other sizes, at the target's size: straight lines in log N."""
         ends, n = [], []
         for r in range(len(self.whole.models)):
-            if r != self.r and self.seen.counts[r]:
-                x = self.seen.at.x[0, r, self.seen.present[r]]
+            if r != self.r and self.train.counts[r]:
+                x = self.train.at.x[0, r, self.train.present[r]]
                 ends.append(np.log([x.min(), x.max()]))
-                n.append(np.log(self.seen.params[r]))
+                n.append(np.log(self.train.params[r]))
         if not ends:
-            x = self.rows(self.shown)[0]
+            x = self.rows(self.observed)[0]
             return float(x.min()), float(x.max())
         ends = np.array(ends)
         slope = np.polyfit(n, ends[:, 1], 1)[0] if np.ptp(n) > 0 else 0.0
-        first, last = np.exp(ends.mean(axis=0) + slope * (np.log(self.seen.params[self.r]) - np.mean(n)))
+        first, last = np.exp(ends.mean(axis=0) + slope * (np.log(self.train.params[self.r]) - np.mean(n)))
         return float(first), float(last)
 
 
@@ -147,10 +147,11 @@ def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
     if bad.any():
         text = f"{int(bad.sum())} points of runs that broke down or repeat another are left out"
         cautions.append(Caution("left-out", text))
-    seen = whole.where((other & ~bad) | (first_steps(whole, count) & ~other))
-    words = {"blind": "nothing of it", "anchored": "its loss at step 0"}
-    told = words.get(kind, "") if not count else f"its first {'evaluation' if count == 1 else f'{count} evaluations'}"
-    return Target(kind, told, whole, seen, r, from_base, tuple(cautions))
+    train = whole.where((other & ~bad) | (first_steps(whole, count) & ~other))
+    words = {"blind": "nothing of it", "anchored": "its loss at step 0"}.get(kind, "")
+    if count:
+        words = f"its first {'evaluation' if count == 1 else f'{count} evaluations'}"
+    return Target(kind, words, whole, train, r, from_base, tuple(cautions))
 
 
 def _anchor(anchor: str) -> tuple[Kind, int]:

@@ -104,7 +104,7 @@ class Frame(Readable):
         return self.rows._repr_html_()
 
     def __str__(self) -> str:
-        left_out = "".join(f", {n} {reason} left out" for reason, n in self.dropped.items())
+        left_out = f"; excluded: {excluded_rows(self.dropped)}" if self.dropped else ""
         return f"{len(self)} evaluations of {len(self.models)} sizes from {self.source}{left_out}"
 
     @cached_property

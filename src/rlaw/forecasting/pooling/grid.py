@@ -66,19 +66,19 @@ def averaged(
 
 
 def settings_of(
-    whitened: tuple[tuple[Whitened, ...], ...], asked: list[tuple[int, float, float, Prior]], edges: np.ndarray
+    whitened: tuple[tuple[Whitened, ...], ...], wanted: list[tuple[int, float, float, Prior]], edges: np.ndarray
 ) -> list[GridPoint]:
     """Settings of drift, noise, wander and one row of a prior, their weights log likelihoods; alike ones at once."""
     alike: dict[tuple[int, float, float], list[int]] = {}
-    for i, (drift, noise, wander, _) in enumerate(asked):
+    for i, (drift, noise, wander, _) in enumerate(wanted):
         alike.setdefault((drift, noise, wander), []).append(i)
-    told: dict[int, GridPoint] = {}
+    points: dict[int, GridPoint] = {}
     for (drift, noise, wander), places in alike.items():
-        priors = [asked[i][3] for i in places]
+        priors = [wanted[i][3] for i in places]
         found = posterior(whitened[drift], noise, wander, together(priors), edges)
         for i, prior, likelihood, mean, root in zip(places, priors, *found, strict=True):
-            told[i] = GridPoint(drift, noise, wander, prior, float(likelihood), mean, root)
-    return [told[i] for i in range(len(asked))]
+            points[i] = GridPoint(drift, noise, wander, prior, float(likelihood), mean, root)
+    return [points[i] for i in range(len(wanted))]
 
 
 def weighed(settings: list[GridPoint]) -> tuple[GridPoint, ...]:

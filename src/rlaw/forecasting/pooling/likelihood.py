@@ -34,7 +34,7 @@ def likelihood_of(
     that the one decomposition gives both.
     """
     (H, R), J = prior.shape.shape, len(edges) - 1
-    A, b, rest = _told(whitened, noise, wander)
+    A, b, rest = _gathered(whitened, noise, wander)
     G_lines = np.zeros((R, 2, R, 2))
     G_lines[np.arange(R), :, np.arange(R)] = A[:, :2, :2]
     root, stretch, P = prior.root, stretches(prior, edges), 2 * R + J
@@ -54,11 +54,11 @@ def likelihood_of(
     return -0.5 * (rest + logs - np.sum(half**2, axis=1)), inner, half
 
 
-def _told(whitened: tuple[Whitened, ...], noise: float, wander: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _gathered(whitened: tuple[Whitened, ...], noise: float, wander: float) -> tuple[np.ndarray, np.ndarray, float]:
     """What the points of each size tell: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no prior changes."""
-    variances = [noise**2 + wander**2 * seen.walk for seen in whitened]
-    turned = [seen.X.T / v for seen, v in zip(whitened, variances, strict=True)]
-    A = np.stack([t @ seen.X for t, seen in zip(turned, whitened, strict=True)])
-    b = np.stack([t @ seen.y for t, seen in zip(turned, whitened, strict=True)])
+    variances = [noise**2 + wander**2 * observed.walk for observed in whitened]
+    turned = [observed.X.T / v for observed, v in zip(whitened, variances, strict=True)]
+    A = np.stack([t @ observed.X for t, observed in zip(turned, whitened, strict=True)])
+    b = np.stack([t @ observed.y for t, observed in zip(turned, whitened, strict=True)])
     parts = [np.sum(s.y**2 / v) + np.log(v).sum() + s.logs for s, v in zip(whitened, variances, strict=True)]
     return A, b, float(np.sum(parts))

@@ -71,15 +71,15 @@ class Pooled:
             total += setting.weight * kriged.at(self._own(r, setting.mean[None], setting))[0]
         return np.exp(total)
 
-    def hide(self, r: int, seen: PooledSize) -> "Pooled":
+    def hide(self, r: int, observed: PooledSize) -> "Pooled":
         """The same ladder and the same settings with less seen of size r."""
-        turn = self.middle[0] + self.middle[1] * np.log(seen.params)
+        turn = self.middle[0] + self.middle[1] * np.log(observed.params)
         whitened = tuple(
-            (*kind[:r], whiten(seen, turn, self.edges, drift), *kind[r + 1 :])
+            (*kind[:r], whiten(observed, turn, self.edges, drift), *kind[r + 1 :])
             for kind, drift in zip(self.whitened, DRIFTS, strict=False)
         )
         settings = settings_of(whitened, [(s.drift, s.noise, s.wander, s.prior) for s in self.settings], self.edges)
-        sizes = (*self.sizes[:r], seen, *self.sizes[r + 1 :])
+        sizes = (*self.sizes[:r], observed, *self.sizes[r + 1 :])
         return replace(self, sizes=sizes, settings=weighed(settings), whitened=whitened)
 
     def _own(self, r: int, many: np.ndarray, setting: GridPoint) -> np.ndarray:
@@ -89,14 +89,14 @@ class Pooled:
 
     def _krige(self, r: int, log_x: np.ndarray, setting: GridPoint) -> "_Kriged":
         """The walk of one size at asked points, given how its seen points stray from its line."""
-        size, seen = self.sizes[r], self.whitened[setting.drift][r]
+        size, observed = self.sizes[r], self.whitened[setting.drift][r]
         middle = self.middle[0] + self.middle[1] * np.log(size.params)
         z = log_x - middle
-        across = setting.wander**2 * walk_of(z, size.log_x - middle) @ seen.turn
+        across = setting.wander**2 * walk_of(z, size.log_x - middle) @ observed.turn
         beyond = z - np.clip(z, self.edges[0], self.edges[-1])
         free = setting.wander**2 * walk_of(z, z) + setting.shared * setting.shape[r] ** 2 * walk_of(beyond, beyond)
-        pull = across / (setting.noise**2 + setting.wander**2 * seen.walk)
-        return _Kriged(size.level, design(z, self.edges), pull, free - pull @ across.T, seen, float(free.max()))
+        pull = across / (setting.noise**2 + setting.wander**2 * observed.walk)
+        return _Kriged(size.level, design(z, self.edges), pull, free - pull @ across.T, observed, float(free.max()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,12 @@ class _Kriged:
     design: np.ndarray  # (M, 2 + J)
     pull: np.ndarray  # (M, n)
     left: np.ndarray  # (M, M)
-    seen: Whitened
+    observed: Whitened
     scale: float
 
     def at(self, beta: np.ndarray) -> np.ndarray:
         """(S, M) expected log loss for (S, 2 + J) lines."""
-        return self.level + beta @ self.design.T + (self.seen.y - beta @ self.seen.X.T) @ self.pull.T
+        return self.level + beta @ self.design.T + (self.observed.y - beta @ self.observed.X.T) @ self.pull.T
 
     def root(self) -> np.ndarray:
         """(M, M) root of the covariance that is left."""

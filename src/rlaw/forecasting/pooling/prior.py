@@ -40,12 +40,12 @@ def laws_of(n: np.ndarray, measured: np.ndarray, k_scale: float, level: tuple[fl
 
 def with_levels(n: np.ndarray, prior: Prior, h: int, may: list[tuple[float, float]]) -> list[Prior]:
     """One row of a prior, for everything that levels may do: bends in ln N, and scatter about them."""
-    told = []
+    priors = []
     for bend, own in may:
         C = prior.root[h] @ prior.root[h].T
         C[::2, ::2] = _level(n, bend, own)
-        told.append(Prior(prior.shape[h : h + 1], np.linalg.cholesky(C)[None], prior.shared[h : h + 1]))
-    return told
+        priors.append(Prior(prior.shape[h : h + 1], np.linalg.cholesky(C)[None], prior.shared[h : h + 1]))
+    return priors
 
 
 def together(priors: list[Prior]) -> Prior:

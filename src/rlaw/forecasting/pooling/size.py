@@ -38,7 +38,7 @@ class PooledSize:
 
 def sizes_of(curves: Curves) -> list[PooledSize]:
     """What curves tell of every size; long runs averaged in groups of neighbouring evaluations."""
-    told = []
+    found = []
     for r, model in enumerate(curves.models):
         parts = []
         for i in range(curves.runs[r]):
@@ -49,8 +49,8 @@ def sizes_of(curves: Curves) -> list[PooledSize]:
             log_x, loss = (np.bincount(group, a[r, here]) / count for a in (np.log(curves.at.x[0]), curves.loss))
             parts.append((log_x, loss, np.full(len(loss), i)))
         log_x, loss, run = (np.concatenate(p) for p in zip(*parts, strict=True)) if parts else (np.zeros(0),) * 3
-        told.append(PooledSize(model, float(curves.params[r]), log_x, loss, run.astype(int)))
-    return told
+        found.append(PooledSize(model, float(curves.params[r]), log_x, loss, run.astype(int)))
+    return found
 
 
 def middle_of(sizes: list[PooledSize]) -> tuple[float, float]:
@@ -67,14 +67,14 @@ def middle_of(sizes: list[PooledSize]) -> tuple[float, float]:
 
 def span_of(sizes: list[PooledSize], turns: np.ndarray) -> tuple[float, float]:
     """Ends of what was seen of any size, ln X from the middle."""
-    seen = [s.log_x - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x)]
-    return float(min(z.min() for z in seen)), float(max(z.max() for z in seen))
+    observed = [s.log_x - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x)]
+    return float(min(z.min() for z in observed)), float(max(z.max() for z in observed))
 
 
 def scales_of(sizes: list[PooledSize]) -> tuple[float, float]:
     """The ladder's k and the noise of a loss, root mean squares over sizes with three places: units of the grid."""
-    told = [p for p in map(_pilot, sizes) if p is not None]
-    k, noise = (max(float(np.sqrt(np.mean(np.square(v)))), _SMALLEST) for v in zip(*told, strict=True))
+    found = [p for p in map(_pilot, sizes) if p is not None]
+    k, noise = (max(float(np.sqrt(np.mean(np.square(v)))), _SMALLEST) for v in zip(*found, strict=True))
     return k, noise
 
 

@@ -28,8 +28,8 @@ def efficiency_fits(evidence: Evidence) -> Table:
         f"R² within is that of the worst size, fitted and held out.{f' Refused: {refused}.' if refused else ''}"
     )
     columns = (
-        "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "held-out points",
-        "RMSE held out", "R² held out", "R² within, held out", "identified",
+        "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "points not seen",
+        "RMSE not seen", "R² not seen", "R² within, not seen", "identified",
     )  # fmt: skip
     return Table("efficiency-fits", caption, columns, tuple(_line(p) for p in fitted))
 

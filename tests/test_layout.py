@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tokenize
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -60,6 +61,9 @@ def test_no_name_is_of_a_private_idiom():
     found = []
     for path in SOURCE.rglob("*.py"):
         with path.open("rb") as file:
-            names = {token.string.strip("_") for token in tokenize.tokenize(file.readline) if token.type == 1}
+            tokens = list(tokenize.tokenize(file.readline))
+        names = {
+            t.string.strip("_") for before, t in pairwise(tokens) if t.type == tokenize.NAME and before.string != "."
+        }
         found += [f"{path.relative_to(SOURCE)}: {name}" for name in sorted(names & idiom)]
     assert not found

@@ -89,7 +89,8 @@ def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> 
         )
     if sizes < law.needs_sizes:
         raise NotIdentifiable(
-            f"{law.name} needs at least {law.needs_sizes} sizes to determine its parameters, and there are {sizes}\n{where}"
+            f"{law.name} needs at least {law.needs_sizes} sizes to determine its parameters, and there are {sizes}\n"
+            f"{where}"
             "  next: add sizes to the ladder, or fit each size alone with power"
         )
     if np.ptp(curves.loss[curves.present]) == 0:

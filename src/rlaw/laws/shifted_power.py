@@ -13,7 +13,7 @@ class ShiftedPowerLaw(Law):
     name = "shifted-power"
     title = "shifted power law per size"
     formula = "L = A (1 + X / X_0)^-k"
-    source = "one size of the shifted family in the code of Tan et al. 2025, arXiv:2509.25300"
+    source = "one rung of the shifted family in the code of Tan et al. 2025, arXiv:2509.25300"
     local = (
         Parameter("k", -5, 20, (0.1, 1), "slope of -log L against log X far beyond X_0"),
         Parameter("X_0", 1e-3, 1e3, (0.03, 0.3, 3), "where the decline sets in, unit of the axis", "x", log=True),

@@ -15,7 +15,7 @@ import polars as pl
 from rlaw import units
 from rlaw.errors import DataError, UsageError
 from rlaw.study.compute import executed_factor
-from rlaw.text import Readable, listed
+from rlaw.text import Readable, excluded_rows, listed
 
 if TYPE_CHECKING:
     pass

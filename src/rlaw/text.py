@@ -100,16 +100,25 @@ def _short(value: Cell) -> str:
 
 
 _EXCLUDED = {
-    "other_arm": "of other arms",
     "axis_not_positive": "at step 0",
-    "outside_window": "outside the window",
-    "duplicate_step": "of a step given twice",
+    "bad_params": "with an impossible size",
     "collapsed_run": "of runs that broke down",
     "diverged": "of runs that diverged",
+    "duplicate_step": "of a step given twice",
+    "loss_above_one": "with a loss above 1",
+    "nan_loss": "without a loss",
+    "negative_loss": "with a loss below 0",
+    "no_axis_value": "without a value on the axis",
+    "no_model": "without a size",
+    "no_params": "without a number of parameters",
+    "no_step": "without a step",
+    "other_arm": "of other arms",
+    "outside_window": "outside the window",
+    "short_curve": "of curves that are too short",
     "zero_loss": "with a loss of 0",
 }
 
 
 def excluded_rows(dropped: Mapping[str, int]) -> str:
     """How many rows were excluded, by reason: `27 rows of other arms, 14 rows at step 0`."""
-    return ", ".join(f"{n} rows {_EXCLUDED.get(reason, reason.replace('_', ' '))}" for reason, n in dropped.items())
+    return ", ".join(f"{n} row{'s' * (n != 1)} {_EXCLUDED.get(reason, reason)}" for reason, n in dropped.items())

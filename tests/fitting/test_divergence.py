@@ -56,7 +56,7 @@ def test_a_number_that_is_none_marks_the_run_and_the_frame_leaves_it_out_and_cou
     assert len([r for r in records if isinstance(r, Step)]) == STEPS
     frame = rlaw.load(store.path)
     assert frame.dropped == {"diverged": len([r for r in records if isinstance(r, Evaluated)])}
-    assert "diverged left out" in str(frame)
+    assert "rows of runs that diverged" in str(frame)
     assert set(frame.models) == {run.size.name for run in runs[1:]}
 
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from rlaw.cli import COMMANDS, main
+from rlaw.cli.terminal import as_flags
 
 HEAVY = {"jax", "torch", "scipy", "polars", "matplotlib", "pydantic", "jinja2", "pandas"}
 
@@ -100,3 +101,19 @@ def test_the_demo_fits_forecasts_allocates_and_draws(tmp_path, capsys):
     assert {choice["model"] for choice in document["allocation"]["choices"]} >= {"Qwen2.5-32B", "Qwen2.5-72B"}
     assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
     assert (tmp_path / "demo" / "figures" / "loss-compute.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("library", "shell"),
+    [
+        ("next: `hold_out=each`", "next: --hold-out each"),
+        ("a wider `window=`", "a wider --window"),
+        ("or `rolling=True`", "or --rolling"),
+        ("next: `where(variant='base')`", "next: --where variant=base"),
+        ("`mapping={'test_loss': 'err'}`: no", "--map test_loss=err: no"),
+        ("leave `mapping=` out", "leave --map out"),
+        ("run `rlaw init` and `ray start --head`", "run `rlaw init` and `ray start --head`"),
+    ],
+)
+def test_arguments_that_the_library_names_are_flags_on_the_command_line(library, shell):
+    assert as_flags(library) == shell

@@ -273,7 +273,7 @@ def test_finished_runs_are_skipped(tmp_path, tiny_plan, train_here):
 
 
 def test_no_worker_is_no_executor():
-    with pytest.raises(UsageError, match="--workers"):
+    with pytest.raises(UsageError, match="`workers=`"):
         LocalExecutor(0)
 
 

@@ -80,7 +80,7 @@ def test_nothing_left_is_refused_with_the_reasons():
 
 
 def test_several_variants_are_not_fitted_together():
-    with pytest.raises(UsageError, match="--where variant="):
+    with pytest.raises(UsageError, match=r"`where\(variant='"):
         curves_of(frame(variant=["base", "base", "instruct", "base", "base"]), axis="data")
 
 

@@ -185,7 +185,7 @@ def test_one_size_cannot_be_held_out_and_is_told_what_it_can_be_judged_by():
     one = rlaw.load("qwen2.5-math-base").where(model="Qwen2.5-7B")
     for which in ("each", "largest"):
         with pytest.raises(
-            NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: --cut K, its first K of 105"
+            NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: `cut=K`, its first K of 105"
         ):
             rlaw.compare(one, laws=["power"], hold_out=which, axis="data")
     scores = rlaw.compare(one, laws=["auto", "power"], cut=25, draws=50, axis="data").laws

@@ -126,7 +126,7 @@ def test_the_blind_law_speaks_from_step_0(simulated):
 
 @pytest.mark.parametrize("law", ["saturating", "power", "sigmoid"])
 def test_a_law_that_leaves_the_level_free_refuses_to_speak_blindly(simulated, law):
-    with pytest.raises(NotIdentifiable, match="--law auto"):
+    with pytest.raises(NotIdentifiable, match="`law=auto`"):
         rlaw.forecast(simulated, "72B", axis="data", law=law)
 
 
@@ -162,7 +162,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 def test_senseless_questions_are_refused_with_what_to_do_next(simulated):
     with pytest.raises(NotFound, match="or a size such as 30B"):
         rlaw.forecast(simulated, "huge", axis="data")
-    with pytest.raises(UsageError, match="--anchor none"):
+    with pytest.raises(UsageError, match="`anchor=none`"):
         rlaw.forecast(simulated, "20B", anchor="first:3", axis="data")
     with pytest.raises(UsageError, match="first:K"):
         rlaw.forecast(simulated, "7B", anchor="last:3", axis="data")
@@ -203,5 +203,5 @@ def test_one_size_is_forecast_by_its_own_curve_and_not_from_others_that_are_not_
     assert told.held_out is not None
     assert told.held_out.rmse < 0.02
     for anchor in ("none", "step0", "first:2"):
-        with pytest.raises(NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: --anchor first:K"):
+        with pytest.raises(NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: `anchor=first:K`"):
             rlaw.forecast(one, "largest", anchor=anchor, axis="data")

@@ -17,12 +17,31 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
+_ARGUMENT = re.compile(
+    r"`(?:where\((?P<column>\w+)='(?P<value>[^`]*)'\)"
+    r"|mapping=\{'(?P<ours>[^`]*)': '(?P<theirs>[^`]*)'\}"
+    r"|(?P<name>[a-z_]+)=(?P<given>[^`]*))`"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def clean(text: str) -> str:
     """The text without control characters: a name in the data must not drive the terminal."""
     return _CONTROL.sub("", text)
+
+
+def as_flags(text: str) -> str:
+    """A message of the library with its arguments, such as `hold_out=each`, written as the command line's flags."""
+
+    def flag(found: re.Match[str]) -> str:
+        if found["column"]:
+            return f"--where {found['column']}={found['value']}"
+        if found["ours"]:
+            return f"--map {found['ours']}={found['theirs']}"
+        name = "map" if found["name"] == "mapping" else found["name"].replace("_", "-")
+        return f"--{name}" if found["given"] in ("", "True") else f"--{name} {found['given']}"
+
+    return _ARGUMENT.sub(flag, text)
 
 
 def out(text: str) -> None:
@@ -50,16 +69,16 @@ def show(document: Mapping[str, Any], text: str, *, as_json: bool, warnings: Ite
 
 def gate(error: RlawError) -> NoReturn:
     """A gate that failed after the result was printed: the reason on stderr and the exit code, no second document."""
-    note(f"rlaw: {error}")
+    note(f"rlaw: {as_flags(str(error))}")
     raise Exit(error.exit_code)
 
 
 def fail(error: RlawError, as_json: bool) -> int:
     """An error, once: on stderr, and as the one document on stdout with --json. Returns its exit code."""
     if as_json:
-        document = {"code": error.code, "text": str(error), "exit_code": error.exit_code}
+        document = {"code": error.code, "text": as_flags(str(error)), "exit_code": error.exit_code}
         sys.stdout.write(json.dumps({"schema": SCHEMA, "error": document}, ensure_ascii=False) + "\n")
-    note(f"rlaw: {error}")
+    note(f"rlaw: {as_flags(str(error))}")
     return error.exit_code
 
 

@@ -256,7 +256,7 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
     if rows["tau"].drop_nulls().n_unique() < 2:
         raise NotIdentifiable(
             f"{frame.source} has no two reuse factors tau: what passing over data again costs cannot be told\n"
-            "  next: --data D, or data with a column tau, such as qwen2.5-math-reuse"
+            "  next: `data=D`, or data with a column tau, such as qwen2.5-math-reuse"
         )
     tau = pl.col("tau").fill_null(1)
     names = pl.concat_str("model", pl.lit(" tau "), tau.cast(pl.Int64).cast(pl.String).str.zfill(6))

@@ -7,7 +7,7 @@ from rlaw import units
 from rlaw.errors import NotFound, UsageError
 from rlaw.study.compute import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
 
-_WAYS = "--compute, --gpu-hours, --usd, --wall, --data or --unique-data"
+_WAYS = "`compute=`, `gpu_hours=`, `usd=`, `wall=`, `data=` or `unique_data=`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,10 @@ def budget(
 
 def _gpu(gpu: str | None, budget: str) -> str:
     if gpu is None:
-        or_else = " or --tokens-per-second 40k@7B" if budget == "wall" else ""
-        raise UsageError(f"a budget of {budget} needs the type of GPU\n  next: --gpu {'|'.join(PEAK_FLOPS)}{or_else}")
+        or_else = " or `tokens_per_second=40k@7B`" if budget == "wall" else ""
+        raise UsageError(f"a budget of {budget} needs the type of GPU\n  next: `gpu={'|'.join(PEAK_FLOPS)}`{or_else}")
     if gpu.upper() not in PEAK_FLOPS:
-        raise NotFound(f"no GPU is called {gpu!r} here\n  next: --gpu {'|'.join(PEAK_FLOPS)}, or --compute in FLOPs")
+        raise NotFound(f"no GPU is called {gpu!r} here\n  next: `gpu={'|'.join(PEAK_FLOPS)}`, or `compute=` in FLOPs")
     return gpu.upper()
 
 
@@ -146,7 +146,7 @@ def _of_throughput(seconds: float, throughput: str, flops_per_param_token: float
     tokens, at, size = throughput.partition("@")
     if not at:
         raise UsageError(
-            f"tokens per second {throughput!r} does not say of which size\n  next: --tokens-per-second 40k@7B"
+            f"tokens per second {throughput!r} does not say of which size\n  next: `tokens_per_second=40k@7B`"
         )
     rate, params = units.parse(tokens, "count"), units.parse(size, "count")
     given = {

@@ -73,7 +73,7 @@ class LocalExecutor:
 
     def __init__(self, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
-            raise UsageError(f"{workers} workers cannot do anything: --workers is 1 or more")
+            raise UsageError(f"{workers} workers cannot do anything: `workers=` is 1 or more")
         self.workers = workers or cores()
         self._selector = selectors.DefaultSelector()
 

@@ -76,7 +76,7 @@ class RayExecutor:
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
-            raise UsageError(f"{workers} workers cannot do anything: --workers is 1 or more")
+            raise UsageError(f"{workers} workers cannot do anything: `workers=` is 1 or more")
         self._ray = _connect(address)
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._placed: dict[str, _Placed] = {}

@@ -109,7 +109,7 @@ class SlurmExecutor:
         self, store: Path, workers: int = 16, parameters: dict[str, Any] | None = None, cluster: Cluster = "slurm"
     ) -> None:
         if workers < 1:
-            raise UsageError(f"{workers} workers cannot do anything: --workers is 1 or more")
+            raise UsageError(f"{workers} workers cannot do anything: `workers=` is 1 or more")
         self.workers, self.cluster, self.parameters = workers, cluster, parameters or {}
         self.folder = store.absolute() / "slurm"
         self._executor, self._queue = _open(self.folder, cluster), _Queue()

@@ -108,7 +108,7 @@ def _estimate(law: Law, curves: Curves, space: Space, noise: NoiseModel, source:
     if noise == "equal":
         return w, estimate
     if not np.isfinite(curves.items[curves.present]).all():
-        raise UsageError(f"{source} does not say how many problems were asked\n  next: --items 500, the true number")
+        raise UsageError(f"{source} does not say how many problems were asked\n  next: `items=500`, the true number")
     w = weights(curves, space, noise, evaluate(law, estimate.theta, estimate.coefficients, curves)[0])
     return w, solve(law, curves.at, curves.loss, w, space)
 

@@ -224,7 +224,7 @@ def _draw(
     if aim.kind == "blind":
         raise NotIdentifiable(
             f"no blind forecast of {aim.model}: {sizes.caution.text}\n"
-            "  next: --anchor first:K, once it has a few evaluations"
+            "  next: `anchor=first:K`, once it has a few evaluations"
         )
     text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
     name = "last-value" if aim.kind == "anchored" else "own-curve"

@@ -130,7 +130,7 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
     if rise is None or not len(rise.k):
         raise NotIdentifiable(
             "no size has three evaluations at different places of the axis\n"
-            "  next: evaluate more often, or widen --window"
+            "  next: evaluate more often, or a wider `window=`"
         )
     if len(np.unique(rise.params)) < _LEAST_SIZES:
         text = f"{len(rise.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
@@ -145,7 +145,7 @@ def _alone(curves: Curves, target: int) -> Caution:
     if len(np.unique(curves.at.x[0, target, curves.present[target]])) < _LEAST_POINTS:
         raise NotIdentifiable(
             f"{whom}, so there is no size trend, and fewer than {_LEAST_POINTS} of its own points are seen\n"
-            f"  next: --anchor first:K, its first K evaluations, {_LEAST_POINTS} or more; or run other sizes"
+            f"  next: `anchor=first:K`, its first K evaluations, {_LEAST_POINTS} or more; or run other sizes"
         )
     return Caution("too-few-sizes", f"{whom}: no law of the size can be told; run at least three")
 
@@ -193,12 +193,12 @@ def _refuse(law: Law, train: Curves, r: int) -> None:
     if points < needed:
         raise NotIdentifiable(
             f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {train.models[r]} are "
-            f"seen\n  next: --anchor first:{max(needed, 3)}, or --law auto"
+            f"seen\n  next: `anchor=first:{max(needed, 3)}`, or `law=auto`"
         )
     if law.needs_base_loss and not np.isfinite(train.at.base_loss).all():
         raise NotIdentifiable(
             f"{law.name} needs the loss of every base at step 0\n"
-            "  next: --anchor step0 on data that have it, or --law auto"
+            "  next: `anchor=step0` on data that have it, or `law=auto`"
         )
 
 

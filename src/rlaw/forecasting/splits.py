@@ -55,7 +55,7 @@ def by_origins(curves: Curves) -> tuple[list[Split], str]:
     if longest < _LEAST_ROLLED:
         raise NotIdentifiable(
             f"the longest curve has {longest} steps, too few to roll along it\n"
-            f"  next: evaluate at least {_LEAST_ROLLED} steps, or judge with --hold-out each"
+            f"  next: evaluate at least {_LEAST_ROLLED} steps, or judge with `hold_out=each`"
         )
     origins = [round(n) for n in np.geomspace(_FROM * longest, _TO * longest, _ORIGINS)]
     splits = []
@@ -80,7 +80,7 @@ def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[
         longest = _longest(curves)
         raise NotIdentifiable(
             f"there is one size, {curves.models[0]}, so that none can be held out and told by others\n"
-            f"  next: --cut K, its first K of {longest} evaluated steps -> the rest; or --rolling"
+            f"  next: `cut=K`, its first K of {longest} evaluated steps -> the rest; or `rolling=True`"
         )
     held = range(len(curves.models)) if hold_out == "each" else [find_size(curves, hold_out or "largest")]
     early, splits = first_steps(curves, anchor), []

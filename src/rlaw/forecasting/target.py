@@ -72,7 +72,7 @@ class Target:
         """
         given = np.asarray(at, float)
         if not (np.isfinite(given) & (given > 0)).all():
-            raise UsageError(f"--at {', '.join(str(v) for v in at)}: places on the axis are positive numbers")
+            raise UsageError(f"`at={', '.join(str(v) for v in at)}`: places on the axis are positive numbers")
         rows = np.unique(self.rows(self.held_out)[0])
         if len(rows) > _MOST_PLACES:
             rows = np.geomspace(rows[0], rows[-1], _MOST_PLACES)
@@ -134,7 +134,7 @@ def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
     kind, count = _anchor(anchor)
     if kind != "blind" and not there:
         raise UsageError(
-            f"{whole.models[r]} is not in the data, so that there is nothing of it to anchor on\n  next: --anchor none"
+            f"{whole.models[r]} is not in the data, so that there is nothing of it to anchor on\n  next: `anchor=none`"
         )
     cautions = []
     from_base = kind == "anchored" and count == 0

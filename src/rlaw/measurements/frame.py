@@ -132,7 +132,7 @@ class Frame(Readable):
             there = [name for name, column in AXES.items() if self.rows[column].null_count() < len(self)]
             raise DataError(
                 f"{self.source} does not have {AXES[axis]}, which the {axis} axis needs: no column, or an empty one\n"
-                f"  next: --axis {' or '.join(there)}, or name the column: --map {AXES[axis]}=THEIRS"
+                f"  next: `axis={' or '.join(there)}`, or name the column: `mapping={{'{AXES[axis]}': 'THEIRS'}}`"
             )
         return AXES[axis]
 
@@ -186,7 +186,7 @@ class Frame(Readable):
                 listed = ", ".join(str(v) for v in values)
                 raise UsageError(
                     f"{self.source} holds several values of {name} ({listed}); one fit takes one of them\n"
-                    f"  next: --where {name}={values[0]}"
+                    f"  next: `where({name}='{values[0]}')`"
                 )
         return frame
 
@@ -215,7 +215,7 @@ def _complete(raw: pl.DataFrame, source: str) -> pl.DataFrame:
 
 def _missing(source: str, what: str, raw: pl.DataFrame) -> DataError:
     return DataError(
-        f"{source}: no column {what}; it has {listed(raw.columns)}\n  next: name it with --map ours=theirs"
+        f"{source}: no column {what}; it has {listed(raw.columns)}\n  next: name it with `mapping={{'ours': 'theirs'}}`"
     )
 
 
@@ -233,7 +233,9 @@ def _typed(raw: pl.DataFrame, source: str) -> pl.DataFrame:
     rows = rows.with_columns(pl.col("model").fill_null(pl.Series("model", named, dtype=pl.String)))
     for name in ("test_loss", "step"):
         if len(rows) and rows[name].null_count() == len(rows):
-            raise DataError(f"{source}: column {name} is empty in all {len(rows)} rows\n  next: fill it, or --map it")
+            raise DataError(
+                f"{source}: column {name} is empty in all {len(rows)} rows\n  next: fill it, or another with `mapping=`"
+            )
     return rows
 
 

@@ -55,7 +55,9 @@ def load(
         return Frame.of(table.rename(importer.read(path), mapping or {}, str(path)), str(path))
     if path.is_dir():
         if mapping:
-            raise UsageError(f"--map renames the columns of a table, and {data} is a store\n  next: leave --map out")
+            raise UsageError(
+                f"`mapping=` renames the columns of a table, and {data} is a store\n  next: leave `mapping=` out"
+            )
         from rlaw.measurements.importers.store import of_store  # only a store needs the study's machinery
 
         return of_store(path, accounting)

@@ -109,7 +109,7 @@ class Store(Readable):
             raise UsageError(
                 f"{self.path} keeps another study ({self.digest}, this one is {study.digest}):\n  "
                 + "\n  ".join(changes[:_SHOWN])
-                + f"{more}\n  next: another --store, or --extend to keep both here (equal runs are not run again)"
+                + f"{more}\n  next: another `store=`, or `extend=True` to keep both here (equal runs are not run again)"
             )
 
     def differences(self, study: Study) -> list[str]:

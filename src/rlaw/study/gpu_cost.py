@@ -117,7 +117,7 @@ def known_gpus(names: Sequence[str], prices: Mapping[str, float], mfu: float) ->
     chosen = tuple(name.upper() for name in names) or tuple(PEAK_FLOPS)
     for name in (*chosen, *prices):
         if name not in PEAK_FLOPS:
-            raise NotFound(f"no GPU is called {name!r} here\n  next: --gpu {'|'.join(PEAK_FLOPS)}")
+            raise NotFound(f"no GPU is called {name!r} here\n  next: `gpu={'|'.join(PEAK_FLOPS)}`")
     if not 0 < mfu <= 1 or any(price <= 0 for price in prices.values()):
         raise UsageError(f"mfu = {mfu} and prices {dict(prices)}: a share up to 1 and positive prices")
     return chosen

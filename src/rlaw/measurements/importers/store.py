@@ -42,7 +42,7 @@ def _evaluations(store: Store, accounting: str) -> pl.DataFrame:
     try:
         tables = [table for label in store.labels() if not (table := store.evaluations(label, columns)).is_empty()]
     except pl.exceptions.ColumnNotFoundError as error:
-        raise DataError(f"{store.path}: a run does not have {error}\n  next: another --accounting") from error
+        raise DataError(f"{store.path}: a run does not have {error}\n  next: another `accounting=`") from error
     if not tables:
         raise DataError(f"{store.path}: no evaluation is recorded yet\n  next: rlaw run STUDY --store {store.path}")
     return pl.concat(tables, how="vertical_relaxed").rename({columns[-2]: "compute_flops"})

@@ -43,7 +43,7 @@ def rename(table: pl.DataFrame, mapping: Mapping[str, str], source: str) -> pl.D
     for ours, theirs in mapping.items():
         if theirs not in table.columns:
             raise UsageError(
-                f"--map {ours}={theirs}: {source} has no column {theirs!r}; it has {listed(table.columns)}"
+                f"`mapping={{'{ours}': '{theirs}'}}`: {source} has no column {theirs!r}; it has {listed(table.columns)}"
             )
     taken = [ours for ours in mapping if ours in table.columns and ours not in mapping.values()]
     return table.drop(taken).rename({theirs: ours for ours, theirs in mapping.items()})

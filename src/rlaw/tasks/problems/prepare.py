@@ -116,7 +116,7 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
         DataError: a row is no problem, or there are too few problems.
     """
     if out.exists():
-        raise UsageError(f"{out} is there already, and stays as it is\n  next: another folder for --out")
+        raise UsageError(f"{out} is there already, and stays as it is\n  next: another folder for `out=`")
     problems = files.read(source, recipe.rating)
     if not len(problems):
         raise DataError(f"{source} holds no problems\n  next: one problem to a row")
@@ -137,7 +137,7 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
             raise
     except OSError as error:
         raise RlawError(
-            f"cannot write {out}: {error.strerror or error}\n  next: another --out, or more space"
+            f"cannot write {out}: {error.strerror or error}\n  next: another `out=`, or more space"
         ) from error
     return done
 
@@ -171,7 +171,7 @@ def _write(
             )
         except ValueError as error:
             raise DataError(
-                f"{source}: {error}\n  next: a smaller --held-out, another --easy, or more problems"
+                f"{source}: {error}\n  next: a smaller `held_out=`, another `easy=`, or more problems"
             ) from error
         held_out = problems.take(_ordered(levels_I, held_out_N, recipe))
         same_I = same_as(held_out)
@@ -179,7 +179,7 @@ def _write(
         put(HELD_OUT, held_out, "test")
     train = problems.take(_ordered(levels_I, np.flatnonzero(trained_I), recipe))
     if not len(train):
-        raise DataError(f"{source}: no problem is left to train on\n  next: a smaller --held-out")
+        raise DataError(f"{source}: no problem is left to train on\n  next: a smaller `held_out=`")
     put(TRAIN, train, "train")
     for tau in recipe.reuse:
         put(f"reuse-{tau}", train.take(_reused(train.levels_I, tau, recipe)), "train", tau)
@@ -210,6 +210,6 @@ def _reused(levels_N: np.ndarray, tau: int, recipe: Recipe) -> np.ndarray:
     if not 1 <= items <= len(levels_N):
         raise DataError(
             f"reuse {tau}: {recipe.total or len(levels_N)} seen in all make {items} distinct problems, "
-            f"there are {len(levels_N)} to train on\n  next: another --total, or other factors"
+            f"there are {len(levels_N)} to train on\n  next: another `total=`, or other factors"
         )
     return subset(levels_N, items, recipe.rng("reuse", *(() if recipe.nested else (tau,))))

@@ -8,7 +8,6 @@ There are two ways. An installed package registers an object as an entry point, 
 import hashlib
 import sys
 from importlib import import_module
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,8 @@ Kind = Literal["laws", "tasks", "rewards", "importers", "ladders"]
 
 def names(kind: Kind) -> tuple[str, ...]:
     """The names that installed packages register, sorted."""
+    from importlib.metadata import entry_points  # takes as long as the rest of `rlaw --help`'s own code
+
     return tuple(sorted(entry_points(group=f"rlaw.{kind}").names))
 
 
@@ -36,6 +37,8 @@ def find(kind: Kind, name: str, wanted: type) -> Any | None:
         NotFound: a reference to a file, module or object that is not there.
         UsageError: its module fails when it is imported, or it is something else than `wanted`.
     """
+    from importlib.metadata import entry_points
+
     if ":" in name:
         found = _referenced(name)
     elif name in names(kind):

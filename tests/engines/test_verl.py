@@ -17,7 +17,7 @@ from verl_runs import RESOURCES, planned, study, write_problems
 from rlaw import engines
 from rlaw.cli import main
 from rlaw.engines.base import Workspace
-from rlaw.engines.data import distinct_so_far, training_texts
+from rlaw.engines.data import check_lengths, distinct_so_far, training_texts
 from rlaw.engines.progress import Progress
 from rlaw.engines.verl import checkpoint, data, engine, log, settings
 from rlaw.engines.verl.paths import Paths
@@ -75,7 +75,7 @@ def test_an_experiment_is_called_after_the_run_s_id_so_that_no_other_run_s_check
             },
             r"14 heads do not part by 4",
         ),
-        ({"model": {"ladder": [{"hidden": 16, "layers": 2, "resources": RESOURCES}]}}, r"rung .* has none"),
+        ({"model": {"ladder": [{"hidden": 16, "layers": 2, "resources": RESOURCES}]}}, r"size .* has none"),
     ],
 )
 def test_what_verl_cannot_do_is_refused_before_anything_is_spent(folder, changes, told):
@@ -158,7 +158,7 @@ def test_a_run_goes_on_from_the_newest_whole_checkpoint_whose_records_are_in_the
 def test_a_checkpoint_of_another_number_of_gpus_is_not_taken_up(tmp_path):
     shards(tmp_path, 10, world=2)
     checkpoint.acknowledge(tmp_path, Progress(10))
-    with pytest.raises(EngineError, match=r"written on 2 GPUs, the rung's resources say 4"):
+    with pytest.raises(EngineError, match=r"written on 2 GPUs, the size's resources say 4"):
         checkpoint.newest(tmp_path, 4)
 
 
@@ -258,9 +258,9 @@ def test_prompts_that_are_too_long_are_told_before_the_training_starts(run):
 
     met = training_texts(run)
     with pytest.raises(EngineError, match=r"16 of 16 prompts are longer than 128 tokens, the longest has"):
-        data.check_lengths(run, [met], Letters())
+        check_lengths(run, [met], Letters())
     roomy = replace(run, task=run.task.model_copy(update={"max_prompt_length": 1000}))
-    data.check_lengths(roomy, [met], Letters())
+    check_lengths(roomy, [met], Letters())
 
 
 def test_the_example_for_one_node_is_a_study_that_verl_can_do():

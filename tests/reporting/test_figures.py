@@ -109,7 +109,7 @@ def test_intra_sees_nothing_after_its_cut():
     assert intra.fit.curves.step[intra.fit.curves.present].max() == intra.cut == 16
     assert intra.judged is not None
     with drawing_style():
-        assert f"on {intra.judged.points} points not seen" in FIGURES["intra-model"](evidence).caption
+        assert f"on {intra.judged.points} held-out points" in FIGURES["intra-model"](evidence).caption
 
 
 def test_points_that_a_forecast_saw_are_filled_and_the_others_hollow():

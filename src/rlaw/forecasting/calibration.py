@@ -188,9 +188,9 @@ def at_once(
     """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.
 
     Args:
-        seen: what may be seen.
-        whole: where the asked points are.
-        asked: (R, M) which points are asked.
+        train: the training points.
+        whole: where the test points are.
+        test: (R, M) which points are to be forecast.
         draws, level, seed: of the draws.
     """
     held = np.flatnonzero(test.any(axis=1))

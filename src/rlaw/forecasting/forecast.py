@@ -86,7 +86,7 @@ class Forecast(Prediction):
         size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
         axis_factor: how many times farther than what was seen of the target, or of the ladder when it is blind.
         observed: (x, loss) of the target that made the forecast.
-        unseen: (x, loss) of the target that judge it.
+        unobserved: (x, loss) of the target that judge it.
     """
 
     kind: Kind
@@ -126,8 +126,8 @@ class Forecast(Prediction):
     def __str__(self) -> str:
         reach = f"{self.size_factor:.3g} times in size, {self.axis_factor:.3g} times along the axis"
         step = max(1, (len(self.points) - 1) // 11)
-        observed = [*self.points[::step], *([self.points[-1]] if (len(self.points) - 1) % step else [])]
-        rows = [[f"{p.x:.4g}", p.loss, f"{p.low:.4f} to {p.high:.4f}"] for p in observed]
+        printed = [*self.points[::step], *([self.points[-1]] if (len(self.points) - 1) % step else [])]
+        rows = [[f"{p.x:.4g}", p.loss, f"{p.low:.4f} to {p.high:.4f}"] for p in printed]
         lines = [
             f"{self.kind} forecast of {self.target} ({units.count(self.params)}) over {self.axis} by {self.law}: "
             f"using {self.anchor}",
@@ -139,7 +139,7 @@ class Forecast(Prediction):
         if self.held_out is not None:
             h = self.held_out
             errors = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
-            lines += ["", f"on the {h.points} rows that were not observed: {errors}"]
+            lines += ["", f"on the {h.points} rows that were not printed: {errors}"]
         return "\n".join([*lines, *self.doubts()])
 
 

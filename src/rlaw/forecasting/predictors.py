@@ -155,7 +155,7 @@ def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level:
 
     Args:
         law: any law.
-        seen: what may be seen of every size.
+        train: the training points of every size.
         r: the target.
         x: (M,) axis values, > 0.
         draws, level, seed: of the bootstrap.

@@ -38,7 +38,7 @@ class LawScore:
         bias: mean over sizes of predicted minus measured loss.
         coverage: share of held-out points inside the intervals, mean over sizes.
         log_score: mean log density of the measured loss under the prediction, normal with its mean and spread.
-        rungs: the same for each size.
+        sizes: the same for each size.
     """
 
     law: str

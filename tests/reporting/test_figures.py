@@ -107,9 +107,9 @@ def test_intra_sees_nothing_after_its_cut():
     intra = next(p for p in protocols(evidence) if p.name == "intra" and p.axis == "data")
     assert intra.fit is not None
     assert intra.fit.curves.step[intra.fit.curves.present].max() == intra.cut == 16
-    assert intra.judged is not None
+    assert intra.score is not None
     with drawing_style():
-        assert f"on {intra.judged.points} held-out points" in FIGURES["intra-model"](evidence).caption
+        assert f"on {intra.score.points} held-out points" in FIGURES["intra-model"](evidence).caption
 
 
 def test_points_that_a_forecast_saw_are_filled_and_the_others_hollow():

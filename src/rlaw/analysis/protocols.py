@@ -6,6 +6,7 @@ two. Where the law leaves the level of a size free, *inter* predicts the slope o
 on the curve that was held out, so that this is no blind forecast.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,23 +16,13 @@ from rlaw import laws
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit, fit
-from rlaw.fitting.objective import r_squared
+from rlaw.forecasting.scores import Score
 from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
 
 PROTOCOLS = ("intra", "inter", "all")
 TRAIN_SHARE = 0.25  # of the steps, that intra fits: the paper's first 25 of 105
 _LEAST_TRAIN, _LEAST_TEST = 5, 3
 _DRAWS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A law on held-out points: how many, R² over all of them, the worst within one size, RMSE of the loss."""
-
-    points: int
-    r2: float
-    r2_worst: float
-    rmse: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +36,8 @@ class Protocol:
         frame: the variant's measurements.
         fit: with bootstrap draws; None when it was refused.
         cut: last step that intra fits; 0 for the others.
-        judged: on its held-out points; None where it was fitted to all.
+        score: on its held-out points; None where it was fitted to all.
+        r2_worst: lowest R² of a size on its held-out points.
         refused: why there is no fit.
     """
 
@@ -55,7 +47,8 @@ class Protocol:
     frame: Frame
     fit: Fit | None = None
     cut: int = 0
-    judged: Judged | None = None
+    score: Score | None = None
+    r2_worst: float = math.nan
     refused: str = ""
 
 
@@ -111,8 +104,10 @@ def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
         raise NotIdentifiable(f"{len(bare.frame.models)} sizes are too few to hold one out")
     done = _fit(evidence, law, bare, evidence.choice.window, "largest" if held else None)
     held_out = done.held_out
-    judged = None if held_out is None else Judged(held_out.points, held_out.r2, held_out.r2, held_out.rmse)
-    return replace(bare, fit=done, judged=judged)
+    if held_out is None:
+        return replace(bare, fit=done)
+    score = Score(points=held_out.points, rmse=held_out.rmse, r2=held_out.r2)
+    return replace(bare, fit=done, score=score, r2_worst=held_out.r2)
 
 
 def _intra(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
@@ -124,24 +119,19 @@ def _intra(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
         raise NotIdentifiable(f"{len(steps)} evaluated steps are too few to hold some out")
     cut = int(steps[count - 1])
     done = _fit(evidence, law, bare, f"{steps[0]}:{cut}")
-    return replace(bare, fit=done, cut=cut, judged=judge_rest(bare.frame, done, cut, int(steps[-1])))
+    score, worst = score_later(bare.frame, done, cut, int(steps[-1]))
+    return replace(bare, fit=done, cut=cut, score=score, r2_worst=worst)
 
 
-def judge_rest(frame: Frame, done: Fit, after: int, last: int) -> Judged:
-    """A fit on the points of its sizes between two steps, the first left out."""
+def score_later(frame: Frame, done: Fit, after: int, last: int) -> tuple[Score, float]:
+    """A fit on the points of its sizes between two steps, the first left out; and the lowest R² of a size."""
     column = AXES[done.axis]
     usable = (pl.col("step") > after) & (pl.col("step") <= last) & (pl.col(column) > 0)
-    truth, fitted, within = [], [], []
+    measured, fitted = [], []
     for model in done.curves.models:
         rows = frame.rows.filter(usable & (pl.col("model") == model))
-        if rows.is_empty():
-            continue
-        truth.append(rows["test_loss"].to_numpy())
-        fitted.append(done.predict(model, rows[column].to_numpy()))
-        within.append(_r2(truth[-1], fitted[-1]))
-    y, p = np.concatenate(truth), np.concatenate(fitted)
-    return Judged(len(y), _r2(y, p), min(within), float(np.sqrt(np.mean((y - p) ** 2))))
-
-
-def _r2(truth: np.ndarray, fitted: np.ndarray) -> float:
-    return r_squared(truth, fitted, np.ones(len(truth), bool))
+        if not rows.is_empty():
+            measured.append(rows["test_loss"].to_numpy())
+            fitted.append(done.predict(model, rows[column].to_numpy()))
+    worst = min(Score.of(y, f).r2 for y, f in zip(measured, fitted, strict=True))
+    return Score.of(np.concatenate(measured), np.concatenate(fitted)), worst

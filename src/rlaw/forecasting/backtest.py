@@ -24,7 +24,7 @@ from rlaw.fitting.selection import Window, curves_of
 from rlaw.fitting.solver import solve
 from rlaw.forecasting.calibration import at_once
 from rlaw.forecasting.predictors import AUTO, law_or_auto
-from rlaw.forecasting.scores import LawScore, SizeScore, errors, log_score
+from rlaw.forecasting.scores import LawScore, SizeScore, log_score
 from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
 from rlaw.laws import BASELINES, Law
 from rlaw.text import Readable
@@ -174,8 +174,8 @@ def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, le
         here = test[r]
         measured, many = whole.loss[r, here], drawn[:, r, here]
         low, high = np.quantile(many, [tail, 1 - tail], axis=0)
-        score = errors(measured, predicted[r, here], low, high)
-        sizes.append(SizeScore(whole.models[r], float(whole.params[r]), **score))
+        size = {"model": whole.models[r], "params": float(whole.params[r])}
+        sizes.append(SizeScore.of(measured, predicted[r, here], low, high, **size))
         log_scores.append(log_score(measured, many))
     return LawScore.over(law.name if law else AUTO, sizes, log_scores)
 

@@ -22,7 +22,7 @@ from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
 from rlaw.forecasting.predictors import AUTO, Samples, by_law, law_or_auto, no_law, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
-from rlaw.forecasting.scores import errors
+from rlaw.forecasting.scores import Score
 from rlaw.forecasting.target import Kind, Target, target_of
 from rlaw.laws import Law
 from rlaw.text import table
@@ -40,29 +40,6 @@ class Point:
     loss: float
     low: float
     high: float
-
-    def to_json(self) -> dict[str, float]:
-        """The fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How the forecast did on the target's rows past the anchor.
-
-    Attributes:
-        points: rows.
-        mae: mean absolute error of the loss.
-        rmse: root mean square error of the loss.
-        bias: mean of predicted minus measured.
-        coverage: share of rows inside the interval.
-    """
-
-    points: int
-    mae: float
-    rmse: float
-    bias: float
-    coverage: float
 
     def to_json(self) -> dict[str, float]:
         """The fields by name."""
@@ -97,7 +74,7 @@ class Forecast(Prediction):
     anchor: str
     k: Interval | None
     points: tuple[Point, ...]
-    held_out: Verdict | None
+    held_out: Score | None
     size_factor: float
     axis_factor: float
     observed: tuple[tuple[float, float], ...]
@@ -138,8 +115,8 @@ class Forecast(Prediction):
         ]
         if self.held_out is not None:
             h = self.held_out
-            errors = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
-            lines += ["", f"on the {h.points} rows that were not printed: {errors}"]
+            score = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
+            lines += ["", f"on the {h.points} held-out rows: {score}"]
         return "\n".join([*lines, *self.doubts()])
 
 
@@ -231,13 +208,13 @@ def _draw(
     return sizes.draw(aim.r, x, draws, seed), name, [sizes.caution, Caution("baseline", text)]
 
 
-def _score_of(aim: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Verdict | None:
+def _score_of(aim: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Score | None:
     """How the forecast did on the rows that were not seen."""
     if not aim.held_out.any():
         return None
     x, measured = aim.rows(aim.held_out)
     at_rows = (np.interp(np.log(x), np.log(places), v) for v in (middle, low, high))
-    return Verdict(**errors(measured, *at_rows))
+    return Score.of(measured, *at_rows)
 
 
 def _pairs(aim: Target, here: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -1,51 +1,96 @@
-"""How well losses were foretold: errors, coverage and log score of a size, and their means over sizes.
+"""How well losses were predicted: errors, coverage and log score of a size, and their means over sizes.
 
-Axes: S draws, n asked points.
+Axes: S draws, n test points.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from rlaw.fitting.objective import r_squared
 
-@dataclass(frozen=True, slots=True)
-class SizeScore:
-    """How a law predicted one size: errors of the loss over its held-out points."""
+_ERRORS = ("mae", "rmse", "bias", "coverage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Errors of the predicted loss over held-out points; nan for what is not known.
+
+    Attributes:
+        points: how many.
+        mae: mean absolute error of the loss.
+        rmse: root mean square error of the loss.
+        bias: mean of predicted minus measured loss.
+        coverage: share of points inside their intervals.
+        r2: share of the variance of the loss that the prediction explains.
+    """
+
+    points: int
+    mae: float = math.nan
+    rmse: float
+    bias: float = math.nan
+    coverage: float = math.nan
+    r2: float = math.nan
+
+    @classmethod
+    def of(
+        cls,
+        measured: np.ndarray,
+        predicted: np.ndarray,
+        low: np.ndarray | float = math.nan,
+        high: np.ndarray | float = math.nan,
+        **fields: Any,
+    ) -> Self:
+        """The score of (n,) predicted losses.
+
+        Args:
+            measured: (n,) losses.
+            predicted: (n,) losses.
+            low, high: (n,) ends of their intervals; the coverage is nan without them.
+            **fields: what a kind of score holds beside the errors.
+        """
+        error = predicted - measured
+        return cls(
+            points=len(error),
+            mae=float(np.mean(np.abs(error))),
+            rmse=float(np.sqrt(np.mean(error**2))),
+            bias=float(np.mean(error)),
+            coverage=math.nan if np.isnan(low).any() else float(np.mean((low <= measured) & (measured <= high))),
+            r2=r_squared(measured, predicted, np.ones(len(error), bool)),
+            **fields,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """`points`, `mae`, `rmse`, `bias` and `coverage`."""
+        return {name: getattr(self, name) for name in ("points", *_ERRORS)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeScore(Score):
+    """How a law predicted one size."""
 
     model: str
     params: float
-    points: int
-    mae: float
-    rmse: float
-    bias: float
-    coverage: float
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The size and the errors."""
+        return {"model": self.model, "params": self.params, **super().to_json()}
 
 
-@dataclass(frozen=True, slots=True)
-class LawScore:
-    """How a law predicted: means over sizes of the mean absolute error, the bias, coverage and log score.
+@dataclass(frozen=True, kw_only=True)
+class LawScore(Score):
+    """How a law predicted: means over sizes, each size with the same weight.
 
     Attributes:
         law: its name.
-        mae: mean over sizes of the mean absolute error of the loss.
         rmse: root of the mean over sizes of the mean square error.
-        bias: mean over sizes of predicted minus measured loss.
-        coverage: share of held-out points inside the intervals, mean over sizes.
         log_score: mean log density of the measured loss under the prediction, normal with its mean and spread.
-        sizes: the same for each size.
+        sizes: the score of each size.
     """
 
     law: str
-    mae: float
-    rmse: float
-    bias: float
-    coverage: float
     log_score: float
     sizes: tuple[SizeScore, ...]
 
@@ -54,6 +99,7 @@ class LawScore:
         """The means over sizes, from the score and the log score of each."""
         return LawScore(
             law=law,
+            points=sum(r.points for r in sizes),
             mae=float(np.mean([r.mae for r in sizes])),
             rmse=float(np.sqrt(np.mean([r.rmse**2 for r in sizes]))),
             bias=float(np.mean([r.bias for r in sizes])),
@@ -63,21 +109,9 @@ class LawScore:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        document = {name: getattr(self, name) for name in ("law", "mae", "rmse", "bias", "coverage", "log_score")}
+        """The law, its errors and the log score, and those of each size under "rungs"."""
+        document = {name: getattr(self, name) for name in ("law", *_ERRORS, "log_score")}
         return document | {"rungs": [r.to_json() for r in self.sizes]}
-
-
-def errors(measured: np.ndarray, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:
-    """Of (n,) losses, told with intervals: `points`, `mae`, `rmse`, `bias` (predicted minus measured), `coverage`."""
-    error = predicted - measured
-    return {
-        "points": len(error),
-        "mae": float(np.mean(np.abs(error))),
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "bias": float(np.mean(error)),
-        "coverage": float(np.mean((low <= measured) & (measured <= high))),
-    }
 
 
 def log_score(measured: np.ndarray, drawn: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.protocols import judge_rest
+from rlaw.analysis.protocols import score_later
 from rlaw.errors import DataError, NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit, fit
 from rlaw.forecasting.forecast import Forecast, forecast
@@ -41,8 +41,8 @@ def draw(evidence: Evidence) -> Figure:
     left, right = canvas.subplots(1, 2, sharey=True)
     _steps_panel(left, evidence, early, cut)
     _sizes_panel(right, evidence, late, axis, cut)
-    judged = judge_rest(evidence.main, early, cut, int(steps[-1]))
-    errors = f"on {judged.points} later points RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}"
+    score, _ = score_later(evidence.main, early, cut, int(steps[-1]))
+    errors = f"on {score.points} later points RMSE {score.rmse:.4f}, R² {score.r2:.3f}"
     caption = (
         f"{early.law.title}, {early.law.formula}, over {axis}. Left: fitted to all sizes up to step {cut} (the first "
         f"{_SHARE:.0%}), dashed beyond; {errors}. Right: {_right(evidence, late)}"

@@ -130,8 +130,8 @@ def _parameters(protocol: Protocol) -> str:
 
 
 def _error(protocol: Protocol) -> str:
-    judged = protocol.judged
-    if judged is None:
+    score = protocol.score
+    if score is None:
         return ""
-    worst = f" (within a size {judged.r2_worst:.2f} at worst)" if protocol.cut else ""
-    return f"; on {judged.points} held-out points RMSE {judged.rmse:.4f}, R² {judged.r2:.3f}{worst}"
+    worst = f" (within a size {protocol.r2_worst:.2f} at worst)" if protocol.cut else ""
+    return f"; on {score.points} held-out points RMSE {score.rmse:.4f}, R² {score.r2:.3f}{worst}"

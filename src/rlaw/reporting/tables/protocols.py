@@ -35,11 +35,11 @@ def efficiency_fits(evidence: Evidence) -> Table:
 
 
 def _line(protocol: Protocol) -> tuple[Cell, ...]:
-    fitted, judged = protocol.fit, protocol.judged
+    fitted, score = protocol.fit, protocol.score
     assert fitted is not None  # noqa: S101 - those without were left out
     unseen = ("", "", "", "")
-    if judged is not None:
-        unseen = (str(judged.points), f"{judged.rmse:.4f}", f"{judged.r2:.4f}", f"{judged.r2_worst:.3f}")
+    if score is not None:
+        unseen = (str(score.points), f"{score.rmse:.4f}", f"{score.r2:.4f}", f"{protocol.r2_worst:.3f}")
     return (
         protocol.variant,
         protocol.axis,

@@ -16,14 +16,11 @@ import numpy as np
 
 from rlaw import laws as family
 from rlaw.errors import NotIdentifiable, UsageError
-from rlaw.fitting.bootstrap import binomial_unit, bootstrap
-from rlaw.fitting.curves import Curves
-from rlaw.fitting.objective import Space, weights
+from rlaw.fitting.objective import Space
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
-from rlaw.fitting.solver import solve
-from rlaw.forecasting.calibration import at_once
-from rlaw.forecasting.predictors import AUTO, law_or_auto
+from rlaw.forecasting.calibration import ladder_by_auto
+from rlaw.forecasting.predictors import AUTO, ladder_by_law, law_or_auto
 from rlaw.forecasting.scores import LawScore, SizeScore, log_score
 from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
 from rlaw.laws import BASELINES, Law
@@ -31,8 +28,6 @@ from rlaw.text import Readable
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Axis, Frame
-
-_FAINT = 1e-6  # weight of a held-out size: its first points set its own level and nothing else
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,11 +157,12 @@ def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, le
         np.zeros(whole.loss.shape),
         np.zeros((draws, *whole.loss.shape)),
     )
+    how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     for split in splits:
         if law is None:
-            middle, many = at_once(split.train, split.whole, split.test, draws=draws, level=level, seed=seed)
+            middle, many = ladder_by_auto(split.train, split.whole, split.test, **how)
         else:
-            middle, many = _predict(law, split, space, draws=draws, level=level, seed=seed)
+            middle, many = ladder_by_law(law, split.train, split.whole.at, split.held, space, **how)
         test[split.test], predicted[split.test] = True, middle[split.test]
         drawn[:, split.test] = many[:, split.test]
     sizes, log_scores, tail = [], [], (1 - level) / 2
@@ -178,35 +174,6 @@ def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, le
         sizes.append(SizeScore.of(measured, predicted[r, here], low, high, **size))
         log_scores.append(log_score(measured, many))
     return LawScore.over(law.name if law else AUTO, sizes, log_scores)
-
-
-def _predict(
-    law: Law, split: Split, space: Space, *, draws: int, level: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(R, M) predicted loss and (S, R, M) draws of the loss to be measured, noise included."""
-    train = split.train
-    if len(np.unique(train.params)) - (split.held is not None and bool(law.shared)) < law.needs_sizes:
-        raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes")
-    if law.needs_base_loss and not np.isfinite(train.at.base_loss).all():
-        raise NotIdentifiable(f"{law.name} needs the loss of the base at step 0")
-    w = weights(train, space, "equal")
-    if split.held is not None:
-        w[split.held] *= _FAINT
-    estimate = solve(law, train.at, train.loss, w, space)
-    fitted = law.loss(estimate.theta, estimate.coefficients, train.at)[0]
-    drawn = bootstrap(law, train, w, space, estimate, draws=draws, level=level, seed=seed).solution
-    at, shape = split.whole.at, split.test.shape
-    predicted = np.broadcast_to(law.loss(estimate.theta, estimate.coefficients, at), (1, *shape))[0]
-    many = np.broadcast_to(law.loss(drawn.theta, drawn.coefficients, at), (draws, *shape))
-    fresh = np.random.default_rng(seed).standard_normal(many.shape)
-    return predicted, many + fresh * _spread(law, train, fitted)[:, None] * binomial_unit(many)
-
-
-def _spread(law: Law, train: Curves, fitted: np.ndarray) -> np.ndarray:
-    """(R,) root mean square residual of each size in binomial units, for the degrees of freedom left."""
-    residual = np.where(train.present, (train.loss - fitted) / binomial_unit(fitted), 0.0)
-    used = len(law.local) + len(law.coefficients)
-    return np.sqrt(np.sum(residual**2, axis=1) / np.maximum(train.counts - used, 1))
 
 
 def _verdict(scores: list[LawScore]) -> tuple[str, str]:

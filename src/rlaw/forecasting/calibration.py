@@ -182,7 +182,7 @@ def _widened(drawn: Samples, factor: float) -> Samples:
     return replace(drawn, true=true, measured=np.minimum(measured, np.maximum(drawn.measured, 1.0)))
 
 
-def at_once(
+def ladder_by_auto(
     train: Curves, whole: Curves, test: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.

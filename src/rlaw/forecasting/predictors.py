@@ -12,7 +12,7 @@ from rlaw.errors import NotIdentifiable
 from rlaw.fitting.bootstrap import binomial_unit, bootstrap
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution, not_rising
-from rlaw.fitting.objective import weights
+from rlaw.fitting.objective import Space, weights
 from rlaw.fitting.solver import Solution, solve
 from rlaw.fitting.trend import slopes, trend
 from rlaw.forecasting.pooling import Pooled, pool, sizes_of
@@ -161,52 +161,109 @@ def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level:
         draws, level, seed: of the bootstrap.
 
     Raises:
-        NotIdentifiable: the law says nothing of a size of which so little is seen.
+        NotIdentifiable: the law cannot predict a size of which so few points are known.
     """
-    _refuse(law, train, r)
-    known = np.flatnonzero(train.counts > 0)
-    fitted_curves = train.pick(known).compact()
-    w = weights(fitted_curves, "loss", "equal")
-    if r in known and law.shared:
-        w[int(np.searchsorted(known, r))] *= _FAINT
-    estimate = solve(law, fitted_curves.at, fitted_curves.loss, w, "loss")
-    drawn = bootstrap(law, fitted_curves, w, "loss", estimate, draws=draws, level=level, seed=seed).solution
-    fitted = law.loss(estimate.theta, estimate.coefficients, fitted_curves.at)[0]
-    own = int(np.searchsorted(known, r)) if r in known else None
-    size = train.at.size(r) if own is None else fitted_curves.at.size(own)
-    at = Points.of(x[None, None], size.x_ref, size.params, size.base_loss)
-    many = np.broadcast_to(_loss(law, drawn, own, at), (draws, 1, len(x)))[:, 0]
-    spread = _spread(law, fitted_curves, fitted, own)
-    fresh = np.random.default_rng(seed).standard_normal(many.shape)
-    middle = np.broadcast_to(_loss(law, estimate, own, at), (1, 1, len(x)))[0, 0]
-    return Samples(
-        middle, many, np.maximum(many + fresh * spread * binomial_unit(many), 0.0), _k(law, drawn, own, size)
-    )
-
-
-def _refuse(law: Law, train: Curves, r: int) -> None:
-    points = int(train.counts[r])
-    others = len(np.unique(np.delete(train.params, r)))
-    needed = len(law.local) + len(law.coefficients)
-    if law.shared and others < law.needs_sizes:
-        raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes beside the target, and there are {others}")
+    _refuse(law, train, r, "\n  next: `anchor=step0` on data that have it, or `law=auto`")
+    needed, points = len(law.local) + len(law.coefficients), int(train.counts[r])
     if points < needed:
         raise NotIdentifiable(
             f"{law.name} leaves {needed} number(s) of every size free, and {points} point(s) of {train.models[r]} are "
-            f"seen\n  next: `anchor=first:{max(needed, 3)}`, or `law=auto`"
+            f"known\n  next: `anchor=first:{max(needed, 3)}`, or `law=auto`"
         )
+    known = np.flatnonzero(train.counts > 0)
+    own = int(np.searchsorted(known, r)) if r in known else None
+    fit = _fit(law, train.pick(known).compact(), own if law.shared else None, "loss", draws, level, seed)
+    size = train.at.size(r) if own is None else fit.curves.at.size(own)
+    at = Points.of(x[None, None], size.x_ref, size.params, size.base_loss)
+    squares, spare = fit.squares, np.maximum(fit.spare, 0)
+    if own is not None and spare[own] >= 5:
+        spread = np.sqrt(np.sum(squares[own]) / spare[own])
+    else:  # the target's points are too few to show its own scatter
+        spread = np.sqrt(np.sum(squares) / max(int(spare.sum()), 1))
+    middle, true, measured = fit.predict(at, slice(0, 0) if own is None else slice(own, own + 1), spread, seed)
+    return Samples(middle[0], true[:, 0], np.maximum(measured[:, 0], 0.0), _k(law, fit.drawn, own, size))
+
+
+def ladder_by_law(
+    law: Law, train: Curves, at: Points, held: int | None, space: Space, *, draws: int, level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The forecast of every size of a ladder by one law.
+
+    Args:
+        law: any law.
+        train: the training points of every size.
+        at: points to predict, (1, R, M).
+        held: the size whose own points count for itself alone; None without.
+        space: residuals of the loss or of its base-10 logarithm.
+        draws, level, seed: of the bootstrap.
+
+    Returns:
+        (R, M) predicted loss and (S, R, M) draws of the loss as a run would measure it.
+
+    Raises:
+        NotIdentifiable: too few sizes for the law, or a base without a loss that the law needs.
+    """
+    _refuse(law, train, held)
+    fit = _fit(law, train, held, space, draws, level, seed)
+    spread = np.sqrt(np.sum(fit.squares, axis=1) / np.maximum(fit.spare, 1))[:, None]
+    middle, _, measured = fit.predict(at, slice(None), spread, seed)
+    return middle, measured
+
+
+@dataclass(frozen=True, slots=True)
+class _LawFit:
+    """A law fitted to the curves of a ladder, with bootstrap draws.
+
+    Attributes:
+        squares: (R, M) squared residuals in binomial units.
+        spare: (R,) points of each size less the numbers that are fitted to it alone.
+    """
+
+    law: Law
+    curves: Curves
+    estimate: Solution
+    drawn: Solution
+    squares: np.ndarray
+    spare: np.ndarray
+
+    def predict(
+        self, at: Points, sizes: slice, spread: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(R, M) loss of some sizes, (S, R, M) draws of it, and these with noise of a spread in binomial units."""
+        shape = at.x.shape[1:]
+        middle = np.broadcast_to(_loss(self.law, self.estimate, sizes, at), (1, *shape))[0]
+        true = np.broadcast_to(_loss(self.law, self.drawn, sizes, at), (len(self.drawn), *shape))
+        fresh = np.random.default_rng(seed).standard_normal(true.shape)
+        return middle, true, true + fresh * spread * binomial_unit(true)
+
+
+def _fit(law: Law, curves: Curves, faint: int | None, space: Space, draws: int, level: float, seed: int) -> _LawFit:
+    """The law fitted to all sizes with the same weight, next to none for a size whose points only set its own level."""
+    w = weights(curves, space, "equal")
+    if faint is not None:
+        w[faint] *= _FAINT
+    estimate = solve(law, curves.at, curves.loss, w, space)
+    drawn = bootstrap(law, curves, w, space, estimate, draws=draws, level=level, seed=seed).solution
+    fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
+    squares = np.where(curves.present, (curves.loss - fitted) / binomial_unit(fitted), 0.0) ** 2
+    return _LawFit(law, curves, estimate, drawn, squares, curves.counts - len(law.local) - len(law.coefficients))
+
+
+def _refuse(law: Law, train: Curves, target: int | None, hint: str = "") -> None:
+    """Raise NotIdentifiable when sizes (other than the target, where sizes share parameters) or bases are too few."""
+    params = train.params if target is None or not law.shared else np.delete(train.params, target)
+    sizes = len(np.unique(params))
+    if sizes < law.needs_sizes:
+        beside = f" beside the target, and there are {sizes}" if len(params) < len(train.params) else ""
+        raise NotIdentifiable(f"{law.name} needs {law.needs_sizes} sizes{beside}")
     if law.needs_base_loss and not np.isfinite(train.at.base_loss).all():
-        raise NotIdentifiable(
-            f"{law.name} needs the loss of every base at step 0\n"
-            "  next: `anchor=step0` on data that have it, or `law=auto`"
-        )
+        raise NotIdentifiable(f"{law.name} needs the loss of the base at step 0{hint}")
 
 
-def _loss(law: Law, solution: Solution, own: int | None, at: Points) -> np.ndarray:
-    """(S, 1, M) loss of the target."""
-    pick = slice(0, 0) if own is None else slice(own, own + 1)
-    theta = tuple(t if t.shape[1] == 1 and i < len(law.shared) else t[:, pick] for i, t in enumerate(solution.theta))
-    coefficients = solution.coefficients[:, pick] if own is not None else np.zeros((len(solution), 1, 0))
+def _loss(law: Law, solution: Solution, sizes: slice, at: Points) -> np.ndarray:
+    """(S, R, M) loss of some sizes; an empty slice is a size that the fit does not hold."""
+    theta = tuple(t if t.shape[1] == 1 and i < len(law.shared) else t[:, sizes] for i, t in enumerate(solution.theta))
+    coefficients = np.zeros((len(solution), 1, 0)) if sizes == slice(0, 0) else solution.coefficients[:, sizes]
     return law.loss(theta, coefficients, at)
 
 
@@ -216,16 +273,6 @@ def _k(law: Law, solution: Solution, own: int | None, size: Points) -> np.ndarra
         return np.broadcast_to(k, (len(solution), 1))[:, 0]
     names = [p.name for p in law.local]
     return solution.theta[len(law.shared) + names.index("k")][:, own or 0, 0] if "k" in names else None
-
-
-def _spread(law: Law, curves: Curves, fitted: np.ndarray, own: int | None) -> float:
-    """Scatter about the law in binomial units: the target's own where it tells, else that of all sizes."""
-    residual = np.where(curves.present, (curves.loss - fitted) / binomial_unit(fitted), 0.0)
-    used = len(law.local) + len(law.coefficients)
-    spare = np.maximum(curves.counts - used, 0)
-    if own is not None and spare[own] >= 5:
-        return float(np.sqrt(np.sum(residual[own] ** 2) / spare[own]))
-    return float(np.sqrt(np.sum(residual**2) / max(int(spare.sum()), 1)))
 
 
 def law_or_auto(name: str | Law) -> Law | None:

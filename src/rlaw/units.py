@@ -64,8 +64,8 @@ def _refuse(value: object, kind: str) -> UsageError:
 
 def count(value: float) -> str:
     """Write a count in three figures: 591488 -> '591k', 7e9 -> '7B'."""
-    if value == math.inf:
-        return "∞"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     for scale, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= scale * 0.9995:
             return f"{value / scale:.3g}{suffix}"

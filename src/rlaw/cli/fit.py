@@ -21,7 +21,9 @@ def fit(
     space: Annotated[Literal["loss", "log"], Option(help="where squared errors are taken")] = "loss",
     noise: Annotated[Literal["equal", "binomial"], Option(help="weight of a point within its size")] = "equal",
     items: Items = None,
-    intervals: Annotated[Literal["bootstrap", "none"], Option(help="how intervals are computed")] = "bootstrap",
+    intervals: Annotated[
+        Literal["bootstrap", "profile", "none"], Option(help="how intervals are computed")
+    ] = "bootstrap",
     draws: Draws = 1000,
     level: Level = 0.9,
     seed: Seed = 0,

@@ -21,7 +21,7 @@ import numpy as np
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.drift import Drift, fit_drift
 from rlaw.fitting.items import assumed, resampled
-from rlaw.fitting.objective import Space, evaluate
+from rlaw.fitting.objective import Space
 from rlaw.fitting.solver import Solution, solve
 from rlaw.laws import Law
 
@@ -73,7 +73,7 @@ def bootstrap(
         seed: of the random numbers.
     """
     rng = np.random.default_rng(seed)
-    fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
+    fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
     unit = binomial_unit(fitted)
     freedom = int(np.maximum(_replicates(curves) - 1, 0).sum())
     if freedom >= _LEAST_FREEDOM:

@@ -6,7 +6,7 @@ fit.k(70e9)                              # efficiency of a size, with its interv
 fit.predict("Qwen2.5-7B", [1e18, 1e19])  # fitted loss
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,7 +16,8 @@ from rlaw.errors import UsageError
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit
-from rlaw.fitting.objective import NoiseModel, Space, evaluate, r_squared, rms, weights
+from rlaw.fitting.objective import NoiseModel, Space, r_squared, rms, weights
+from rlaw.fitting.profile import profile
 from rlaw.fitting.result import Fit
 from rlaw.fitting.screening import Screened, screen
 from rlaw.fitting.selection import Window, curves_of, window_text
@@ -40,7 +41,7 @@ def fit(
     space: Space = "loss",
     noise: NoiseModel = "equal",
     items: int | None = None,
-    intervals: Literal["bootstrap", "none"] = "bootstrap",
+    intervals: Literal["bootstrap", "profile", "none"] = "bootstrap",
     draws: int = 1000,
     level: float = 0.9,
     seed: int = 0,
@@ -58,7 +59,7 @@ def fit(
         space: squared errors of the loss, or of its base-10 logarithm.
         noise: "equal" gives every size the same total weight, as the paper does; "binomial" weighs by inverse variance.
         items: problems of an evaluation, where the frame does not say.
-        intervals: "bootstrap", or "none" for the fit alone.
+        intervals: "bootstrap"; "profile" for the same with profile intervals of the shared parameters; or "none".
         draws: bootstrap draws.
         level: of the intervals.
         seed: of the bootstrap.
@@ -83,17 +84,20 @@ def fit(
     )
     w, estimate = _estimate(law, screened.curves, space, noise, frame.source)
     drawn = None
-    if intervals == "bootstrap":
+    if intervals != "none":
         drawn = bootstrap(law, screened.curves, w, space, estimate, draws=draws, level=level, seed=seed)
-    settings["intervals"] = _method(drawn, seed)
-    return _result(law, axis, frame, screened, w, estimate, drawn, settings)
+    settings["intervals"] = _method(intervals, drawn, seed)
+    result = _result(law, axis, frame, screened, w, estimate, drawn, settings)
+    if intervals != "profile":
+        return result
+    return replace(result, parameters={name: profile(result, name).interval for name in result.parameters})
 
 
 def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> None:
     for name, value, known in (
         ("space", space, ("loss", "log")),
         ("noise", noise, ("equal", "binomial")),
-        ("intervals", intervals, ("bootstrap", "none")),
+        ("intervals", intervals, ("bootstrap", "profile", "none")),
     ):
         if value not in known:
             raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}")
@@ -109,14 +113,14 @@ def _estimate(law: Law, curves: Curves, space: Space, noise: NoiseModel, source:
         return w, estimate
     if not np.isfinite(curves.items[curves.present]).all():
         raise UsageError(f"{source} does not say how many problems were asked\n  next: `items=500`, the true number")
-    w = weights(curves, space, noise, evaluate(law, estimate.theta, estimate.coefficients, curves)[0])
+    w = weights(curves, space, noise, law.loss(estimate.theta, estimate.coefficients, curves.at)[0])
     return w, solve(law, curves.at, curves.loss, w, space)
 
 
-def _method(drawn: Draws | None, seed: int) -> dict[str, Any]:
+def _method(name: str, drawn: Draws | None, seed: int) -> dict[str, Any]:
     if drawn is None:
-        return {"method": "none"}
-    how = {"method": "bootstrap", "draws": len(drawn), "seed": seed, "noise": list(drawn.noise)}
+        return {"method": name}
+    how = {"method": name, "draws": len(drawn), "seed": seed, "noise": list(drawn.noise)}
     return how | ({"freedom": drawn.freedom} if drawn.drift is None else asdict(drawn.drift))
 
 
@@ -132,7 +136,7 @@ def _result(
 ) -> Fit:
     """Everything a fit tells, from its solution and draws."""
     curves, held, space, level = screened.curves, screened.held, settings["space"], settings["level"]
-    fitted = evaluate(law, estimate.theta, estimate.coefficients, curves)[0]
+    fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
     found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
     cautions = [*screened.cautions, *found]
     if drawn is not None:

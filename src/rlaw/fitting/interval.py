@@ -59,9 +59,9 @@ def median(draws: np.ndarray, level: float) -> Interval:
 
 def four_digits(number: float) -> str:
     """A number with at most four digits: 0.1, 1.2."""
-    return "∞" if number == math.inf else f"{number:.4g}"
+    return f"{number:.4g}".replace("inf", "∞")
 
 
 def three_digits(number: float) -> str:
     """A number with three digits, trailing zeros kept: 0.100, 1.20."""
-    return "∞" if number == math.inf else f"{number:#.3g}".rstrip(".")
+    return f"{number:#.3g}".rstrip(".").replace("inf", "∞")

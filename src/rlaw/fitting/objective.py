@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from rlaw.fitting.curves import Curves
-from rlaw.laws import Law, Theta
 
 Space = Literal["loss", "log"]
 NoiseModel = Literal["equal", "binomial"]
@@ -56,8 +55,3 @@ def rms(residual: np.ndarray, present: np.ndarray) -> float:
     """Root mean square over the present points; nan without any."""
     kept = residual[present]
     return float(np.sqrt(np.mean(kept**2))) if len(kept) else float("nan")
-
-
-def evaluate(law: Law, theta: Theta, coefficients: np.ndarray, curves: Curves) -> np.ndarray:
-    """(B, R, M) fitted loss at the measured points."""
-    return law.loss(theta, coefficients, curves.at)

@@ -11,7 +11,6 @@ from rlaw.fitting.bootstrap import Draws
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import NOT_IDENTIFIED, Caution
 from rlaw.fitting.interval import Interval, finite, percentile
-from rlaw.fitting.objective import evaluate
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.values import HeldOut, SizeFit
 from rlaw.laws import Law, Points
@@ -84,7 +83,7 @@ class Fit(Readable):
     @property
     def fitted(self) -> np.ndarray:
         """(R, M) fitted loss at the measured points of `curves`."""
-        return evaluate(self.law, self.estimate.theta, self.estimate.coefficients, self.curves)[0]
+        return self.law.loss(self.estimate.theta, self.estimate.coefficients, self.curves.at)[0]
 
     def size(self, model: str) -> SizeFit:
         """What the fit tells of one size, by its name.

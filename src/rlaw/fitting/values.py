@@ -11,7 +11,7 @@ import numpy as np
 from rlaw.fitting.bootstrap import Draws
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.interval import Interval, finite, percentile
-from rlaw.fitting.objective import Space, evaluate, r_squared, rms, weights
+from rlaw.fitting.objective import Space, r_squared, rms, weights
 from rlaw.fitting.solver import Solution, levels
 from rlaw.laws import Law, Points
 
@@ -100,7 +100,7 @@ def held_out(
             free = levels(law, s.theta, held.at, held.loss, w, space)
             solved.append(Solution(s.theta, np.broadcast_to(free, (len(s), *free.shape[1:])), s.objective, s.bound))
     values = _values(law, held.at, solved[0], solved[1] if len(solved) > 1 else None, level)
-    fitted = evaluate(law, solved[0].theta, solved[0].coefficients, held)[0]
+    fitted = law.loss(solved[0].theta, solved[0].coefficients, held.at)[0]
     return HeldOut(
         model=held.models[0],
         params=float(held.params[0]),

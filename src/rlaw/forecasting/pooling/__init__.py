@@ -12,8 +12,8 @@ How far sizes scatter about the law, how much curves wander and drift, and the l
 chosen but averaged over a grid, each weighed by its marginal likelihood: how well it predicts the measured points one
 after the other. Given them, everything is Gaussian and in closed form.
 
-`size` holds what is seen, `whitened` the same turned so that it is independent, `prior` what is assumed, `likelihood`
-how well that predicts the points, `grid` the settings that are averaged over, `posterior` the ladder that comes of it.
+`size` holds the measured points, `prior` the assumptions, `grid` the settings that are averaged over and how well each
+predicts the points, `posterior` the pooled ladder.
 
 Source: Laird and Ware 1982 (random effects of growth curves); Rasmussen and Williams 2006, section 2.7 (marginal
 likelihood with a basis of unknown weight); Kass and Raftery 1995 (averaging over models).

@@ -9,8 +9,7 @@ import numpy as np
 
 from rlaw.fitting.bootstrap import binomial_unit
 from rlaw.forecasting.pooling.grid import GridPoint, averaged, settings_of, weighed
-from rlaw.forecasting.pooling.size import PooledSize, middle_of, span_of
-from rlaw.forecasting.pooling.whitened import DRIFTS, Whitened, design, walk_of, whiten
+from rlaw.forecasting.pooling.size import DRIFTS, PooledSize, Whitened, design, middle_of, span_of, walk_of, whiten
 
 _STRETCH = 0.5  # of the shared walk, e-folds
 _SLOPE_POINTS = 9

@@ -103,7 +103,7 @@ def test_sizes_without_a_law_stop_the_study_unless_it_says_go(
     _, decisions = staging.run(laid_out, store, LocalExecutor(2))
     assert len([decision for decision in decisions if decision.go]) == sizes
     if then == "stop":
-        assert decisions[-1].reason.startswith("the sizes so far tell no law")
+        assert decisions[-1].reason.startswith("the sizes so far show no law")
         assert decisions[-1].value is None
 
 

@@ -48,9 +48,9 @@ class Allocation(Prediction):
         best: name of the size with the lowest expected loss.
         best_tau: its reuse factor.
         doubling: change of the lowest loss when the budget is doubled and the size chosen anew: what more is worth.
-        frontier: crossovers between neighbouring sizes, iso-compute and iso-loss; empty when the data do not tell
+        frontier: crossovers between neighbouring sizes, iso-compute and iso-loss; empty when the data have no
             compute.
-        target_loss: what was asked for, or None.
+        target_loss: the loss to reach, or None.
         doublings_needed: of the budget, until the expected best size has that loss; infinite beyond ten.
         accounting: how compute is counted.
     """
@@ -81,7 +81,7 @@ class Allocation(Prediction):
         return self.frontier.iso_loss
 
     def choice(self, model: str, tau: float | None = None) -> Choice:
-        """What is told of one size, by its name; of its best reuse factor where it has several."""
+        """One size, by its name; with its best reuse factor where it has several."""
         own = [c for c in self.choices if c.model == model and tau in (None, c.tau)]
         return min(own, key=lambda c: c.loss.value)
 
@@ -136,7 +136,7 @@ class Allocation(Prediction):
                 for i in self.iso_loss
             ]
             lines += ["", table(["for a loss of", "cheapest size", f"its compute, FLOPs {level}"], rows)]
-        return "\n".join([*lines, *self.doubts()])
+        return "\n".join([*lines, *self.warning_lines()])
 
     def _choices_table(self, level: str) -> str:
         rows = [
@@ -238,7 +238,7 @@ def _cautions_of(screened: Screened, caution: Caution | None) -> tuple[Caution, 
 
 
 def _tau(frame: "Frame") -> float:
-    """The one reuse factor of a frame; 1 where it does not tell."""
+    """The one reuse factor of a frame; 1 where it has none or several."""
     taus = frame.rows["tau"].drop_nulls().unique().to_list()
     return float(taus[0]) if len(taus) == 1 else 1.0
 
@@ -247,7 +247,7 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
     """Every size with every tau as a curve of its own, and which size and tau its name stands for.
 
     Raises:
-        NotIdentifiable: the data have one tau, which tells nothing of reuse.
+        NotIdentifiable: the data have one tau, which shows nothing of reuse.
     """
     import polars as pl
 
@@ -255,7 +255,7 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
     rows = frame.rows
     if rows["tau"].drop_nulls().n_unique() < 2:
         raise NotIdentifiable(
-            f"{frame.source} has no two reuse factors tau: what passing over data again costs cannot be told\n"
+            f"{frame.source} has no two reuse factors tau: what passing over data again costs is not measured\n"
             "  next: `data=D`, or data with a column tau, such as qwen2.5-math-reuse"
         )
     tau = pl.col("tau").fill_null(1)
@@ -275,7 +275,7 @@ def _frontier(
     losses: tuple[float, ...],
     **how: Any,
 ) -> Frontier:
-    """The frontier over compute, whatever the budget is; empty where the data do not tell compute."""
+    """The frontier over compute, whatever the budget is; empty where the data have no compute."""
     if frame.rows["compute_flops"].null_count() == len(frame):
         return Frontier()
     if spent.axis != "compute":

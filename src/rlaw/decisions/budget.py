@@ -17,7 +17,7 @@ class Budget:
     Attributes:
         axis: "compute" (FLOPs) or "data" (prompts).
         amount: on that axis; of unique data, the prompts of one pass.
-        given: what was asked for and what was assumed, by name.
+        given: what was given and what was assumed, by name.
         reused: whether the amount may be passed over several times.
     """
 
@@ -72,7 +72,7 @@ def budget(
         usd: money.
         wall: seconds, or a duration such as "24 h": of `gpus` GPUs, or at a measured throughput.
         data: prompts consumed.
-        unique_data: different prompts; how often each is seen is chosen.
+        unique_data: different prompts; how often each is used is chosen.
         gpu: a name of `PEAK_FLOPS`; needed for GPU-hours, money and, without a throughput, wall time.
         gpus: how many run at once; for wall time.
         mfu: FLOPs executed, over the peak of the GPU times the time, as in `rlaw.plan`.

@@ -30,8 +30,8 @@ class Choice:
         params: its size.
         tau: how often each unique prompt is seen.
         steps: RL steps that the budget pays for.
-        data: prompts that these steps consume; None when the data do not tell.
-        compute_flops: compute of these steps, as the data count it; None when the data do not tell.
+        data: prompts that these steps consume; None when the data do not have it.
+        compute_flops: compute of these steps, as the data count it; None when the data do not have it.
         loss: true loss at the end, without the noise of an evaluation.
         doubling: change of the loss when the budget is doubled.
         probability_best: share of draws in which no other choice has a lower loss.
@@ -93,7 +93,7 @@ def _along(x: np.ndarray, y: np.ndarray, at: float) -> float:
 
 
 def _at_step(frame: "Frame", model: str, column: str, steps: float) -> float | None:
-    """What a size has used of a column after so many steps; None when the data do not tell."""
+    """What a size has used of a column after so many steps; None when the data do not have it."""
     own = (frame.rows["model"] == model) & (frame.rows["step"] > 0)
     rows = frame.rows.filter(own).select("step", column).drop_nulls()
     if rows.is_empty():

@@ -88,7 +88,7 @@ class IsoLoss:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """A ladder over compute; all three are empty where the data do not tell compute."""
+    """A ladder over compute; all three are empty where the data have no compute."""
 
     crossovers: tuple[Crossover, ...] = ()
     iso_compute: tuple[IsoCompute, ...] = ()
@@ -103,7 +103,7 @@ def frontier(
     Args:
         curves: what was measured over compute.
         sizes: the same, pooled.
-        losses: asked for beside those that the frontier passes through.
+        losses: given, beside those that the frontier passes through.
         draws, level, seed: of the intervals.
     """
     reached = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
@@ -115,11 +115,11 @@ def frontier(
     places = inside[np.linspace(0, len(inside) - 1, min(_BUDGETS, len(inside))).astype(int)]
     begun = x >= np.array([own.min() for own in reached])[:, None] * (1 - 1e-9)  # (R, M)
     lowest = np.where(begun, loss.mean(axis=0), np.inf).min(axis=0)[places]
-    asked = {*np.round(np.linspace(lowest.max(), lowest.min(), _LOSSES), 3).tolist(), *losses}
+    levels = {*np.round(np.linspace(lowest.max(), lowest.min(), _LOSSES), 3).tolist(), *losses}
     return Frontier(
         tuple(pairs),
         tuple(_iso_compute(curves.models, float(x[m]), loss[:, :, m], begun[:, m], level) for m in places),
-        tuple(_iso_loss(curves.models, x, loss, begun, level, value) for value in sorted(asked, reverse=True)),
+        tuple(_iso_loss(curves.models, x, loss, begun, level, value) for value in sorted(levels, reverse=True)),
     )
 
 

@@ -36,7 +36,7 @@ class Decision:
         model: the next size.
         go: run it, or stop here.
         rule: gain-per-doubling, interval-width, budget or start.
-        value: what the rule looks at; None where there was nothing to look at.
+        value: what the rule compares; None where there is nothing to compare.
         threshold: what it was compared with.
         reason: in words.
         loss, low, high: the forecast of the size's final test loss, and its interval.
@@ -83,7 +83,7 @@ def run(
     stages, outcome = _stages(plan), runner.Outcome(done=(), skipped=(), failed={}, left=())
     earlier, made = {decision.model: decision for decision in decisions(store)}, list[Decision]()
     for index, runs in enumerate(stages):
-        begun = any(store.status(run.label).attempt for run in runs)  # then it is not asked again
+        begun = any(store.status(run.label).attempt for run in runs)  # then the decision stands
         kept = earlier.get(runs[0].size.name) if begun else None
         made.append(kept or _decide(plan, store, stages[:index], runs, stages[-1][0]))
         _keep(store, made)
@@ -155,7 +155,7 @@ def _by_rule(plan: Plan, decision: Decision, frame: "Frame", candidate: Run, lar
             raise UsageError("; ".join(warning.text for warning in prediction.warnings))
     except RlawError as error:
         why = str(error).partition("\n")[0]
-        return replace(decision, go=stage.without_a_law == "go", reason=f"the sizes so far tell no law: {why}")
+        return replace(decision, go=stage.without_a_law == "go", reason=f"the sizes so far show no law: {why}")
     point = prediction.points[0]
     decision = replace(decision, loss=point.loss, low=point.low, high=point.high)
     forecasted = f"{target.size.name} is forecast to end at {point.loss:.3f} [{point.low:.3f}, {point.high:.3f}]"

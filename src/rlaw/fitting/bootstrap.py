@@ -3,8 +3,8 @@
 Three sources of noise, each declared in the fit:
 
 * runs: where at least three degrees of freedom of replicates are there, whole runs' deviations from the mean of their
-  size, scaled by the binomial standard deviation so that sizes can lend them to each other, with random sign;
-* drift: otherwise, white noise plus a lasting drift of each run, as the residuals of all runs tell (`drift.py`);
+  size, scaled by the binomial standard deviation so that they can be drawn for another size, with random sign;
+* drift: otherwise, white noise plus a lasting drift of each run, estimated from the residuals of all runs (`drift.py`);
 * items: the problems are drawn again, the same ones for every evaluation, so that the error which all evaluations share
   is counted; from per-item answers where they are there, else ("items assumed") for problems of assumed difficulty.
 
@@ -90,7 +90,7 @@ def bootstrap(
 def _shared_by_evaluations(
     rng: np.random.Generator, curves: Curves, fitted: np.ndarray, draws: int
 ) -> tuple[np.ndarray | float, tuple[str, ...]]:
-    """(B, R, M) error of asking these problems and not others, as far as the data tell, and what it rests on."""
+    """(B, R, M) error of using these problems and not others, as far as the data show it, and what it rests on."""
     if curves.right is not None:
         return resampled(rng, curves.right, fitted, curves.present, draws), ("items",)
     items = curves.items[curves.present]
@@ -157,7 +157,7 @@ def _stretch(series: np.ndarray, length: int) -> np.ndarray:
 def _drifts(
     rng: np.random.Generator, law: Law, curves: Curves, residual: np.ndarray, unit: np.ndarray, draws: int
 ) -> tuple[np.ndarray, Drift]:
-    """(B, R, M) drifts of runs, and the drift that all of them tell together; residuals in binomial units."""
+    """(B, R, M) drifts of runs, and the drift estimated from all of them; residuals in binomial units."""
     followed = len(law.coefficients) + len(law.local) + bool(law.shared)
     places = [
         (r, np.flatnonzero(curves.run[r] == i))

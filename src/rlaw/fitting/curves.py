@@ -117,9 +117,9 @@ class Curves:
         base_loss: np.ndarray,
         right: np.ndarray | None = None,
     ) -> "Curves":
-        """Curves from columns of equal length, in any order; `seed` tells the runs of a size apart.
+        """Curves from columns of equal length, in any order; `seed` separates the runs of a size.
 
-        `right` is (rows, items) where the rows tell the share of right answers to each item.
+        `right` is (rows, items) where the rows have the share of right answers to each item.
         """
         order = np.lexsort((loss, x, step, seed, model, params))
         model, params, x, loss, step, seed, items, base_loss = (

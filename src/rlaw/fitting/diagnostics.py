@@ -1,4 +1,4 @@
-"""When a fit should not be believed: cautions with stable codes, each with what was seen and what to do."""
+"""When a fit should not be believed: cautions with stable codes, each with what the data show and what to do."""
 
 import itertools
 import math
@@ -23,11 +23,11 @@ _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One reason for doubt.
+    """One warning about a result.
 
     Attributes:
         code: stable, for programs.
-        text: for people: what was seen, and what to do.
+        text: for people: what the data show, and what to do.
     """
 
     code: str
@@ -41,7 +41,7 @@ class Caution:
 def cautions_of_fit(
     law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, alone: Slopes, drawn: Solution | None
 ) -> list[Caution]:
-    """Every reason for doubt about a fit.
+    """Every warning about a fit.
 
     Args:
         law: the law that was fitted.
@@ -85,8 +85,8 @@ def _slopes(law: Law, alone: Slopes) -> list[Caution]:
 
 
 def not_rising(rise: Trend) -> Caution:
-    """The caution that a ladder tells no law of the size."""
-    return Caution("slopes-not-rising", f"{rise}: no size dependence can be told")
+    """The caution that a ladder has no law of the size."""
+    return Caution("slopes-not-rising", f"{rise}: no size dependence is found")
 
 
 def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Slopes) -> list[Caution]:
@@ -227,7 +227,7 @@ def _best_so_far(curves: Curves, alone: Slopes) -> list[Caution]:
         return []
     text = (
         f"the loss never rises along any curve and stands still at {stood} points, which noise of its size would do "
-        f"with a chance of {chance:.0e}: it looks like a best so far; give the loss measured at each step"
+        f"with a chance of {chance:.0e}: it is probably a best so far; give the loss measured at each step"
     )
     return [Caution("best-on-test", text)]
 

@@ -2,8 +2,8 @@
 
 Residuals hide part of a lasting drift, because the fit follows it. So noise is not drawn from the residuals but from a
 model of them, white noise plus an autoregressive drift, whose likelihood leaves out what the fit can follow (REML).
-All runs of a study tell it together: the autocorrelation of one run drowns in its noise. On simulated studies whose
-runs drift, intervals from blocks of residuals were too narrow; benchmarks/coverage.py has these.
+It is estimated from all runs of a study together: the autocorrelation of one run drowns in its noise. On simulated
+studies whose runs drift, intervals from blocks of residuals were too narrow; benchmarks/coverage.py has these.
 
 Source: Patterson and Thompson 1971 (REML); Kalman 1960 (the filter that whitens).
 """

@@ -1,4 +1,4 @@
-"""Fit a law to a frame: parameters, intervals, and the reasons for doubt.
+"""Fit a law to a frame: parameters, intervals, and warnings.
 
 fit = rlaw.fit("saturating", rlaw.load("qwen2.5-math-base"), axis="compute")
 print(fit)
@@ -134,7 +134,7 @@ def _result(
     drawn: Draws | None,
     settings: dict[str, Any],
 ) -> Fit:
-    """Everything a fit tells, from its solution and draws."""
+    """The fit, from its solution and draws."""
     curves, held, space, level = screened.curves, screened.held, settings["space"], settings["level"]
     fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
     found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)

@@ -31,7 +31,7 @@ class Interval:
         return f"{number(self.value)} [{number(self.low)}, {number(self.high)}]"
 
     def to_json(self) -> dict[str, Any]:
-        """`value`, `low` and `high`; null where there is no number to tell."""
+        """`value`, `low` and `high`; null where there is no number."""
         return {name: finite(getattr(self, name)) for name in ("value", "low", "high")}
 
 

@@ -1,8 +1,8 @@
-"""The error that all evaluations share because they ask the same problems."""
+"""The error that all evaluations share because they use the same problems."""
 
 import numpy as np
 
-#: standard deviation of the difficulty of problems, logits, where per-item answers do not tell it
+#: standard deviation of the difficulty of problems, logits, without per-item answers
 ASSUMED_DIFFICULTY = 2.0
 
 _ABILITY = np.linspace(-20, 20, 401)
@@ -77,8 +77,8 @@ def assumed(rng: np.random.Generator, items: int, fitted: np.ndarray, draws: int
     change = np.empty((draws, *fitted.shape))
     for b in range(draws):
         difficulty = ASSUMED_DIFFICULTY * rng.standard_normal(items)
-        asked = 1 - chance(ability, difficulty).mean(axis=1)
-        change[b] = np.interp(-fitted, -wrong, asked - wrong)
+        wrong_here = 1 - chance(ability, difficulty).mean(axis=1)
+        change[b] = np.interp(-fitted, -wrong, wrong_here - wrong)
     return change
 
 

@@ -1,7 +1,7 @@
 """How far apart two measurements of the same thing are, and how sure a difference is.
 
-Losses of different sizes lend each other their scatter in units of the binomial standard deviation √(L (1 - L)), as in
-the bootstrap of the fits. Replicates tell it where there are any; else the scatter of each evaluation about the line
+The scatter of different sizes is pooled in units of the binomial standard deviation √(L (1 - L)), as in the bootstrap
+of the fits. It comes from replicates where there are any; else from the scatter of each evaluation about the line
 between its neighbours, which leaves out how another seed would differ.
 """
 
@@ -104,7 +104,7 @@ def _of_neighbours(frame: "Frame") -> float:
 
 
 def _of_sampling(frame: "Frame") -> float:
-    """1 / √(answers) of the smallest evaluation, its error in binomial units; 0 when the source does not tell."""
+    """1 / √(answers) of the smallest evaluation, its error in binomial units; 0 when the source has none."""
     rows = frame.rows.drop_nulls("items")
     answers = (rows["items"] * rows["samples"]).min() if len(rows) else None
     return 1 / math.sqrt(float(answers)) if isinstance(answers, int | float) and answers else 0.0

@@ -1,8 +1,8 @@
 """Profile intervals of shared parameters: how much worse the fit becomes when one parameter is held elsewhere.
 
-The shape of the profile comes from the objective: skewed where the law is, flat where the data do not tell, and then
-the interval has no end on that side. The objective does not know how the noise hangs together; the draws of the
-bootstrap do. So the profile is cut where a parabola with its curvature and the draws' spread would be.
+The shape of the profile comes from the objective: skewed where the law is, flat where the data do not determine the
+parameter, and then the interval has no end on that side. The objective does not know how the noise hangs together; the
+draws of the bootstrap do. So the profile is cut where a parabola with its curvature and the draws' spread would be.
 
 Source: Cox and Hinkley 1974 (profile likelihood); Kent 1982 (its scale when the noise is not the assumed one).
 """

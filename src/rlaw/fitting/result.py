@@ -1,4 +1,4 @@
-"""A law fitted to a frame: what it tells of sizes and of losses, with intervals."""
+"""A law fitted to a frame: parameters, sizes and losses, with intervals."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,11 +28,11 @@ class Fit(Readable):
         law: the law.
         axis: "compute", "data" or "step".
         parameters: the shared parameters by name.
-        rungs: what it tells of each size, smallest first.
+        sizes: the fit of each size, smallest first.
         r2_pooled: over all points, sizes together: mostly the difference between sizes.
         rmse: root mean square error of the loss over all points.
         identified: False when the data do not determine the law's parameters.
-        warnings: every reason for doubt.
+        warnings: what speaks against trusting it.
         settings: window, space, noise, items, intervals, draws, level and seed, as used.
         dropped: rows left out, by reason.
         source: what the frame was read from.
@@ -86,7 +86,7 @@ class Fit(Readable):
         return self.law.loss(self.estimate.theta, self.estimate.coefficients, self.curves.at)[0]
 
     def size(self, model: str) -> SizeFit:
-        """What the fit tells of one size, by its name.
+        """One size of the fit, by its name.
 
         Raises:
             NotFound: the fit has no such size.
@@ -94,7 +94,7 @@ class Fit(Readable):
         return self.sizes[self._index(model)]
 
     def k(self, params: float, base_loss: float = float("nan")) -> Interval:
-        """Efficiency of a size, seen or not, with its interval.
+        """Efficiency of any size, with its interval.
 
         Raises:
             NotIdentifiable: the law does not tie the efficiency to the size.

@@ -124,11 +124,11 @@ def copies(curves: Curves) -> np.ndarray:
     """(R, M) the points of runs that repeat an earlier run of their size to the last digit: no new evidence."""
     copied = np.zeros_like(curves.present)
     for r in range(len(curves.models)):
-        seen = set()
+        earlier = set()
         for i in range(curves.runs[r]):
             here = curves.run[r] == i
             series = (curves.step[r, here].tobytes(), curves.at.x[0, r, here].tobytes(), curves.loss[r, here].tobytes())
-            if series in seen:
+            if series in earlier:
                 copied[r] |= here
-            seen.add(series)
+            earlier.add(series)
     return copied

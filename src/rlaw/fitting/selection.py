@@ -88,7 +88,7 @@ def _run_codes(rows: Any) -> np.ndarray:
 
 
 def _right(rows: Any, keep: np.ndarray) -> np.ndarray | None:
-    """(rows, items) share of right answers to each item; None unless all rows tell it of equally many items."""
+    """(rows, items) share of right answers to each item; None unless all rows have it for equally many items."""
     answers = rows["correct"].gather(np.flatnonzero(keep))
     lengths = answers.list.len().unique()
     if answers.null_count() or len(lengths) != 1:

@@ -25,7 +25,7 @@ STARTS = (1, 2, 5, 10, 20, 40)  # first steps that are tried
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One number of the fit as a refit tells it.
+    """One number of the fit in a refit.
 
     Attributes:
         value: of the refit.
@@ -47,8 +47,8 @@ class Refit:
 
     Attributes:
         change: the size left out, or the window FIRST:LAST.
-        values: the numbers of the fit by name; empty where the rows cannot tell the law.
-        identified: whether these rows tell the law's parameters.
+        values: the numbers of the fit by name; empty where the rows do not determine the law.
+        identified: whether these rows determine the law's parameters.
         refused: why there are no values; empty where there are.
     """
 
@@ -64,7 +64,7 @@ class Sensitivity(Readable):
 
     Attributes:
         law, axis, window: of the fit.
-        largest: the size that "k" is told for.
+        largest: the size that "k" is for.
         values: the fit's own numbers: shared parameters by name, and "k" of the largest size.
         counts: the names among them that are numbers of parameters, such as N_0.
         sizes: without each size in turn, smallest first; `change` names it.

@@ -136,8 +136,8 @@ def _spread(at: Points, B: int) -> Points:
 
 def _problem(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Space) -> Problem:
     R = at.params.shape[1]
-    seen = w.max(axis=0, keepdims=True) > 0 if len(at.x) == 1 else w > 0
-    columns = [_range(p, at, seen, R, own=i >= len(law.shared)) for i, p in enumerate(law.parameters)]
+    used = w.max(axis=0, keepdims=True) > 0 if len(at.x) == 1 else w > 0
+    columns = [_range(p, at, used, R, own=i >= len(law.shared)) for i, p in enumerate(law.parameters)]
     rows = max((len(a) for c in columns for a in c), default=1)
     reference, low, high = (
         np.concatenate([np.zeros((rows, 0)), *(np.broadcast_to(c[j], (rows, c[j].shape[1])) for c in columns)], axis=1)
@@ -146,7 +146,7 @@ def _problem(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Space) -
     return Problem(law, at, y, w, space, reference, low, high, _logarithmic(law, low.shape[1]))
 
 
-def _range(p: Parameter, at: Points, seen: np.ndarray, R: int, own: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _range(p: Parameter, at: Points, used: np.ndarray, R: int, own: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reference, low and high of a parameter's variables, each (1 or B, 1 or R)."""
     copies = R if own else 1
     if p.unit == "":
@@ -157,8 +157,8 @@ def _range(p: Parameter, at: Points, seen: np.ndarray, R: int, own: bool) -> tup
         smallest, largest = at.params.min(axis=1), at.params.max(axis=1)
         reference = np.exp(np.log(at.params).mean(axis=1))
     else:
-        smallest = np.where(seen, at.x, np.inf).min(axis=-1)
-        largest = np.where(seen, at.x, 0.0).max(axis=-1)
+        smallest = np.where(used, at.x, np.inf).min(axis=-1)
+        largest = np.where(used, at.x, 0.0).max(axis=-1)
         reference = at.x_ref[..., 0]
         if not own:
             smallest, largest = smallest.min(axis=1, keepdims=True), largest.max(axis=1, keepdims=True)
@@ -211,7 +211,7 @@ def _search(problem: Problem) -> np.ndarray:
 
 
 def _settle(problem: Problem, u: np.ndarray) -> np.ndarray:
-    """A few full steps past the point where the objective can tell, so that the last digits hold in any unit."""
+    """A few full steps past where the objective changes, so that the last digits hold in any unit."""
     value = objective(problem, u)
     for _ in range(_SETTLING):
         A, g = normal_equations(problem, u)

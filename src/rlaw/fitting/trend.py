@@ -29,7 +29,7 @@ _CHANCE = 0.05
 _DRAWS = 2000
 _COUNTED = 7  # up to so many sizes, all orders are counted
 _N_0 = np.geomspace(1e-2, 1e2, 17)  # in multiples of the middle size
-_ROUNDING = 1e-9  # slopes are not told apart more finely, relative to the largest
+_ROUNDING = 1e-9  # slopes that differ by less are equal, relative to the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Trend:
 
     @property
     def rises(self) -> bool:
-        """Whether neither kind of luck explains the rise; of three sizes the best of all six orders is asked."""
+        """Whether neither kind of luck explains the rise; of three sizes it takes the best of all six orders."""
         sizes = len(np.unique(self.params))
         return self.by_noise <= _CHANCE and self.by_order <= max(_CHANCE, 1.001 / math.factorial(sizes))
 

@@ -1,4 +1,4 @@
-"""What a fit tells in numbers, each with its interval: shared parameters, values of every size, of one held out.
+"""The numbers of a fit, each with its interval: shared parameters, values of every size, of one held out.
 
 Axes: R sizes, M points of a size.
 """
@@ -18,7 +18,7 @@ from rlaw.laws import Law, Points
 
 @dataclass(frozen=True, slots=True)
 class SizeFit:
-    """What a fit tells of one size: its parameters by name, and how well the law follows its curve."""
+    """One size in a fit: its parameters by name, and how well the law follows its curve."""
 
     model: str
     params: float
@@ -72,7 +72,7 @@ def shared_values(law: Law, estimate: Solution, drawn: Draws | None, level: floa
 def size_fits(
     law: Law, curves: Curves, fitted: np.ndarray, estimate: Solution, drawn: Draws | None, level: float
 ) -> tuple[SizeFit, ...]:
-    """What the fit tells of every size, from the (R, M) fitted loss, the fit and its draws."""
+    """Every size in a fit, from the (R, M) fitted loss, the fit and its draws."""
     values = _values(law, curves.at, estimate, drawn.solution if drawn else None, level)
     return tuple(
         SizeFit(

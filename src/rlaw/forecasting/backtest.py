@@ -1,10 +1,10 @@
-"""Backtests: how well each law predicts points it has not seen, beside the baselines it must beat.
+"""Backtests: how well each law predicts held-out points, beside the baselines it must beat.
 
     rlaw.compare(frame, cut=25, axis="data")              # the first 25 points of every curve -> the rest
-    rlaw.compare(frame, hold_out="largest", axis="data")  # the other sizes -> the largest, its first points seen
+    rlaw.compare(frame, hold_out="largest", axis="data")  # the other sizes and its first points -> the largest
     rlaw.compare(frame, rolling=True, axis="data")        # ever longer beginnings of every curve -> what comes next
 
-Laws see the training points only, intervals included. Axes: S draws, R sizes, M points of a size.
+Laws are fitted to the training points alone, intervals included. Axes: S draws, R sizes, M points of a size.
 """
 
 import math
@@ -35,11 +35,11 @@ class Comparison(Readable):
     """Laws ranked by their error on held-out points.
 
     Attributes:
-        protocol: what was seen and what was asked, in words.
+        protocol: the training and the test points, in words.
         axis: "compute", "data" or "step".
         level: of the intervals that `coverage` counts.
         laws: the scores, best first.
-        skipped: laws that the data cannot tell, with the reason.
+        skipped: laws that the data cannot determine, with the reason.
         best: the law with the smallest mean absolute error, baselines included.
         verdict: whether a law holds here, in words.
     """
@@ -93,7 +93,7 @@ def compare(
     level: float = 0.9,
     seed: int = 0,
 ) -> Comparison:
-    """Judge laws by points they have not seen.
+    """Judge laws by held-out points.
 
     Args:
         data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
@@ -101,13 +101,12 @@ def compare(
         laws: names or laws, "auto" for the pooled ladder of `rlaw.forecast`; all when None. The baselines are always
             judged too.
         axis: "compute", "data" or "step".
-        cut: the first `cut` steps of every curve are seen, the rest is asked (the paper's intra-model protocol).
-        hold_out: instead of `cut`, a size, "largest" or "each" (what is done when no protocol is named): all other
-            sizes are seen and its first `anchor` steps, which set its level (and slope, for a
-            law per size), the rest of it is asked.
+        cut: the first `cut` steps of every curve train, the rest tests (the paper's intra-model protocol).
+        hold_out: instead of `cut`, a size, "largest" or "each" (the protocol when none is named): all other sizes
+            train, and its first `anchor` steps, which set its level (and slope, for a law per size); the rest tests.
         rolling: instead of both, four origins evenly spaced in log step, from a fifth to four fifths of the steps; each
-            curve is seen up to each in turn and asked up to the next, after the last to its end.
-        anchor: steps of a held-out size that are seen.
+            curve trains up to each in turn and tests up to the next, after the last to its end.
+        anchor: training steps of a held-out size.
         window, space: as in `rlaw.fit`; every size has the same weight.
         draws: bootstrap draws of each fit.
         level: of the intervals.
@@ -150,8 +149,8 @@ def compare(
 
 
 def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
-    """How a law, or "auto" when None, foretells what the splits ask."""
-    whole = splits[0].whole  # splits ask different points of the same curves
+    """How a law, or "auto" when None, predicts the test points of the splits."""
+    whole = splits[0].whole  # splits test different points of the same curves
     test, predicted, drawn = (
         np.zeros_like(whole.present),
         np.zeros(whole.loss.shape),

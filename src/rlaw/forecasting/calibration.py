@@ -1,6 +1,6 @@
-"""The forecasts of "auto" with intervals that answer for their errors: a backtest within what is seen, before each one.
+"""The forecasts of "auto", with intervals as wide as its errors in a backtest on the training points.
 
-What may be seen is itself cut, and forecast from its beginning:
+The training points are themselves cut, and forecast from their beginning:
 
 * where the other sizes go on well past the target, each of them in turn is cut to as few points as the target has;
 * else all curves are cut, as far before their end as the forecast goes beyond it, or at the middle of their log axis.
@@ -13,7 +13,7 @@ come from it.
 Source: Gneiting, Balabdaoui and Raftery 2007 (calibration); Lei et al. 2018 (split-conformal scaling), here of sizes,
 whose errors along a curve hang together and count as one.
 
-Axes: R sizes, M asked points, S draws.
+Axes: R sizes, M points to predict, S draws.
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ _CHANCE_NORMAL = 1.6449  # 95 % point of the normal
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """How "auto" did on what is seen.
+    """How "auto" did on the training points.
 
     Attributes:
         sizes: how many were forecast.
@@ -79,7 +79,7 @@ def calibrated(
 
 
 def backtest(train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
-    """Judge "auto" by what is seen, for a forecast of size r at (M,) axis values."""
+    """Judge "auto" on the training points, for a forecast of size r at (M,) axis values."""
     if others_longer(train, r):
         return _calibrate_by_size(train, r, sizes, level, seed)
     own = train.at.x[0, r, train.present[r]]
@@ -103,7 +103,7 @@ def calibrate_by_cut(train: Curves, horizon: float, *, seed: int) -> Backtest:
 
 
 def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
-    """Cut every other long curve in turn to as many points as are seen of the target."""
+    """Cut every other long curve in turn to as many points as the target has."""
     count, misses = int(train.counts[target]), []
     for r in range(len(train.models)):
         early = train.present.copy()
@@ -112,8 +112,8 @@ def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: f
         if r == target or test.sum() < max(count, _LEAST_TEST):
             continue
         cut = train.where(early)
-        hidden = sizes.hide(cut, r)
-        drawn = automatic(cut, r, hidden, train.at.x[0, r, test], draws=_DRAWS // 2, level=level, seed=seed)
+        fewer = sizes.hide(cut, r)
+        drawn = automatic(cut, r, fewer, train.at.x[0, r, test], draws=_DRAWS // 2, level=level, seed=seed)
         misses.append(_miss(drawn, train.loss[r, test]))
     return Backtest(len(misses), _scale(misses))
 
@@ -185,7 +185,7 @@ def _widened(drawn: Samples, factor: float) -> Samples:
 def ladder_by_auto(
     train: Curves, whole: Curves, test: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(R, M) forecast and (S, R, M) loss as measured at the asked points of every size, by "auto"; nan elsewhere.
+    """(R, M) forecast and (S, R, M) loss as measured at the test points of every size, by "auto"; nan elsewhere.
 
     Args:
         train: the training points.

@@ -4,7 +4,7 @@
     rlaw.forecast(fit, target="72B", anchor="step0")        # the data, axis, window and level of a fit
     rlaw.forecast(frame, target="30B", anchor="none", axis="compute", at=[1e20])
 
-A forecast is *blind* (nothing of the target is seen), *anchored* (its base at step 0, or its first evaluation) or
+A forecast is *blind* (without the target's own data), *anchored* (its base at step 0, or its first evaluation) or
 *calibrated* (its first K evaluations). The rest of the target's rows judges the forecast, and does nothing else.
 """
 
@@ -51,17 +51,17 @@ class Forecast(Prediction):
     """The loss that a size will have.
 
     Attributes:
-        kind: "blind", "anchored" or "calibrated": what of the target was seen.
-        law: what predicts: "auto", a law's name, or, where the ladder tells no law, "last-value" or "own-curve".
+        kind: "blind", "anchored" or "calibrated": what of the target was used.
+        law: what predicts: "auto", a law's name, or, where the ladder has no law, "last-value" or "own-curve".
         axis: "compute", "data" or "step".
         target: name of the size, or the size as text.
         params: its size.
-        anchor: what was seen of it, in words.
+        anchor: what of it was used, in words.
         k: slope of -log L against log X; None when the law has none.
         points: the forecast, by rising x.
-        held_out: how it did on the rows of the target that were not seen; None without any.
+        held_out: how it did on the held-out rows of the target; None without any.
         size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
-        axis_factor: how many times farther than what was seen of the target, or of the ladder when it is blind.
+        axis_factor: how many times farther than the points used of the target, or of the ladder when it is blind.
         observed: (x, loss) of the target that made the forecast.
         unobserved: (x, loss) of the target that judge it.
     """
@@ -117,7 +117,7 @@ class Forecast(Prediction):
             h = self.held_out
             score = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
             lines += ["", f"on the {h.points} held-out rows: {score}"]
-        return "\n".join([*lines, *self.doubts()])
+        return "\n".join([*lines, *self.warning_lines()])
 
 
 def forecast(
@@ -139,18 +139,18 @@ def forecast(
         data: the measurements (a frame, what `rlaw.load` reads, polars or pandas); one variant, benchmark, tau and
             group size; or a fit, whose frame, axis, window and level are taken where they are not given.
         target: "largest", a model's name, or a size such as "72B", in the data or not.
-        anchor: "none", "step0" or "first:K": what of the target may be seen.
+        anchor: "none", "step0" or "first:K": what of the target may be used.
         axis: what the loss is a function of; the fit's, or "compute".
         law: "auto" pools the ladder, averaging over the laws of the size; or a law's name.
-        at: axis values to forecast, > 0; the target's unseen rows (or a grid over the ladder's axis) when empty.
-        window: steps seen and asked, as in `rlaw.fit`.
+        at: axis values to forecast, > 0; the target's held-out rows (or a grid over the ladder's axis) when empty.
+        window: steps to use and to predict, as in `rlaw.fit`.
         draws: how many futures to draw.
         level: of the intervals.
         seed: of the random numbers.
 
     Raises:
         NotFound: the target is neither a model's name nor a size.
-        NotIdentifiable: a blind forecast without a law of the size, or a law that cannot speak of the target.
+        NotIdentifiable: a blind forecast without a law of the size, or a law that cannot predict the target.
         UsageError: an anchor or place that makes no sense.
     """
     frame, along, window, level = resolved(data, axis, window, level)
@@ -185,7 +185,7 @@ def forecast(
 def _draw(
     law: Law | None, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[Samples, str, list[Caution]]:
-    """Draws at the places, the law that made them, and reasons for doubt."""
+    """Draws at the places, the law that made them, and warnings."""
     if law is not None:
         drawn = by_law(law, aim.train, aim.r, x, draws=draws, level=level, seed=seed)
         caution = no_law(aim.train, aim.r) if law.shared else None
@@ -209,7 +209,7 @@ def _draw(
 
 
 def _score_of(aim: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Score | None:
-    """How the forecast did on the rows that were not seen."""
+    """How the forecast did on the held-out rows."""
     if not aim.held_out.any():
         return None
     x, measured = aim.rows(aim.held_out)

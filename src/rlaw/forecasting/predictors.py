@@ -1,6 +1,6 @@
 """Draws of a size's loss: by the pooled ladder ("auto"), or by one law fitted to the ladder.
 
-A forecaster sees the points it is given and no others. Axes: R sizes, M asked points, S draws.
+A predictor uses the training points and no others. Axes: R sizes, M points to predict, S draws.
 """
 
 from dataclasses import dataclass, replace
@@ -20,15 +20,15 @@ from rlaw.laws import Law, Points
 
 AUTO = "auto"
 LAW = "saturating"
-_LONGER = 2  # other curves this many times longer than what is seen of the target tell a law that it does not
+_LONGER = 2  # other curves are longer when they have this many times the points of the target
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
 _LEAST_SIZES = 3
-_LEAST_POINTS = 3  # of a curve that tells a slope
+_LEAST_POINTS = 3  # of a curve that has a slope
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Draws of one size at asked points.
+    """Draws of one size at some points.
 
     Attributes:
         middle: (M,) the forecast.
@@ -49,14 +49,14 @@ class PooledLadder:
 
     Attributes:
         pooled: the posterior.
-        caution: why no law of the size can be told; None when one can.
+        caution: why there is no law of the size; None when there is one.
     """
 
     pooled: Pooled
     caution: Caution | None
 
     def hide(self, curves: Curves, r: int) -> "PooledLadder":
-        """The same ladder where only these points of size r are seen."""
+        """The same ladder with only these points of size r."""
         train = replace(sizes_of(curves.pick(np.array([r])))[0], level=self.pooled.sizes[r].level)
         return PooledLadder(self.pooled.hide(r, train), self.caution)
 
@@ -73,8 +73,8 @@ def pooled_ladder(
     """Pool sizes; where the slopes of the sizes other than the target do not rise with size, without a law of the size.
 
     Args:
-        curves: what may be seen.
-        target: the size that is asked.
+        curves: the training points.
+        target: the size to predict.
         levels: (R,) what the log losses are measured from; 0 when None.
         law: False when no law of the size is wanted.
 
@@ -91,9 +91,9 @@ def pooled_ladder(
 def automatic(
     train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, draws: int, level: float, seed: int
 ) -> Samples:
-    """Draws of size r by the pooled ladder, and as many by the saturating law where the law has more to tell.
+    """Draws of size r by the pooled ladder, and as many by the saturating law where the law knows more.
 
-    The law has more to tell where other curves go on well past what is seen of the target: it holds that a size departs
+    The law knows more where other curves go on well past the target's own points: it holds that a size departs
     from the law only by chance, the pooled ladder that the target's own slope is also its own. Both err, in opposite
     directions often enough that their even mixture beats either: weights estimated from a handful of sizes do worse
     than even ones (the forecast combination puzzle: Stock and Watson 2004; Smith and Wallis 2009).
@@ -105,7 +105,7 @@ def automatic(
 
 
 def others_longer(train: Curves, r: int) -> bool:
-    """Whether the curves of the other sizes go on at least twice as far as what is seen of size r."""
+    """Whether the curves of the other sizes go on at least twice as far as that of size r."""
     others = np.delete(train.counts, r)
     return len(others) > 0 and bool(np.median(others) >= _LONGER * train.counts[r])
 
@@ -118,7 +118,7 @@ def even(one: Samples, other: Samples) -> Samples:
 
 
 def no_law(curves: Curves, target: int | None = None) -> Caution | None:
-    """Why slopes cannot be told from the sizes other than the target: too few, or not rising; None when they can.
+    """Why sizes other than the target give no law of the size: too few, or slopes not rising; None when they do.
 
     Raises:
         NotIdentifiable: no size has three points.
@@ -133,7 +133,7 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
             "  next: evaluate more often, or a wider `window=`"
         )
     if len(np.unique(rise.params)) < _LEAST_SIZES:
-        text = f"{len(rise.k)} size(s) with a curve of their own: no law of the size can be told; run at least three"
+        text = f"{len(rise.k)} size(s) with a curve of their own: no law of the size can be fitted; run at least three"
         return Caution("too-few-sizes", text)
     return None if rise.rises else not_rising(rise)
 
@@ -141,13 +141,13 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
 def _alone(curves: Curves, target: int) -> Caution:
     """That there is no other size than the target, whose own points are all there is."""
     rest = [model for r, model in enumerate(curves.models) if r != target]
-    whom = f"nothing is seen of {', '.join(rest)}" if rest else f"there is one size, {curves.models[target]}"
+    whom = f"no points are known of {', '.join(rest)}" if rest else f"there is one size, {curves.models[target]}"
     if len(np.unique(curves.at.x[0, target, curves.present[target]])) < _LEAST_POINTS:
         raise NotIdentifiable(
-            f"{whom}, so there is no size trend, and fewer than {_LEAST_POINTS} of its own points are seen\n"
+            f"{whom}, so there is no size trend, and fewer than {_LEAST_POINTS} of its own points are known\n"
             f"  next: `anchor=first:K`, its first K evaluations, {_LEAST_POINTS} or more; or run other sizes"
         )
-    return Caution("too-few-sizes", f"{whom}: no law of the size can be told; run at least three")
+    return Caution("too-few-sizes", f"{whom}: no law of the size can be fitted; run at least three")
 
 
 def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Samples:

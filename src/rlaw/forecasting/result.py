@@ -1,4 +1,4 @@
-"""What forecasts and allocations have in common: how they were drawn, what they came from, reasons for doubt."""
+"""What forecasts and allocations have in common: how they were drawn, what they came from, warnings."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from rlaw.text import Readable
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
 
-#: codes of cautions with which the ladder tells no law of the size
+#: codes of cautions with which the ladder has no law of the size
 NO_LAW = frozenset({"slopes-not-rising", "too-few-sizes"})
 
 
@@ -20,7 +20,7 @@ class Prediction(Readable):
     """The end of every document about losses that were not measured.
 
     Attributes:
-        warnings: every reason for doubt.
+        warnings: what speaks against trusting it.
         settings: window, draws, level and seed, as used.
         source: what the frame was read from.
         digest: of the frame's rows.
@@ -33,7 +33,7 @@ class Prediction(Readable):
 
     @property
     def identified(self) -> bool:
-        """False when the ladder tells no law of the size, so that every size stands on its own curve."""
+        """False when the ladder has no law of the size, so that every size stands on its own curve."""
         return not any(w.code in NO_LAW for w in self.warnings)
 
     def common_json(self) -> dict[str, Any]:
@@ -41,9 +41,9 @@ class Prediction(Readable):
         document = {"identified": self.identified, **self.settings, "source": self.source, "digest": self.digest}
         return document | {"warnings": [w.to_json() for w in self.warnings]}
 
-    def doubts(self) -> list[str]:
+    def warning_lines(self) -> list[str]:
         """The lines that end the text."""
-        head = [] if self.identified else ["NOT IDENTIFIED: the ladder tells no law of the size"]
+        head = [] if self.identified else ["NOT IDENTIFIED: the ladder has no law of the size"]
         return head + [f"caution ({w.code}): {w.text}" for w in self.warnings]
 
 
@@ -59,7 +59,7 @@ def resolved(data: Any, axis: Any, window: Window, level: float | None) -> tuple
 
 
 def origin_of(frame: "Frame", *, window: Window, draws: int, level: float, seed: int) -> dict[str, Any]:
-    """`settings`, `source` and `digest` of an outlook.
+    """`settings`, `source` and `digest` of a prediction.
 
     Raises:
         UsageError: too few draws, or a level outside (0, 1).

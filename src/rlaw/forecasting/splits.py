@@ -1,4 +1,4 @@
-"""What of a ladder a backtest shows to the laws, and what it asks them.
+"""The training and test points of a backtest.
 
 Axes: R sizes, M points of a size.
 """
@@ -20,7 +20,7 @@ _LEAST_ROLLED = 10  # steps of a curve that the first origin leaves two of
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One backtest: what the laws see, and what they are asked."""
+    """The training and test points of one backtest."""
 
     whole: Curves
     train: Curves
@@ -79,7 +79,7 @@ def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[
     if len(curves.models) == 1:
         longest = _longest(curves)
         raise NotIdentifiable(
-            f"there is one size, {curves.models[0]}, so that none can be held out and told by others\n"
+            f"there is one size, {curves.models[0]}, so none can be held out and predicted by others\n"
             f"  next: `cut=K`, its first K of {longest} evaluated steps -> the rest; or `rolling=True`"
         )
     held = range(len(curves.models)) if hold_out == "each" else [find_size(curves, hold_out or "largest")]

@@ -1,4 +1,4 @@
-"""The size that a forecast speaks of: what its anchor lets be seen of it, where it is asked, how far that is from data.
+"""The size to forecast: its training points by the anchor, the places to predict, and how far these are from data.
 
 Axes: R sizes, M points of a size.
 """
@@ -25,15 +25,15 @@ _MOST_PLACES = 200
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a forecaster may see, and what it is asked.
+    """The training points and the size to predict.
 
     Attributes:
-        kind: how much of the target is seen.
+        kind: how much of the target is used.
         anchor: the same in words.
         whole: everything measured, the target's size included (without points when it is not in the data).
-        seen: what may be seen of it.
+        train: the training points.
         r: the target's size.
-        from_base: whether levels are told from the loss of each base at step 0.
+        from_base: whether levels come from the loss of each base at step 0.
         cautions: what was left out, and an anchor that had to be another one.
     """
 
@@ -65,7 +65,7 @@ class Target:
         return self.whole.at.x[0, self.r, here], self.whole.loss[self.r, here]
 
     def places(self, at: Sequence[float]) -> np.ndarray:
-        """Axis values to draw at, rising: those asked for and the hidden rows; else a grid over the ladder's axis.
+        """Axis values to draw at, rising: those given and the held-out rows; else a grid over the ladder's axis.
 
         Raises:
             UsageError: a place that is not a positive number.
@@ -119,7 +119,7 @@ class Target:
 
 
 def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
-    """Set apart what may be seen; runs of other sizes that broke down or repeat another are kept out.
+    """Set the training points apart; runs of other sizes that broke down or repeat another are kept out.
 
     Args:
         curves: everything measured.
@@ -155,7 +155,7 @@ def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
 
 
 def _anchor(anchor: str) -> tuple[Kind, int]:
-    """Kind of the forecast and how many evaluations of the target are seen."""
+    """Kind of the forecast and how many evaluations of the target are used."""
     if anchor == "none":
         return "blind", 0
     if anchor == "step0":

@@ -1,4 +1,4 @@
-"""Partial pooling: every curve of a ladder lends strength to the others, as far as they are alike.
+"""Partial pooling: every curve of a ladder informs the others, as far as they are alike.
 
     log L(N, X) = a(N) - k(N) log X + s(N) c(log X) + w(log X) + noise
 
@@ -18,7 +18,7 @@ predicts the points, `posterior` the pooled ladder.
 Source: Laird and Ware 1982 (random effects of growth curves); Rasmussen and Williams 2006, section 2.7 (marginal
 likelihood with a basis of unknown weight); Kass and Raftery 1995 (averaging over models).
 
-Axes: R sizes, n points of a size, H settings of the grid, S draws, M asked points.
+Axes: R sizes, n points of a size, H settings of the grid, S draws, M points to predict.
 """
 
 from rlaw.forecasting.pooling.posterior import Pooled, pool

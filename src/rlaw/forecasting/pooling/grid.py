@@ -35,7 +35,7 @@ class GridPoint:
 
     @property
     def shape(self) -> np.ndarray:
-        """(R,) k over the sizes, 1 at the largest seen."""
+        """(R,) k over the sizes, 1 at the largest measured."""
         return self.prior.shape[0]
 
     @property
@@ -47,13 +47,13 @@ class GridPoint:
 def averaged(
     sizes: list[PooledSize], whitened: tuple[tuple[Whitened, ...], ...], edges: np.ndarray, *, law: bool
 ) -> tuple[GridPoint, ...]:
-    """The settings that carry the weight: first with the usual levels, then, where levels must be told, with others.
+    """The settings that carry the weight: first with the usual levels, then, for sizes without one, with others.
 
     Args:
-        sizes: what is seen of each.
+        sizes: the points of each.
         whitened: the same turned, for each kind of drift.
         edges: ends of the stretches of the shared walk.
-        law: False when slopes are told by their own size alone.
+        law: False when a slope rests on its own size alone.
     """
     n = np.log([s.params for s in sizes])
     k_scale, noise_scale = scales_of(sizes)
@@ -145,7 +145,7 @@ def likelihood_of(
 
 
 def _gathered(whitened: tuple[Whitened, ...], noise: float, wander: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """What the points of each size tell: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no prior changes."""
+    """What each size's points imply: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no prior changes."""
     variances = [noise**2 + wander**2 * observed.walk for observed in whitened]
     turned = [observed.X.T / v for observed, v in zip(whitened, variances, strict=True)]
     A = np.stack([t @ observed.X for t, observed in zip(turned, whitened, strict=True)])

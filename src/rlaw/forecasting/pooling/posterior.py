@@ -1,6 +1,6 @@
-"""A ladder pooled: the loss of every size, seen or not, in draws and in their middle.
+"""A ladder pooled: the loss of every size, measured or not, in draws and in their middle.
 
-Axes: R sizes, n points of a size, J stretches of the shared walk, S draws, M asked points.
+Axes: R sizes, n points of a size, J stretches of the shared walk, S draws, M points to predict.
 """
 
 from dataclasses import dataclass, replace
@@ -20,10 +20,10 @@ class Pooled:
     """The posterior of a ladder.
 
     Attributes:
-        sizes: what was seen, smallest first.
+        sizes: the measured points, smallest first.
         middle: intercept and slope, in ln N, of the ln X about which the lines turn: the middle of the curves.
         edges: ends of the stretches of the shared walk, ln X from the middle; one of them is 0.
-        span: ends of what was seen of any size, ln X from the middle.
+        span: ends of the points of all sizes, ln X from the middle.
         settings: the settings of the grid that carry the weight.
         typical_unit: root mean square of √(L (1 - L)) over the points, to which the noise refers.
     """
@@ -71,7 +71,7 @@ class Pooled:
         return np.exp(total)
 
     def hide(self, r: int, observed: PooledSize) -> "Pooled":
-        """The same ladder and the same settings with less seen of size r."""
+        """The same ladder and the same settings with fewer points of size r."""
         turn = self.middle[0] + self.middle[1] * np.log(observed.params)
         whitened = tuple(
             (*kind[:r], whiten(observed, turn, self.edges, drift), *kind[r + 1 :])
@@ -87,7 +87,7 @@ class Pooled:
         return np.concatenate([many[:, 2 * r : 2 * r + 2], many[:, 2 * R :] * setting.shape[r]], axis=1)
 
     def _krige(self, r: int, log_x: np.ndarray, setting: GridPoint) -> "_Kriged":
-        """The walk of one size at asked points, given how its seen points stray from its line."""
+        """The walk of one size at some points, given how its measured points leave its line."""
         size, observed = self.sizes[r], self.whitened[setting.drift][r]
         middle = self.middle[0] + self.middle[1] * np.log(size.params)
         z = log_x - middle
@@ -100,7 +100,7 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class _Kriged:
-    """Log loss at asked points: a line, a pull of the seen points, and what is left free."""
+    """Log loss at some points: a line, a pull of the measured points, and what is left free."""
 
     level: float
     design: np.ndarray  # (M, 2 + J)
@@ -122,8 +122,8 @@ def pool(sizes: list[PooledSize], *, law: bool = True) -> Pooled:
     """Fit a ladder.
 
     Args:
-        sizes: what is seen of each; at least one with three points.
-        law: False when slopes are told by their own size alone, with a spread about zero.
+        sizes: the points of each; at least one with three points.
+        law: False when a slope rests on its own size alone, with a spread about zero.
     """
     middle = middle_of(sizes)
     turns = middle[0] + middle[1] * np.log([s.params for s in sizes])

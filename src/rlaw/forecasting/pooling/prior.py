@@ -1,4 +1,4 @@
-"""What is assumed of a ladder before its points are seen: laws of the size, scatters about them, levels.
+"""What is assumed of a ladder before its points are known: laws of the size, scatters about them, levels.
 
 Axes: R sizes, H settings of the grid, J stretches of the shared walk.
 """
@@ -16,10 +16,10 @@ _SHARED = (0.0, 0.1, 0.25, 0.5)  # wander of the walk that sizes share, at the l
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is assumed before the points are seen: H laws of the size, scatters and shared walks.
+    """What is assumed before the points are known: H laws of the size, scatters and shared walks.
 
     Attributes:
-        shape: (H, R) k over the sizes, 1 at the largest seen: how the shared walk is scaled.
+        shape: (H, R) k over the sizes, 1 at the largest measured: how the shared walk is scaled.
         root: (H, 2R, 2R) root of the covariance of levels and slopes.
         shared: (H,) variance of the shared walk over one e-fold.
     """
@@ -74,7 +74,7 @@ def _level(n: np.ndarray, bend: float, own: float) -> np.ndarray:
 
 
 def _shapes(params: np.ndarray, largest: float) -> list[np.ndarray]:
-    """k over the sizes up to a factor, 1 at the largest size seen: saturating from flat to proportional, and powers."""
+    """k over the sizes up to a factor, 1 at the largest measured: saturating from flat to proportional, and powers."""
     ends = np.log(params.min() / 3), np.log(params.max() * 10)
     shapes = [np.ones(len(params))]
     shapes += [(1 + N_0 / largest) / (1 + N_0 / params) for N_0 in np.exp(np.linspace(*ends, _SATURATING))]

@@ -18,7 +18,7 @@ DRIFTS = ((0.0, 0.0), (0.3, 0.8), (0.6, 0.8), (0.3, 0.95), (0.6, 0.95))  # share
 
 @dataclass(frozen=True, slots=True)
 class PooledSize:
-    """What is seen of one size; empty arrays for a size of which nothing is.
+    """The measured points of one size; empty arrays for a size without any.
 
     Attributes:
         model: its name.
@@ -37,13 +37,13 @@ class PooledSize:
     level: float = 0.0
 
     @staticmethod
-    def unseen(model: str, params: float, level: float = 0.0) -> "PooledSize":
+    def empty(model: str, params: float, level: float = 0.0) -> "PooledSize":
         """A size without points."""
         return PooledSize(model, params, np.zeros(0), np.zeros(0), np.zeros(0, int), level)
 
 
 def sizes_of(curves: Curves) -> list[PooledSize]:
-    """What curves tell of every size; long runs averaged in groups of neighbouring evaluations."""
+    """The points of every size; long runs averaged in groups of neighbouring evaluations."""
     found = []
     for r, model in enumerate(curves.models):
         parts = []
@@ -72,7 +72,7 @@ def middle_of(sizes: list[PooledSize]) -> tuple[float, float]:
 
 
 def span_of(sizes: list[PooledSize], turns: np.ndarray) -> tuple[float, float]:
-    """Ends of what was seen of any size, ln X from the middle."""
+    """Ends of the points of all sizes, ln X from the middle."""
     observed = [s.log_x - t for s, t in zip(sizes, turns, strict=True) if len(s.log_x)]
     return float(min(z.min() for z in observed)), float(max(z.max() for z in observed))
 

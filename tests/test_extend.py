@@ -88,6 +88,8 @@ def test_what_a_package_registers_is_known_by_its_name(folder, monkeypatch, caps
         ["plan", "study.yaml"],
         ["plan", "ladder.yaml"],
         ["fit", "runs.log", "--law", "power", "--axis", "data"],
+        ["figure", "loss-data", "runs.log", "-o", "loss.svg", "--draws", "20"],
+        ["report", "runs.log", "-o", "report.html", "--draws", "20"],
     ):
         assert main(command) == 0, command
     assert "floored-power" in capsys.readouterr().out
@@ -110,5 +112,5 @@ def test_a_reference_that_is_wrong_says_what_and_where(folder, reference, error,
 
 
 def test_an_object_that_is_no_reward_is_refused(folder):
-    with pytest.raises(UsageError, match="is no reward: it lacks name or grade"):
+    with pytest.raises(UsageError, match="lacks a method or attribute of a reward"):
         rewards.get("mylaw.py:FlooredPower")

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from rlaw.forecasting.forecast import forecast as forecast
     from rlaw.measurements.frame import Frame as Frame
     from rlaw.measurements.load import load as load
-    from rlaw.reporting import write as report  # noqa: F401
     from rlaw.reporting.figures import draw as figure  # noqa: F401
     from rlaw.reporting.plot import plot as plot
+    from rlaw.reporting.report import Report as Report
+    from rlaw.reporting.report import report as report
     from rlaw.reporting.tables import make as table  # noqa: F401
     from rlaw.store.store import Store as Store
     from rlaw.study.plan import Plan as Plan
@@ -40,6 +41,7 @@ _HOMES = {
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
     "Plan": "study.plan",
+    "Report": "reporting.report",
     "Run": "study.plan",
     "Store": "store.store",
     "Study": "study.study",
@@ -51,7 +53,7 @@ _HOMES = {
     "load": "measurements.load",
     "plan": "study.plan",
     "plot": "reporting.plot",
-    "report": "reporting:write",
+    "report": "reporting.report",
     "run": "execution.runner",
     "sensitivity": "fitting.sensitivity",
     "table": "reporting.tables:make",

@@ -11,10 +11,11 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rlaw.errors import NotFound, UsageError
 
+T = TypeVar("T")
 Kind = Literal["laws", "tasks", "rewards", "importers", "ladders"]
 
 
@@ -51,6 +52,30 @@ def find(kind: Kind, name: str, wanted: type) -> Any | None:
             f"  next: derive it from {wanted.__name__}; docs/extend.md has an example"
         )
     return found
+
+
+def make(kind: Kind, name: str, protocol: type[T], known: tuple[str, ...] = ()) -> T:
+    """The object of a name or reference, checked for what the protocol asks; a class is called first.
+
+    Args:
+        kind: what it is for.
+        name: as registered, `module:Object`, or `file.py:Object`.
+        protocol: a runtime-checkable protocol that it must fulfil.
+        known: other names that the message offers.
+
+    Raises:
+        NotFound: there is none of that name.
+        UsageError: it lacks something of the protocol.
+    """
+    what = protocol.__name__.lower()
+    found = find(kind, name, object)
+    if found is None:
+        there = ", ".join((*known, *names(kind))) or "none is registered"
+        raise NotFound(f"no {what} is called {name!r} ({there})\n  next: file.py:{what.upper()}, or a package with one")
+    made = found() if isinstance(found, type) else found
+    if not isinstance(made, protocol):
+        raise UsageError(f"{name} lacks a method or attribute of a {what}\n  next: docs/extend.md has an example")
+    return made
 
 
 def _referenced(reference: str) -> Any:

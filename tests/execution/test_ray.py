@@ -127,3 +127,13 @@ def test_a_lost_node_moves_its_runs_and_the_records_are_those_of_an_undisturbed_
     assert [event.kind for event in told].count(MOVED) == 1
     assert sorted(there.status(run.label).attempt for run in laid_out) == [1, 2]
     assert all_rows(there, laid_out, timeless_rows) == all_rows(here, laid_out, timeless_rows)
+
+
+def test_a_task_in_the_current_folder_is_found_on_every_node(tmp_path, executor, make_plan, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from rlaw.tasks.modular_chains import ModularChains\nclass Mine(ModularChains):\n    name: str\n"
+    )
+    laid_out = make_plan(task={"name": "mine.py:Mine"})
+    outcome = run(laid_out, Store.create(tmp_path / "store", laid_out), executor)
+    assert outcome.complete, outcome

@@ -12,14 +12,14 @@ import polars as pl
 import pytest
 from ladders import PARAMS, power_law, saturating, table
 
-from rlaw import reporting
 from rlaw.analysis.evidence import gather
 from rlaw.analysis.findings import judge_all
 from rlaw.cli import main
 from rlaw.errors import RlawError, StoreError, UsageError
-from rlaw.reporting import Report, summary
+from rlaw.reporting import summary
 from rlaw.reporting.figures import FIGURES, drawing_style, loss_curves
 from rlaw.reporting.page import render
+from rlaw.reporting.report import Report, report
 from rlaw.store import Store
 
 HOSTILE = "</script><img src=x onerror=alert(1)>{{7*7}}$\\frac{$\x1b[31m"
@@ -61,9 +61,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return reporting.write(
-        store.path, tmp_path_factory.mktemp("out") / "report.html", draws=200, seed=0, forms=("pdf", "png")
-    )
+    return report(store.path, tmp_path_factory.mktemp("out") / "report.html", draws=200, seed=0, forms=("pdf", "png"))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +153,7 @@ def test_hostile_names_stand_on_the_page_as_text(tmp_path: Path):
     extra = rows.filter(pl.col("params") == PARAMS[0]).with_columns(
         arm=pl.lit(HOSTILE + "arm"), seed=pl.lit(9, pl.Int64)
     )
-    written = reporting.write(pl.concat([rows, extra]), tmp_path / "report.html", draws=50)
+    written = report(pl.concat([rows, extra]), tmp_path / "report.html", draws=50)
     page = Page(written.path.read_text())
     assert "img" not in page.tags
     assert "script" not in page.tags
@@ -230,33 +228,33 @@ def test_several_variants_are_told_and_one_of_them_is_fitted():
 
 def test_an_unwritable_place_is_named_with_what_to_do(store: Store, unwritable: Path):
     with pytest.raises(StoreError, match=r"cannot write .*below.*\n  next: "):
-        reporting.write(store.path, unwritable / "report.html", draws=20)
+        report(store.path, unwritable / "report.html", draws=20)
 
 
 def test_a_table_needs_an_output():
     with pytest.raises(UsageError, match=r"next: -o report\.html"):
-        reporting.write("qwen2.5-math-base")
+        report("qwen2.5-math-base")
 
 
 def test_a_store_without_a_single_evaluation_says_so(tmp_path: Path, tiny_plan):
     store = Store.create(tmp_path / "empty", tiny_plan)
     with pytest.raises(RlawError, match="no evaluation is recorded yet"):
-        reporting.write(store.path)
+        report(store.path)
 
 
 def test_a_report_saves_svg_alone_and_keeps_other_forms_that_lie_there_up_to_date(store: Store, tmp_path: Path):
-    first = reporting.write(store.path, tmp_path / "report.html", draws=50)
+    first = report(store.path, tmp_path / "report.html", draws=50)
     assert {path.suffix for path in first.figures} == {".svg"}
     old = tmp_path / "figures" / "steps.pdf"
     old.write_bytes(b"of an older report")
-    again = reporting.write(store.path, tmp_path / "report.html", draws=50)
+    again = report(store.path, tmp_path / "report.html", draws=50)
     assert {path.name for path in again.figures} - {path.name for path in first.figures} == {"steps.pdf"}
     assert old.read_bytes().startswith(b"%PDF")
 
 
 def test_a_table_of_models_whose_sizes_are_not_told_has_a_report_too(tmp_path: Path):
     rows = table(power_law(saturating), steps=(0, 1, 2, 4, 8, 16), seeds=1).drop("params")
-    written = reporting.write(rows, tmp_path / "report.html", draws=20)
+    written = report(rows, tmp_path / "report.html", draws=20)
     assert "no model's size is known" in written.left_out["efficiency"]
     assert "loss-data" in {path.stem for path in written.figures}
     assert "nan" not in Page(written.path.read_text()).visible.split()

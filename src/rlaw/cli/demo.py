@@ -22,7 +22,6 @@ def demo(
     Example: rlaw demo
     """
     import rlaw
-    import rlaw.reporting
 
     frame = rlaw.load(DATA)
     note(f"fit: the saturating law of compute, {DATA}")
@@ -32,7 +31,7 @@ def demo(
     note(f"allocate: which size for {BUDGET_FLOPS:.0e} FLOPs of RL")
     allocation = rlaw.allocate(frame, compute=BUDGET_FLOPS, draws=DRAWS)
     note("report: the page and its figures")
-    written = rlaw.reporting.write(DATA, output / "report.html", draws=DRAWS)
+    written = rlaw.report(DATA, output / "report.html", draws=DRAWS)
     parts = {"fit": fit, "forecast": forecast, "allocation": allocation, "report": written}
     titles = {
         "fit": f"$ rlaw fit {DATA}",

@@ -21,7 +21,7 @@ def report(
 
     Example: rlaw report runs/micro --form pdf
     """
-    import rlaw.reporting
+    import rlaw
 
-    written = rlaw.reporting.write(data, output, draws=draws, seed=seed, forms=(form,) if form else ())
+    written = rlaw.report(data, output, draws=draws, seed=seed, forms=(form,) if form else ())
     show(written.to_json(), str(written), as_json=json)

@@ -1,6 +1,7 @@
 """What every engine is: it turns one planned run into records, and does nothing else."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -178,7 +179,7 @@ class Measured(NamedTuple):
     truncated_share: float
 
 
-class Evaluations:
+class Evaluations(ABC):
     """The benchmarks of a run, measured at the steps of its schedule: every item is answered several times."""
 
     def __init__(self, run: Run, attempt: int) -> None:
@@ -195,6 +196,6 @@ class Evaluations:
             measured = {"response_length": length, "truncated_share": truncated, "seconds": timer.seconds}
             yield evaluated(self.run, self.attempt, at, benchmark, correct_I.astype(int).tolist(), **measured)
 
+    @abstractmethod
     def measure(self, step: int, model: Any, benchmark: str, problems: Any) -> Measured:
         """Draw the answers of one benchmark after `step` RL steps, and grade them."""
-        raise NotImplementedError

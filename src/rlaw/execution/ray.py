@@ -6,6 +6,7 @@ the newest checkpoint. A lost node moves its runs to others. The store must be o
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,8 +30,12 @@ class Relay:
     def __init__(self) -> None:
         self._executor = LocalExecutor(1)
 
-    def start(self, run: dict[str, Any], store: str, digest: str, argv: tuple[str, ...]) -> tuple[list[Event], bool]:
-        """Begin the attempt; the first events, and whether more will come."""
+    def start(
+        self, run: dict[str, Any], store: str, digest: str, argv: tuple[str, ...], folder: str
+    ) -> tuple[list[Event], bool]:
+        """Begin the attempt in the driver's folder, where relative paths lead; first events, and whether more come."""
+        with suppress(OSError):  # a node without that folder can do all that names no relative path
+            os.chdir(folder)
         label, where = run["label"], Path(store)
         try:
             found = open_store(where, digest).digest
@@ -172,7 +177,7 @@ class RayExecutor:
 
 def _begin(relay: Any, attempt: Attempt) -> Any:
     digest = Store.open(attempt.store).digest
-    return relay.start.remote(spec.document(attempt.run), str(attempt.store), digest, attempt.argv)
+    return relay.start.remote(spec.document(attempt.run), str(attempt.store), digest, attempt.argv, os.getcwd())
 
 
 def _refused(label: str, text: str) -> Event:

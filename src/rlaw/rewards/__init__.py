@@ -1,7 +1,6 @@
 """Rewards: what judges a response to a problem in words. One file each."""
 
 from rlaw import plugins
-from rlaw.errors import NotFound, UsageError
 from rlaw.rewards.base import Grade, Reward, Verdict, counts
 
 __all__ = ["Grade", "Reward", "Verdict", "counts", "get"]
@@ -14,11 +13,4 @@ def get(name: str) -> Reward:
         NotFound: there is none of that name.
         UsageError: it is no reward.
     """
-    found = plugins.find("rewards", name, object)
-    if found is None:
-        there = ", ".join(plugins.names("rewards")) or "none is registered"
-        raise NotFound(f"no reward is called {name!r} ({there})\n  next: file.py:REWARD, or a package with one")
-    reward = found() if isinstance(found, type) else found
-    if not isinstance(reward, Reward):
-        raise UsageError(f"{name} is no reward: it lacks name or grade(responses, references)\n  next: docs/extend.md")
-    return reward
+    return plugins.make("rewards", name, Reward)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from rlaw import plugins
-from rlaw.errors import NotFound, UsageError
 from rlaw.measurements.importers.base import Importer
 
 __all__ = ["Importer", "choose", "get"]
@@ -16,14 +15,7 @@ def get(name: str) -> Importer:
         NotFound: there is none of that name.
         UsageError: it is no importer.
     """
-    found = plugins.find("importers", name, object)
-    if found is None:
-        there = ", ".join(("auto", *plugins.names("importers")))
-        raise NotFound(f"no importer is called {name!r}: there are {there}\n  next: one of these, or file.py:IMPORTER")
-    importer = found() if isinstance(found, type) else found
-    if not isinstance(importer, Importer):
-        raise UsageError(f"{name} is no importer: it lacks name, recognises or read\n  next: docs/extend.md")
-    return importer
+    return plugins.make("importers", name, Importer, ("auto",))
 
 
 def choose(path: Path) -> Importer | None:

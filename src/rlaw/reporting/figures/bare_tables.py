@@ -27,7 +27,7 @@ def table_of(source: str | Path) -> BareTable | None:
     """The table of a bundled dataset or a file; None for a store, and for a table with losses along training."""
     if str(source) in datasets.names():
         rows = datasets.read(str(source))
-    elif Path(source).is_file():
+    elif Path(source).suffix.lower() in table.READERS and Path(source).is_file():
         rows = table.read(Path(source), None)
     else:
         return None

@@ -353,7 +353,7 @@ def test_another_study_is_refused_with_what_differs_and_taken_when_asked(store, 
     longer = make_plan(rl={"steps": 12, "prompts": 8, "num_generations": 4})
     with pytest.raises(UsageError, match=r"rl\.steps: 6 -> 12") as refusal:
         Store.create(store.path, longer)
-    assert "--extend" in str(refusal.value)
+    assert "extend=True" in str(refusal.value)
     assert refusal.value.exit_code == 2
     extended = Store.create(store.path, longer, extend=True)
     assert extended.labels() == (*(r.label for r in longer), run.label)

@@ -121,7 +121,7 @@ def _stages(plan: Plan) -> list[list[Run]]:
 def _decide(plan: Plan, store: Store, done: list[list[Run]], runs: list[Run], largest: Run) -> Decision:
     """Whether to go on to `runs`, the next size after those `done`."""
     chosen = _cost(plan, [run for size in done for run in size])  # of the first sizes, not spent yet
-    spent, cost = max(Meter.of(plan, store).spent.compute_flops, chosen), _cost(plan, runs)
+    spent, cost = max(Meter.of(plan, store).compute_flops, chosen), _cost(plan, runs)
     decision = Decision(model=runs[0].size.name, go=True, rule="start", reason="", spent_flops=spent, next_flops=cost)
     cap, start = plan.study.budget.compute, _rule(plan).start
     if cap is not None and spent + cost > cap:

@@ -1,7 +1,6 @@
 """Executors: where attempts at runs are made. One file each."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +10,6 @@ Name = Literal["local", "ray", "slurm"]
 JOBS = 16  # of a Slurm study at a time, unless set otherwise
 
 
-@contextmanager
 def opened(
     name: Name,
     store: Path,
@@ -19,8 +17,8 @@ def opened(
     *,
     address: str | None = None,
     slurm: dict[str, Any] | None = None,
-) -> Iterator[Executor]:
-    """An executor for as long as the block runs.
+) -> closing[Executor]:
+    """An executor for as long as the `with` block runs.
 
     Args:
         name: local (processes of this machine), ray or slurm.
@@ -32,22 +30,14 @@ def opened(
     Raises:
         EngineError: the executor's package or its cluster is not there.
     """
-    executor = _of(name, store, workers, address, slurm or {})
-    try:
-        yield executor
-    finally:
-        executor.close()
-
-
-def _of(name: Name, store: Path, workers: int | None, address: str | None, slurm: dict[str, Any]) -> Executor:
     if name == "ray":
         from rlaw.execution.ray import RayExecutor
 
-        return RayExecutor(address, workers)
+        return closing(RayExecutor(address, workers))
     if name == "slurm":
         from rlaw.execution.slurm import SlurmExecutor
 
-        return SlurmExecutor(store, workers or JOBS, slurm)
+        return closing(SlurmExecutor(store, workers or JOBS, slurm or {}))
     from rlaw.execution.local import LocalExecutor
 
-    return LocalExecutor(workers)
+    return closing(LocalExecutor(workers))

@@ -114,7 +114,6 @@ class Executor(Protocol):
 
     def check(self, run: Run) -> None:
         """Raises EngineError when the run could never be placed."""
-        ...
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -139,4 +138,4 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what lives, and leave."""
-        ...
+        self.kill()

@@ -7,15 +7,15 @@ import selectors
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from rlaw.errors import UsageError
-from rlaw.execution.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event
+from rlaw.execution.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event, Executor
 from rlaw.files import make_folder
 from rlaw.study import spec
-from rlaw.study.plan import Run
 
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -41,7 +41,7 @@ class _Worker:
     label: str
     process: subprocess.Popen[bytes]
     output: Path
-    unread: bytes = field(default=b"")
+    unread: bytes = b""
     ended: bool = False
 
     @property
@@ -68,7 +68,7 @@ class _Worker:
         return Event(label=self.label, kind=LOST, text=text)
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Worker processes on this machine, as many side by side as `workers` says, one per core by default."""
 
     def __init__(self, workers: int | None = None) -> None:
@@ -81,9 +81,6 @@ class LocalExecutor:
     def running(self) -> tuple[str, ...]:
         """Labels of the runs whose workers live."""
         return tuple(worker.label for worker in self._workers())
-
-    def check(self, run: Run) -> None:
-        """Every run fits this machine; its engine checks what is missing."""
 
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt in a process of its own, and in a session of its own: Ctrl-C is for the parent to handle.
@@ -107,7 +104,10 @@ class LocalExecutor:
         request = {"run": spec.document(attempt.run), "store": str(attempt.store), "argv": attempt.argv}
         worker = _Worker(label, process, folder / "worker.log")
         self._selector.register(worker.events, selectors.EVENT_READ, worker)
-        _write(process, json.dumps(request).encode() + b"\n")
+        pipe = cast(IO[bytes], process.stdin)  # stays open: closing it stops the worker
+        with suppress(BrokenPipeError):  # it died already: `poll` reports it
+            pipe.write(json.dumps(request).encode() + b"\n")
+            pipe.flush()
 
     def poll(self, timeout_seconds: float) -> list[Event]:
         """What happened since the last call; waits that long when nothing did."""
@@ -130,10 +130,6 @@ class LocalExecutor:
             worker.process.kill()
             self._reap(worker)
 
-    def close(self) -> None:
-        """End every worker."""
-        self.kill()
-
     def _workers(self) -> list[_Worker]:
         return [key.data for key in self._selector.get_map().values()]
 
@@ -148,13 +144,3 @@ class LocalExecutor:
             worker.process.kill()
             worker.process.wait()
         return [] if worker.ended else [worker.lost()]
-
-
-def _write(process: subprocess.Popen[bytes], request: bytes) -> None:
-    """Write the request; standard input stays open, and closing it stops the worker."""
-    pipe = cast(IO[bytes], process.stdin)
-    try:
-        pipe.write(request)
-        pipe.flush()
-    except BrokenPipeError:  # it died already: `poll` reports it
-        return

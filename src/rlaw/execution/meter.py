@@ -3,29 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rlaw import units
 from rlaw.store import Store
-from rlaw.store.records import Record
 from rlaw.study.plan import Plan, Run, base_key
 
 SECONDS_PER_HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """A cost.
-
-    Attributes:
-        compute_flops: of bases, RL and evaluations, as the study's fit counts compute.
-        gpu_hours: of the GPUs that runs held, whether they worked or waited.
-    """
-
-    compute_flops: float = 0.0
-    gpu_hours: float = 0.0
-
-    def __add__(self, other: "Spent") -> "Spent":
-        return Spent(self.compute_flops + other.compute_flops, self.gpu_hours + other.gpu_hours)
 
 
 @dataclass
@@ -38,10 +22,6 @@ class Meter:
     _bases: set[str] = field(default_factory=set)
     _gpu_hours: float = 0.0
     _since: dict[str, float] = field(default_factory=dict)
-    _runs: dict[str, Run] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._runs = {run.label: run for run in self.plan}
 
     @classmethod
     def of(cls, plan: Plan, store: Store) -> "Meter":
@@ -53,7 +33,8 @@ class Meter:
                 meter.step(status.label, status.step)
                 if run.resources.gpus:
                     rows = store.records(status.label, raw=True)
-                    meter._gpu_hours += run.resources.gpus * _seconds(rows) / SECONDS_PER_HOUR
+                    seconds = sum(sum(getattr(row, "seconds", {}).values()) for row in rows)
+                    meter._gpu_hours += run.resources.gpus * seconds / SECONDS_PER_HOUR
         return meter
 
     def started(self, label: str) -> None:
@@ -71,27 +52,32 @@ class Meter:
         self._since.pop(label, None)
 
     @property
-    def spent(self) -> Spent:
-        """The cost so far."""
+    def compute_flops(self) -> float:
+        """The cost so far of bases, RL and evaluations, as the study's fit counts compute."""
         bases = {base_key(run): run.base_flops for run in self._runs.values()}
-        trained = sum(self._share(label, step) for label, step in self._steps.items())
-        flops = trained + sum(bases[key] for key in self._bases)
-        return Spent(flops, self._gpu_hours + sum(map(self._held, self._since)))
+        runs = ((self._runs[label], step) for label, step in self._steps.items())
+        trained = sum(run_flops(self.plan, run) * step / run.rl.steps for run, step in runs)
+        return trained + sum(bases[key] for key in self._bases)
+
+    @property
+    def gpu_hours(self) -> float:
+        """Those of the GPUs that runs have held so far, whether they worked or waited."""
+        return self._gpu_hours + sum(map(self._held, self._since))
 
     def over(self) -> str | None:
         """Which cap of the study's budget is used up, in words; None when none is."""
-        budget, spent = self.plan.study.budget, self.spent
-        if budget.compute is not None and spent.compute_flops >= budget.compute:
+        budget, hours = self.plan.study.budget, self.gpu_hours
+        if budget.compute is not None and self.compute_flops >= budget.compute:
             return f"budget.compute, {units.flops(budget.compute)}"
-        if budget.gpu_hours is not None and spent.gpu_hours >= budget.gpu_hours:
+        if budget.gpu_hours is not None and hours >= budget.gpu_hours:
             return f"budget.gpu_hours, {budget.gpu_hours:g}"
-        if budget.usd is not None and spent.gpu_hours * budget.usd_per_gpu_hour >= budget.usd:
+        if budget.usd is not None and hours * budget.usd_per_gpu_hour >= budget.usd:
             return f"budget.usd, ${budget.usd:g} at ${budget.usd_per_gpu_hour:g} per GPU-hour"
         return None
 
-    def _share(self, label: str, step: int) -> float:
-        run = self._runs[label]
-        return run_flops(self.plan, run) * step / run.rl.steps
+    @cached_property
+    def _runs(self) -> dict[str, Run]:
+        return {run.label: run for run in self.plan}
 
     def _held(self, label: str) -> float:
         since = self._since.get(label)
@@ -102,7 +88,3 @@ class Meter:
 def run_flops(plan: Plan, run: Run) -> float:
     """What a run costs beside its base."""
     return run.rl_flops(plan.study.fit.accounting) + run.evaluation_flops
-
-
-def _seconds(rows: list[Record]) -> float:
-    return sum(sum(getattr(row, "seconds", {}).values()) for row in rows)

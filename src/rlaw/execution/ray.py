@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.errors import EngineError, RlawError, UsageError
-from rlaw.execution.base import LOST, MOVED, REFUSED, Attempt, Event, Needs, needs, open_store
+from rlaw.execution.base import LOST, MOVED, REFUSED, Attempt, Event, Executor, Needs, needs, open_store
 from rlaw.execution.local import LocalExecutor
 from rlaw.store import Store
 from rlaw.study import spec
@@ -70,7 +70,7 @@ class _Placed:
     moves: int = 0
 
 
-class RayExecutor:
+class RayExecutor(Executor):
     """Workers on a Ray cluster. Closing it leaves the cluster as it is; one that it started itself ends with it.
 
     Args:

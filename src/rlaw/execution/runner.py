@@ -5,13 +5,14 @@ that start from the same base wait for whichever is making it, while others go a
 the seeds of one size do, let another size go ahead while the first of them compiles, so that one compiles for all.
 """
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 from rlaw import engines, units
@@ -49,10 +50,14 @@ class Outcome:
 
 
 @dataclass
-class _Progress:
-    """What is still to do and what has happened so far."""
+class _Work:
+    """A plan being run: what is still to do, what has happened so far, and what it cost."""
 
     queue: list[Run]
+    executor: Executor
+    meter: Meter
+    received: Sequence[int]  # signals that came while it was running
+    on_event: Callable[[Event], Any]
     started: dict[str, Run] = field(default_factory=dict)
     making_base: set[str] = field(default_factory=set)
     compiling: set[str] = field(default_factory=set)
@@ -72,23 +77,45 @@ class _Progress:
             self.compiling.add(run.label)
         return run
 
-    def note(self, event: Event) -> None:
-        if event.kind != "run_started":
+    def until_done(self, store: Path, deadline: float, argv: tuple[str, ...]) -> str | None:
+        """Keep the workers busy until all is done: None. What came first otherwise: the cap that is used up, or ""."""
+        while self.queue or self.executor.running:
+            cap = "budget.wall" if time.monotonic() > deadline else self.meter.over()
+            if self.received or cap:
+                self._wind_down()
+                return cap or ""
+            while len(self.executor.running) < self.executor.workers and (run := self.next_run()):
+                self.executor.start(Attempt(run, store, argv))
+            self._listen()
+        return None
+
+    def _wind_down(self) -> None:
+        """Let the workers save; a second signal, or the end of the grace, ends them at once."""
+        self.executor.stop()
+        self.on_event(Event(label="", kind=STOPPING))
+        end = time.monotonic() + GRACE_SECONDS + _MARGIN_SECONDS
+        before = len(self.received)
+        while self.executor.running and time.monotonic() < end and len(self.received) <= max(before, 1):
+            self._listen()
+
+    def _listen(self) -> None:
+        for event in self.executor.poll(_POLL_SECONDS):
+            if event.kind != NOTE:
+                self._note(event)
+            self.on_event(event)
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "run_started":
+            self.meter.started(event.label)
+        else:
             self.making_base.discard(event.label)
         if event.kind == "step" or event.kind in ENDS:  # after a step everything is compiled
             self.compiling.discard(event.label)
         if event.kind in ENDS:
             self.ends[event.label] = event
-
-
-@dataclass
-class _Signals:
-    """Signals that came while a plan was running."""
-
-    received: list[int] = field(default_factory=list)
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.received.append(number)
+        if event.kind in ENDS or event.kind == MOVED:
+            self.meter.ended(event.label)
+        self.meter.step(event.label, event.step)
 
 
 def estimate(plan: Plan) -> dict[str, float]:
@@ -143,89 +170,35 @@ def run(
     """
     plan.check_budget()
     executor = executor or LocalExecutor()
-    with store.lock(), _catching_signals() as signals:
+    with store.lock(), _catching_signals() as received:
         queue = pending(plan, store, retry_failed=retry_failed)
         for choice in {(run.engine.name, run.arm, run.size.name, run.variant): run for run in queue}.values():
             engines.get(choice.engine.name).check(choice)
         for choice in {run.size.name: run for run in queue}.values():
             executor.check(choice)
-        progress, meter = _Progress(queue), Meter.of(plan, store)
+        work, wall = _Work(queue, executor, Meter.of(plan, store), received, on_event), plan.study.budget.wall
+        deadline = time.monotonic() + (math.inf if wall is None else wall)
         try:
-            reason = _work(progress, meter, store, executor, signals, _deadline(plan), tuple(argv), on_event)
+            reason = work.until_done(store.path.absolute(), deadline, tuple(argv))
         finally:
             executor.kill()
             with suppress(StoreError):  # only a cache; a run that cannot write reports it itself
                 store.settle()
-        outcome = _outcome(plan, store, progress)
+        outcome = _outcome(plan, store, work)
     if reason is not None:
-        raise _stopped(outcome, plan, signals.received, reason)
+        raise _stopped(outcome, plan, received, reason)
     return outcome
 
 
-def _work(
-    progress: _Progress,
-    meter: Meter,
-    store: Store,
-    executor: Executor,
-    signals: _Signals,
-    deadline: float,
-    argv: tuple[str, ...],
-    on_event: Callable[[Event], Any],
-) -> str | None:
-    """Keep the workers busy until all is done: None. What came first otherwise: the cap that is used up, or ""."""
-    while progress.queue or executor.running:
-        cap = "budget.wall" if time.monotonic() > deadline else meter.over()
-        if signals.received or cap:
-            _wind_down(progress, meter, executor, signals, on_event)
-            return cap or ""
-        while len(executor.running) < executor.workers and (run := progress.next_run()):
-            executor.start(Attempt(run, store.path.absolute(), argv))
-        _listen(progress, meter, executor, on_event)
-    return None
-
-
-def _listen(progress: _Progress, meter: Meter, executor: Executor, on_event: Callable[[Event], Any]) -> None:
-    for event in executor.poll(_POLL_SECONDS):
-        if event.kind != NOTE:
-            progress.note(event)
-            _charge(meter, event)
-        on_event(event)
-
-
-def _charge(meter: Meter, event: Event) -> None:
-    if event.kind == "run_started":
-        meter.started(event.label)
-    elif event.kind in ENDS or event.kind == MOVED:
-        meter.ended(event.label)
-    meter.step(event.label, event.step)
-
-
-def _wind_down(
-    progress: _Progress, meter: Meter, executor: Executor, signals: _Signals, on_event: Callable[[Event], Any]
-) -> None:
-    """Let the workers save; a second signal, or the end of the grace, ends them at once."""
-    executor.stop()
-    on_event(Event(label="", kind=STOPPING))
-    end = time.monotonic() + GRACE_SECONDS + _MARGIN_SECONDS
-    before = len(signals.received)
-    while executor.running and time.monotonic() < end and len(signals.received) <= max(before, 1):
-        _listen(progress, meter, executor, on_event)
-
-
-def _deadline(plan: Plan) -> float:
-    wall = plan.study.budget.wall
-    return time.monotonic() + (wall if wall is not None else float("inf"))
-
-
-def _outcome(plan: Plan, store: Store, progress: _Progress) -> Outcome:
+def _outcome(plan: Plan, store: Store, work: _Work) -> Outcome:
     states = _states(plan, store)
     labels = [run.label for run in plan]
-    ended = {label: event for label, event in progress.ends.items() if event.kind != "run_finished"}
+    ended = {label: event for label, event in work.ends.items() if event.kind != "run_finished"}
     return Outcome(
         done=tuple(label for label in labels if states[label] in DONE),
-        skipped=tuple(label for label in labels if states[label] in DONE and label not in progress.started),
+        skipped=tuple(label for label in labels if states[label] in DONE and label not in work.started),
         failed={label: event.text or "interrupted" for label, event in ended.items()},
-        left=tuple(label for label in labels if states[label] == "failed" and label not in progress.started),
+        left=tuple(label for label in labels if states[label] == "failed" and label not in work.started),
     )
 
 
@@ -250,16 +223,16 @@ def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) ->
 
 
 @contextmanager
-def _catching_signals() -> Iterator[_Signals]:
+def _catching_signals() -> Iterator[list[int]]:
     """Notes SIGINT and SIGTERM while the block runs. In a thread other than the main one it changes nothing."""
-    signals = _Signals()
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield signals
+        yield received
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signals) for number in numbers}
+    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in numbers}
     try:
-        yield signals
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlaw.errors import EngineError, UsageError
-from rlaw.execution.base import ENDS, LOST, Attempt, Event, needs
+from rlaw.execution.base import ENDS, LOST, Attempt, Event, Executor, needs
 from rlaw.execution.local import LocalExecutor
 from rlaw.files import make_folder, read_json, write_json
 from rlaw.study import spec
@@ -95,7 +95,7 @@ class _Files:
         return cls(folder / f"{attempt}.events", folder / f"{attempt}.stop")
 
 
-class SlurmExecutor:
+class SlurmExecutor(Executor):
     """Jobs of a Slurm cluster that shares the store's file system.
 
     Args:
@@ -160,10 +160,6 @@ class SlurmExecutor:
             submitted.job.cancel(check=False)
         self._jobs.clear()
 
-    def close(self) -> None:
-        """Cancel what lives."""
-        self.kill()
-
     def _submitted(self, attempt: Attempt) -> _Submitted:
         label, folder = attempt.run.label, self.folder / attempt.run.label
         number = len(list(folder.glob("*.job")))
@@ -204,7 +200,9 @@ class SlurmExecutor:
             del self._jobs[label]
         elif over and not events:
             del self._jobs[label]
-            return [Event(label=label, kind=LOST, text=f"its job ended without a word: {_why(submitted.job)}")]
+            job = submitted.job
+            why = f"it said {_last_line(job.stderr() or '')!r}; all it said: {job.paths.stderr}"
+            return [Event(label=label, kind=LOST, text=f"its job ended without a word: {why}")]
         return events
 
     def _over(self, job: Any) -> bool:
@@ -239,10 +237,6 @@ def _read(submitted: _Submitted) -> list[Event]:
     return []
 
 
-def _why(job: Any) -> str:
-    return f"it said {_last_line(job.stderr() or '')!r}; all it said: {job.paths.stderr}"
-
-
 def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
 
@@ -253,12 +247,9 @@ def _open(folder: Path, cluster: Cluster) -> Any:
     except ImportError as error:
         raise EngineError("Slurm jobs need submitit, which is not here\n  next: pip install 'rlaw[slurm]'") from error
     try:
-        return submitit.AutoExecutor(folder / "%j", cluster=cluster, **_patience(cluster))
+        patience = {"slurm_max_num_timeout": REQUEUES} if cluster == "slurm" else {}
+        return submitit.AutoExecutor(folder / "%j", cluster=cluster, **patience)
     except RuntimeError as error:
         raise EngineError(
             f"this machine has no Slurm: {error}\n  next: start this on a login node, or --executor local"
         ) from error
-
-
-def _patience(cluster: Cluster) -> dict[str, int]:
-    return {"slurm_max_num_timeout": REQUEUES} if cluster == "slurm" else {}

@@ -58,15 +58,11 @@ def attempt(
             send(Event(label=run.label, kind=REFUSED, text=str(error)))
             return
         if isinstance(end, RunFinished):
-            _compact(store, run, send)
+            try:
+                store.compact(run.label)
+            except StoreError as error:  # the run is done all the same; the next `settle` tries again
+                send(Event(label=run.label, kind=NOTE, text=str(error)))
         send(_event(run.label, end))
-
-
-def _compact(store: Store, run: Run, send: Send) -> None:
-    try:
-        store.compact(run.label)
-    except StoreError as error:  # the run is done all the same; the next `settle` tries again
-        send(Event(label=run.label, kind=NOTE, text=str(error)))
 
 
 @contextmanager
@@ -94,7 +90,11 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send
         # An iterator that can be closed: engines promise it, and write generators.
         stream = cast(Generator[Record], engine.train(log.run, Workspace(log.folder, cache, log.attempt)))
         for record in stream:
-            _keep(record, log, stream)
+            try:
+                log.append(record)
+            except StoreError as error:
+                stream.throw(error)  # not close(): the engine must not save a checkpoint past a record that is lost
+                raise
             if isinstance(record, RunStarted) and record.resumed_at:
                 _compare_with_before(record, log)
             if isinstance(record, RunFinished | RunFailed):
@@ -136,14 +136,6 @@ def _compare_with_before(now: RunStarted, log: RunLog) -> None:
         warnings.warn(f"{text} promised to be what it would have been, bit for bit", OtherCircumstances, stacklevel=2)
 
 
-def _keep(record: Record, log: RunLog, stream: Generator[Record]) -> None:
-    try:
-        log.append(record)
-    except StoreError as error:
-        stream.throw(error)  # not close(): the engine must not save a checkpoint past a record that is lost
-        raise
-
-
 def _step_of(record: Record, step: int) -> int:
     return record.resumed_at if isinstance(record, RunStarted) else getattr(record, "step", step)
 
@@ -164,9 +156,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(
-        signal.SIGUSR2, signal.SIG_IGN
-    )  # a scheduler sends it to all of a job; the process that started us stops us
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a scheduler's, to all of a job; whoever started us stops us
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
     run = spec.run_of(request["run"])

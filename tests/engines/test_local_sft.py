@@ -53,7 +53,7 @@ def test_all_code_that_makes_a_base_is_in_its_digest(make_run):
     sys.setprofile(lambda frame, *_: ran.add(frame.f_globals.get("__name__")))
     try:
         params, _ = pretrain.pretrain(run, run.task.corpus(run.base.documents))
-        pretrain.tune(tuned(run), params, sft.documents(tuned(run), params))
+        pretrain.supervised(tuned(run), params, sft.settings(tuned(run)), sft.documents(tuned(run), params))
     finally:
         sys.setprofile(None)
     assert {"rlaw.engines.local.model", "rlaw.engines.local.update"} <= ran

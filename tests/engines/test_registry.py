@@ -9,7 +9,7 @@ from rlaw.errors import NotFound
 from rlaw.study.recipe import EngineName
 
 
-@pytest.mark.parametrize("name", engines.names())
+@pytest.mark.parametrize("name", tuple(engines.ENGINES))
 def test_every_engine_is_found_under_its_own_name(name):
     engine = engines.get(name)
     assert engine.name == name
@@ -17,7 +17,7 @@ def test_every_engine_is_found_under_its_own_name(name):
 
 
 def test_a_study_may_name_every_engine_and_no_other():
-    assert engines.names() == get_args(EngineName)
+    assert tuple(engines.ENGINES) == get_args(EngineName)
 
 
 def test_an_unknown_engine_is_refused_with_the_names_there_are():

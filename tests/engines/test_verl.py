@@ -19,7 +19,7 @@ from rlaw.cli import main
 from rlaw.engines.base import Workspace
 from rlaw.engines.data import check_lengths, distinct_so_far, training_texts
 from rlaw.engines.progress import Progress
-from rlaw.engines.verl import checkpoint, data, engine, log, settings
+from rlaw.engines.verl import checkpoint, engine, log, prepare, settings
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.reward import compute_score
 from rlaw.errors import EngineError
@@ -93,7 +93,7 @@ def test_without_a_gpu_a_run_is_refused_with_what_is_missing(run, monkeypatch):
 def test_training_data_have_the_study_s_order_and_every_pass_of_it(folder, tmp_path):
     run = planned(folder, data={"order": "curriculum", "reuse": 2}).runs[0]
     met, paths = training_texts(run), paths_in(tmp_path)
-    data.write(run, paths, met)
+    prepare.write(run, paths, met)
     rows = pl.read_parquet(paths.train)
     assert len(rows) == 4 * 4
     numbers = [problem.index for problem in met]
@@ -105,7 +105,7 @@ def test_training_data_have_the_study_s_order_and_every_pass_of_it(folder, tmp_p
 
 def test_a_benchmark_s_items_can_be_told_apart_in_what_verl_dumps(run, tmp_path):
     paths = paths_in(tmp_path)
-    data.write(run, paths, training_texts(run))
+    prepare.write(run, paths, training_texts(run))
     about = pl.read_parquet(paths.validation)["extra_info"].to_list()
     assert [(one["split"], one["index"]) for one in about] == [
         ("held-out", 0), ("held-out", 1), ("held-out", 2), ("gsm8k", 0), ("gsm8k", 1),
@@ -114,7 +114,7 @@ def test_a_benchmark_s_items_can_be_told_apart_in_what_verl_dumps(run, tmp_path)
 
 def test_the_reward_function_tells_score_item_and_verdict(run, tmp_path):
     paths = paths_in(tmp_path)
-    data.write(run, paths, training_texts(run))
+    prepare.write(run, paths, training_texts(run))
     about, task = {"split": "held-out", "index": 1}, str(paths.task)
     right = compute_score("sums", r"so it is \boxed{202}", "202", about, task=task)
     assert right == {"score": 1.0, "acc": 1.0, "item": "held-out/1", "verdict": "right"}

@@ -20,7 +20,7 @@ from rlaw import engines  # noqa: E402
 from rlaw.engines.base import Workspace  # noqa: E402
 from rlaw.engines.data import distinct_so_far, training_texts  # noqa: E402
 from rlaw.engines.progress import Progress  # noqa: E402
-from rlaw.engines.verl import attempt, checkpoint, data, engine, settings  # noqa: E402
+from rlaw.engines.verl import attempt, checkpoint, engine, prepare, settings  # noqa: E402
 from rlaw.engines.verl.paths import Paths  # noqa: E402
 from rlaw.engines.verl.recorder import Recorder  # noqa: E402
 from rlaw.engines.verl.validate import compose  # noqa: E402
@@ -116,8 +116,8 @@ def test_verl_s_own_dataset_reads_our_problems_in_the_study_s_order(run, paths, 
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
     met = training_texts(run)
-    data.write(run, paths, met)
-    data.check_lengths(run, [met], tokenizer)
+    prepare.write(run, paths, met)
+    check_lengths(run, [met], tokenizer)
     config = OmegaConf.create({**composed(run, paths)["data"], "cache_dir": str(paths.attempt)})
     train = RLHFDataset(str(paths.train), tokenizer, config)
     assert len(train) == 16
@@ -131,7 +131,7 @@ def test_verl_loads_our_reward_from_its_file_and_gets_score_item_and_verdict(run
     from omegaconf import OmegaConf
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
-    data.write(run, paths, training_texts(run))
+    prepare.write(run, paths, training_texts(run))
     grade = get_custom_reward_fn(OmegaConf.create(composed(run, paths)))
     assert grade is not None
     about = {"split": "gsm8k", "index": 1, "num_turns": 2, "rollout_reward_scores": {}}

@@ -13,11 +13,6 @@ ENGINES = {
 }
 
 
-def names() -> tuple[str, ...]:
-    """The names of all engines."""
-    return tuple(ENGINES)
-
-
 def get(name: str) -> Engine:
     """The engine of that name.
 
@@ -32,4 +27,4 @@ def get(name: str) -> Engine:
     return getattr(import_module(module), cls)()
 
 
-__all__ = ["Engine", "Workspace", "get", "names"]
+__all__ = ["Engine", "Workspace", "get"]

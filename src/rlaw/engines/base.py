@@ -2,18 +2,20 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from rlaw.engines.progress import Progress
+from rlaw.errors import EngineError
 from rlaw.store.provenance import now, versions
 from rlaw.store.records import Evaluated, Record, RunFinished, RunStarted, Step
-from rlaw.study.compute import FACTORS, Flops, accounted_flops
+from rlaw.study.compute import FACTORS, Flops, accounted_flops, forward_flops, training_flops
 from rlaw.study.plan import Run
 
 
@@ -39,7 +41,6 @@ class Engine(Protocol):
 
     def check(self, run: Run) -> None:
         """Raises EngineError, naming what is missing (a package, a device, weights), before any compute is spent."""
-        ...
 
     def estimate_seconds(self, run: Run) -> float:
         """Wall seconds of the whole run on one of this machine's workers, from measured throughput; for plans only."""
@@ -47,7 +48,7 @@ class Engine(Protocol):
 
     def shared_seconds(self, run: Run) -> dict[str, float]:
         """Those of `estimate_seconds` that are spent once for all runs of a plan with the same key: base, programs."""
-        ...
+        return {}
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order, `RunStarted` first; resumes from the newest good checkpoint in the workspace.
@@ -97,6 +98,39 @@ def started(
         hardware=hardware or {},
         time=now(),
     )
+
+
+def require(run: Run, engine: str, packages: Iterable[str]) -> None:
+    """Refuse a run whose engine's packages are not all here.
+
+    Raises:
+        EngineError: names those that are missing.
+    """
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise EngineError(
+            f"the {engine} engine needs {', '.join(missing)}, which this Python does not have\n"
+            f"  run:  {run.label}\n"
+            f"  next: pip install 'rlaw[{engine.lower()}]'"
+        )
+
+
+def whole_step_flops(run: Run, prompt_tokens: int, response_tokens: int) -> Flops:
+    """FLOPs of a step as executed: every phase over all its tokens, attention at their mean length, logits of answers.
+
+    Padding is not counted, nor is what gradient checkpointing computes again.
+    """
+    tokens = prompt_tokens + response_tokens
+    context = (tokens / run.rl.samples + 1) / 2
+    forward = forward_flops(run.architecture, tokens, context, response_tokens)
+    update = run.rl.num_iterations * training_flops(run.architecture, tokens, context, response_tokens)
+    return Flops(rollout=forward, old_logprobs=forward, reference=forward if run.rl.beta else 0, update=update)
+
+
+def reward_statistics(rewards_PG: np.ndarray) -> dict[str, float]:
+    """Those that `Step` has of the (P, G) rewards; a group without variance has answers that are all worth the same."""
+    same_P = (rewards_PG == rewards_PG[:, :1]).all(axis=1)
+    mean, std, same = (x.item() for x in (rewards_PG.mean(), rewards_PG.std(), same_P.mean()))
+    return {"reward_mean": mean, "reward_std": std, "zero_variance_share": same}
 
 
 def stepped(run: Run, attempt: int, step: int, flops: Flops, **measured: Any) -> Step:

@@ -37,12 +37,10 @@ def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
         write_json(part / MANIFEST, {"schema": 1, "sha256": hashes})  # syncs itself and the folder
         if not _stands(folder, hashes):
             _put(part, folder)
-    except (OSError, StoreError) as error:
-        raise _cannot_write(folder, part, error) from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":  # what it raises on a full disk; not imported for its name alone
-            raise
-        raise _cannot_write(folder, part, error) from error
+    except Exception as error:  # safetensors raises its own on a full disk; not imported for its name alone
+        if isinstance(error, OSError | StoreError) or type(error).__name__ == "SafetensorError":
+            raise _cannot_write(folder, part, error) from error
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return hashes

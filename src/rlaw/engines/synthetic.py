@@ -22,12 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rlaw.engines.base import Workspace, ended, evaluated, started, stepped
+from rlaw.engines.base import Engine, Workspace, ended, evaluated, started, stepped, whole_step_flops
 from rlaw.engines.progress import Progress
 from rlaw.errors import NotFound, RlawWarning, StoreError
 from rlaw.files import leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.records import BaseTrained, Evaluated, Record, Step
-from rlaw.study.compute import Flops, forward_flops, training_flops
 from rlaw.study.plan import Run, base_key
 
 K_MAX = 0.45  # the efficiency that large models tend to
@@ -42,21 +41,14 @@ CHECKPOINT_EVERY = 10
 DELAY_VARIABLE = "RLAW_SYNTHETIC_DELAY"
 
 
-class SyntheticEngine:
+class SyntheticEngine(Engine):
     """Records as a real engine gives them, at once, the same for the same run, and able to resume."""
 
     name = "synthetic"
 
-    def check(self, run: Run) -> None:
-        """Nothing can be missing."""
-
     def estimate_seconds(self, run: Run) -> float:
         """Wall seconds: the delay that DELAY_VARIABLE sets; the arithmetic itself takes next to no time."""
         return run.rl.steps * _delay_seconds()
-
-    def shared_seconds(self, run: Run) -> dict[str, float]:
-        """Nothing is shared."""
-        return {}
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order; resumes from the checkpoint, which holds the number of steps done."""
@@ -134,16 +126,16 @@ def _base(run: Run, attempt: int) -> BaseTrained:
 
 def _step(run: Run, attempt: int, step: int) -> Step:
     passed = 1 - true_loss(run.params, step, run.data.reuse)
-    samples, group = run.rl.samples, run.rl.num_generations
+    samples, group, (prompt, response) = run.rl.samples, run.rl.num_generations, _step_tokens(run)
     reward = _rng(run, "reward", step).binomial(samples, passed) / samples
     return stepped(
         run,
         attempt,
         step,
-        _step_flops(run),
+        whole_step_flops(run, prompt, response),
         unique_prompts=min(step * run.rl.prompts, run.data.pool_size(run.rl)),
-        prompt_tokens=samples * run.task.prompt_tokens,
-        response_tokens=samples * run.task.completion_tokens,
+        prompt_tokens=prompt,
+        response_tokens=response,
         reward_mean=reward,
         reward_std=float(np.sqrt(reward * (1 - reward))),
         zero_variance_share=passed**group + (1 - passed) ** group,
@@ -158,17 +150,14 @@ def _step(run: Run, attempt: int, step: int) -> Step:
     )
 
 
-def _step_flops(run: Run) -> Flops:
-    """Exact FLOPs of a step, as a real engine would spend them."""
-    tokens, context = run.rl.samples * run.sequence_tokens, (run.sequence_tokens + 1) / 2
-    answers = run.rl.samples * run.task.completion_tokens
-    forward = forward_flops(run.architecture, tokens, context, answers)
-    update = run.rl.num_iterations * training_flops(run.architecture, tokens, context, answers)
-    return Flops(rollout=forward, old_logprobs=forward, reference=forward if run.rl.beta else 0, update=update)
+def _step_tokens(run: Run) -> tuple[int, int]:
+    """Of all prompts and of all responses of a step."""
+    return run.rl.samples * run.task.prompt_tokens, run.rl.samples * run.task.completion_tokens
 
 
 def _evaluations(run: Run, attempt: int, step: int) -> Iterator[Evaluated]:
-    at = Progress(step, step * run.rl.samples * run.sequence_tokens, step * _step_flops(run).total)
+    tokens = _step_tokens(run)
+    at = Progress(step, step * sum(tokens), step * whole_step_flops(run, *tokens).total)
     for benchmark in run.evaluation.benchmarks:
         began = time.perf_counter()
         passed = _pass_rates(benchmark, run.evaluation.items, 1 - true_loss(run.params, step, run.data.reuse))

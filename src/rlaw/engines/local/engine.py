@@ -1,11 +1,10 @@
 """The local engine: what `engine: local` in a study means."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import numpy as np
 
-from rlaw.engines.base import Workspace
+from rlaw.engines.base import Workspace, require
 from rlaw.engines.local.settings import DTYPES, PACKAGES, dtype
 from rlaw.errors import EngineError
 from rlaw.store.records import Record
@@ -42,13 +41,7 @@ class LocalEngine:
                 f"  run:  {run.label}\n"
                 f"  next: engine: trl or engine: verl in the study file, or a ladder of widths without checkpoints"
             )
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if missing:
-            raise EngineError(
-                f"the local engine needs {', '.join(missing)}, which this Python does not have\n"
-                f"  run:  {run.label}\n"
-                f"  next: pip install 'rlaw[local]'"
-            )
+        require(run, "local", PACKAGES)
 
     def estimate_seconds(self, run: Run) -> float:
         """Seconds on one core of several at work, nothing cached: base, programs, RL, evaluations. An estimate."""

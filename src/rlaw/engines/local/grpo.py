@@ -6,17 +6,16 @@ Axes: P prompts, G answers per prompt, Q prompt tokens, T completion tokens, N =
 import jax
 import numpy as np
 
-from rlaw.engines.base import Timer, stepped
+from rlaw.engines.base import Timer, reward_statistics, stepped
 from rlaw.engines.data import training_data
 from rlaw.engines.local import optimizer
 from rlaw.engines.local.model import Params, cast
 from rlaw.engines.local.objective import BatchStatistics, advantages, token_weights
 from rlaw.engines.local.optimizer import Policy
-from rlaw.engines.local.rollout import Rollout, answer, grade
+from rlaw.engines.local.rollout import answer, grade
 from rlaw.engines.local.settings import dtype
 from rlaw.engines.local.state import TrainState
 from rlaw.engines.local.update import Samples, groups_at_once, micro_batches, score, update
-from rlaw.store.records import Step
 from rlaw.study.compute import Flops, forward_flops, mean_context
 from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens
@@ -47,7 +46,25 @@ class GRPO:
         with timer("update"):
             policy, statistics = self._update(at.policy, samples, rate)
         flops = step_flops(run, rollout.lengths_PG)
-        record = self._record(step, rewards_PG, rollout, flops, statistics, rate, timer.seconds)
+        record = stepped(
+            run,
+            self.attempt,
+            step,
+            flops,
+            unique_prompts=self.data.distinct_I[step * rl.prompts - 1].item(),
+            prompt_tokens=rl.samples * run.task.prompt_tokens,
+            response_tokens=rollout.tokens,
+            loss=statistics.loss,
+            kl=statistics.kl if rl.beta else None,
+            entropy=rollout.entropy,
+            clip_share=statistics.clip_share,
+            grad_norm=statistics.grad_norm,
+            learning_rate=rate,
+            response_length=rollout.response_length,
+            truncated_share=rollout.truncated_share,
+            seconds=timer.seconds,
+            **reward_statistics(rewards_PG),
+        )
         tokens = record.prompt_tokens + record.response_tokens
         return TrainState(step, at.tokens + tokens, at.flops + flops.total, record, policy=policy)
 
@@ -72,39 +89,6 @@ class GRPO:
             policy, one = update(run.architecture, rl, policy, samples_MB, used, np.float32(rate), dtype=dtype(run))
             statistics.append(one)
         return policy, BatchStatistics(*(float(np.mean(values)) for values in zip(*statistics, strict=True)))
-
-    def _record(
-        self,
-        step: int,
-        rewards_PG: np.ndarray,
-        rollout: Rollout,
-        flops: Flops,
-        statistics: BatchStatistics,
-        rate: float,
-        seconds: dict[str, float],
-    ) -> Step:
-        run, rl = self.run, self.run.rl
-        return stepped(
-            run,
-            self.attempt,
-            step,
-            flops,
-            unique_prompts=self.data.distinct_I[step * rl.prompts - 1].item(),
-            prompt_tokens=rl.samples * run.task.prompt_tokens,
-            response_tokens=rollout.tokens,
-            reward_mean=rewards_PG.mean().item(),
-            reward_std=rewards_PG.std().item(),
-            zero_variance_share=(rewards_PG == rewards_PG[:, :1]).all(axis=1).mean().item(),
-            loss=statistics.loss,
-            kl=statistics.kl if rl.beta else None,
-            entropy=rollout.entropy,
-            clip_share=statistics.clip_share,
-            grad_norm=statistics.grad_norm,
-            learning_rate=rate,
-            response_length=rollout.response_length,
-            truncated_share=rollout.truncated_share,
-            seconds=seconds,
-        )
 
 
 def step_flops(run: Run, lengths_PG: np.ndarray) -> Flops:

@@ -93,7 +93,7 @@ def _make(run: Run, cache: Path, folder: Path) -> BaseFacts:
         params, losses = pretrain(run, documents)
     else:
         documents = sft.documents(run, parent[0])
-        params, losses = tune(run, parent[0], documents)
+        params, losses = supervised(run, parent[0], sft.settings(run), documents)
     (tokens, flops), before = _cost(run, documents), parent[1] if parent else NOTHING
     last = max(1, round(CROSS_ENTROPY_SHARE * len(losses)))
     facts = BaseFacts(
@@ -128,17 +128,11 @@ def _answers(run: Run, documents: np.ndarray) -> np.ndarray:
 
 def pretrain(run: Run, documents: np.ndarray) -> tuple[Params, np.ndarray]:
     """Train on the documents, one pass, batches in their order; returns weights and the loss of every step."""
-    return _supervised(run, model.init(run.architecture, generator(run.seed, "init")), run.base, documents)
+    return supervised(run, model.init(run.architecture, generator(run.seed, "init")), run.base, documents)
 
 
-def tune(run: Run, base: Params, documents: np.ndarray) -> tuple[Params, np.ndarray]:
-    """The instruct phase of a base, likewise."""
-    return _supervised(run, base, sft.settings(run), documents)
-
-
-def _supervised(
-    run: Run, params: Params, settings: Base | Instruct, documents: np.ndarray
-) -> tuple[Params, np.ndarray]:
+def supervised(run: Run, params: Params, settings: Base | Instruct, documents: np.ndarray) -> tuple[Params, np.ndarray]:
+    """Go on training weights, likewise."""
     arch, policy = run.architecture, optimizer.start(params, settings)
     batches = documents.reshape(settings.steps, settings.batch_size, -1)
     masks = _answers(run, batches)

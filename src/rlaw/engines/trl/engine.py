@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from importlib import metadata
-from importlib.util import find_spec
 
-from rlaw.engines.base import Workspace
+from rlaw.engines.base import Engine, Workspace, require
 from rlaw.engines.local.settings import PACKAGES as LOCAL_PACKAGES
 from rlaw.engines.trl import settings
 from rlaw.errors import EngineError
@@ -19,7 +18,7 @@ SECONDS_PER_RL_TOKEN_AND_PARAM = 1.6e-10
 SECONDS_TO_START = 12.0
 
 
-class TRLEngine:
+class TRLEngine(Engine):
     """RL post-trains a Hugging Face checkpoint with TRL's GRPOTrainer, on the GPU where there is one."""
 
     name = "trl"
@@ -27,13 +26,7 @@ class TRLEngine:
     def check(self, run: Run) -> None:
         """Raises EngineError when a package is missing or too old, or when TRL cannot do what the study asks."""
         needed = PACKAGES if run.checkpoint else (*PACKAGES, *LOCAL_PACKAGES)  # without one a base is pretrained
-        missing = [name for name in needed if find_spec(name) is None]
-        if missing:
-            raise EngineError(
-                f"the TRL engine needs {', '.join(missing)}, which this Python does not have\n"
-                f"  run:  {run.label}\n"
-                f"  next: pip install 'rlaw[trl]'"
-            )
+        require(run, "TRL", needed)
         version = metadata.version("trl")
         if tuple(map(int, version.split(".")[:2])) < OLDEST:
             oldest = ".".join(map(str, OLDEST))
@@ -50,10 +43,6 @@ class TRLEngine:
         evaluations = len(run.evaluation.schedule(run.rl.steps)) * len(run.evaluation.benchmarks)
         evaluated = evaluations * run.evaluation.items * run.evaluation.samples * run.sequence_tokens
         return SECONDS_TO_START + per_token * (run.rl_tokens * run.rl.num_iterations + evaluated / 3)
-
-    def shared_seconds(self, run: Run) -> dict[str, float]:
-        """Nothing is shared."""
-        return {}
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields the run's records, nothing fetched from a hub that is not named in the study."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from rlaw.engines.base import stepped
+from rlaw.engines.base import reward_statistics, stepped
 from rlaw.engines.progress import Progress
 from rlaw.engines.trl import state
 from rlaw.engines.trl.evaluation import Evaluations, seed_of
@@ -19,8 +19,7 @@ from rlaw.engines.trl.rollouts import Grader, step_flops
 from rlaw.engines.trl.settings import updates
 from rlaw.engines.trl.stream import Stream
 from rlaw.engines.trl.trainer import Trainer
-from rlaw.store.records import Record, Step
-from rlaw.study.compute import Flops
+from rlaw.store.records import Record
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -85,39 +84,30 @@ class Recorder(TrainerCallback):
 
     def _advance(self) -> None:
         """Make the record of a step from TRL's logs of its updates."""
-        rollouts, seconds = self.grader.last, self.trainer.seconds()
+        run, step, rollouts, seconds = self.run, self.at.step + 1, self.grader.last, self.trainer.seconds()
         assert rollouts is not None, "TRL grades before it updates"  # noqa: S101
-        flops = step_flops(self.run, rollouts)
-        record = self._record(flops, seconds)
-        tokens = rollouts.prompt_tokens + rollouts.response_tokens
-        self.at = Progress(record.step, self.at.tokens + tokens, self.at.flops + flops.total, record)
-        self.logs.clear()
-
-    def _record(self, flops: Flops, seconds: dict[str, float]) -> Step:
-        run, rl, step, rollouts = self.run, self.run.rl, self.at.step + 1, self.grader.last
-        assert rollouts is not None, "TRL grades before it updates"  # noqa: S101
-        rewards = rollouts.rewards_PG
-        return stepped(
+        flops, prompt, response = step_flops(run, rollouts), rollouts.prompt_tokens, rollouts.response_tokens
+        record = stepped(
             run,
             self.attempt,
             step,
             flops,
-            unique_prompts=self.grader.distinct_I[step * rl.prompts - 1].item(),
-            prompt_tokens=rollouts.prompt_tokens,
-            response_tokens=rollouts.response_tokens,
-            reward_mean=rewards.mean().item(),
-            reward_std=rewards.std().item(),
-            zero_variance_share=rollouts.zero_variance_share,
+            unique_prompts=self.grader.distinct_I[step * run.rl.prompts - 1].item(),
+            prompt_tokens=prompt,
+            response_tokens=response,
             loss=self._mean("loss"),
-            kl=self._mean("kl") if rl.beta else None,
+            kl=self._mean("kl") if run.rl.beta else None,
             entropy=self._mean("entropy"),
             clip_share=self._mean("clip_ratio/region_mean"),
             grad_norm=self._mean("grad_norm"),
             learning_rate=self.logs[-1]["learning_rate"],
-            response_length=rollouts.response_tokens / rewards.size,
+            response_length=response / rollouts.rewards_PG.size,
             truncated_share=rollouts.truncated_share,
             seconds=seconds,
+            **reward_statistics(rollouts.rewards_PG),
         )
+        self.at = Progress(step, self.at.tokens + prompt + response, self.at.flops + flops.total, record)
+        self.logs.clear()
 
     def _mean(self, name: str) -> float:
         """The mean of a logged metric over the updates of a step."""

@@ -30,11 +30,6 @@ class Rollouts:
         """Of all answers."""
         return self.responses_PG.sum().item()
 
-    @property
-    def zero_variance_share(self) -> float:
-        """Share of groups whose answers are all worth the same."""
-        return (self.rewards_PG == self.rewards_PG[:, :1]).all(axis=1).mean().item()
-
 
 class Grader:
     """The reward function that TRL calls, once a step."""

@@ -10,7 +10,7 @@ from typing import Any
 from rlaw.engines.base import Workspace, ended, started
 from rlaw.engines.data import check_lengths, distinct_so_far, training_texts
 from rlaw.engines.progress import Progress
-from rlaw.engines.verl import checkpoint, data, launch, log, settings
+from rlaw.engines.verl import checkpoint, launch, log, prepare, settings
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.recorder import Recorder
 from rlaw.errors import EngineError
@@ -95,7 +95,7 @@ def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Recorder:
         name: of_text(run.task).benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks
     }
     check_lengths(run, [problems, *benchmarks.values()], tokenizer)
-    data.write(run, paths, problems)
+    prepare.write(run, paths, problems)
     items = {name: len(benchmark) for name, benchmark in benchmarks.items()}
     return Recorder(run, attempt, distinct_so_far(problem.prompt for problem in problems).tolist(), items, tokenizer)
 

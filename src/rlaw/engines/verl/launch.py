@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
@@ -18,22 +18,6 @@ from rlaw.study.plan import Run
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 SECONDS_TO_END = 20.0
 SHOWN_BYTES = 2000  # of the end of the trainer's output, when it fails
-
-
-class Training(Protocol):
-    """A trainer that was started."""
-
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        ...
-
-    def fault(self) -> str:
-        """Why it ended, when it did not end well; nothing when it did."""
-        ...
-
-    def stop(self) -> None:
-        """End it; nothing when it has ended."""
-        ...
 
 
 def trainer(overrides: list[str], python: str = sys.executable) -> list[str]:
@@ -55,7 +39,7 @@ def job_name(run: Run, attempt: int) -> str:
     return f"{run.label}-a{attempt}"
 
 
-def start(run: Run, paths: Paths, attempt: int, overrides: list[str]) -> Training:
+def start(run: Run, paths: Paths, attempt: int, overrides: list[str]) -> "Training":
     """Start training where the environment says."""
     paths.attempt.mkdir(parents=True, exist_ok=True)
     if address := os.environ.get(ADDRESS_VARIABLE):
@@ -131,6 +115,9 @@ class RayJob:
     def _stop(self, name: str) -> None:
         with suppress(RuntimeError):  # Ray knows no job of that name
             self.client.stop_job(name)
+
+
+Training = LocalProcess | RayJob
 
 
 def _end_of(path: Path) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlaw.engines.base import evaluated, stepped
+from rlaw.engines.base import evaluated, stepped, whole_step_flops
 from rlaw.engines.progress import Progress
 from rlaw.engines.verl.log import Line
 from rlaw.rewards.base import Verdict
 from rlaw.store.records import Evaluated, Step
-from rlaw.study.compute import Flops, forward_flops, training_flops
 from rlaw.study.plan import Run
 
 #: our names of the phases of a step, and veRL's
@@ -44,8 +43,10 @@ class Recorder:
         run, rl, metrics = self.run, self.run.rl, line.metrics
         prompt = round(metrics["prompt_length/mean"] * rl.samples)
         response = round(metrics["perf/total_num_tokens"]) - prompt
-        flops = step_flops(run, prompt, response)
-        rewards = _by_prompt(rollouts)
+        flops = whole_step_flops(run, prompt, response)
+        groups = _by_prompt(rollouts)
+        rewards = [reward for group in groups for reward in group]
+        mean = _mean(rewards)
         kl = metrics.get("actor/kl_loss") if rl.beta else None
         record = stepped(
             run,
@@ -56,8 +57,8 @@ class Recorder:
             prompt_tokens=prompt,
             response_tokens=response,
             reward_mean=metrics["critic/score/mean"],
-            reward_std=_std([reward for group in rewards for reward in group]),
-            zero_variance_share=sum(len(set(group)) == 1 for group in rewards) / len(rewards) if rewards else math.nan,
+            reward_std=math.sqrt(_mean([(reward - mean) ** 2 for reward in rewards])),
+            zero_variance_share=_mean([len(set(group)) == 1 for group in groups]),
             loss=metrics.get("actor/pg_loss", math.nan) + (rl.beta * kl if kl is not None else 0.0),
             kl=kl,
             entropy=metrics.get("actor/entropy", math.nan),
@@ -73,51 +74,34 @@ class Recorder:
 
     def evaluations(self, at: Progress, line: Line, answers: Sequence[Mapping[str, Any]]) -> Iterator[Evaluated]:
         """The records of an evaluation, one per benchmark, counted from veRL's dump of every answer."""
+        run, samples, testing = self.run, self.run.evaluation.samples, line.metrics.get("timing_s/testing", math.nan)
         by_benchmark: dict[str, list[Mapping[str, Any]]] = {name: [] for name in self.items}
         for answer in answers:
             by_benchmark[answer["item"].rpartition("/")[0]].append(answer)
-        seconds = line.metrics.get("timing_s/testing", math.nan)
         for name, given in by_benchmark.items():
-            share = len(given) / max(1, len(answers))
-            yield self._evaluated(at, name, given, {"evaluation": seconds * share})
-
-    def _evaluated(
-        self, at: Progress, benchmark: str, given: Sequence[Mapping[str, Any]], seconds: dict[str, float]
-    ) -> Evaluated:
-        run, items, samples = self.run, self.items[benchmark], self.run.evaluation.samples
-        correct = [0] * items
-        for answer in given:
-            correct[int(answer["item"].rpartition("/")[2])] += answer["score"] > 0.5
-        lengths = self._lengths([answer["output"] for answer in given])
-        timeouts = sum(answer["verdict"] == Verdict.TIMEOUT for answer in given)
-        return evaluated(
-            run,
-            self.attempt,
-            at,
-            benchmark,
-            correct,
-            response_length=sum(lengths) / len(lengths) if lengths else math.nan,
-            truncated_share=_share(lengths, run.task.completion_tokens),
-            unjudged=timeouts + items * samples - len(given),
-            seconds={name: value for name, value in seconds.items() if math.isfinite(value)},
-        )
+            correct = [0] * self.items[name]
+            for answer in given:
+                correct[int(answer["item"].rpartition("/")[2])] += answer["score"] > 0.5
+            lengths = self._lengths([answer["output"] for answer in given])
+            full = [length >= run.task.completion_tokens for length in lengths]  # whether or not a dump has end tokens
+            timeouts = sum(answer["verdict"] == Verdict.TIMEOUT for answer in given)
+            seconds = testing * (len(given) / max(1, len(answers)))
+            yield evaluated(
+                run,
+                self.attempt,
+                at,
+                name,
+                correct,
+                response_length=_mean(lengths),
+                truncated_share=_mean(full),
+                unjudged=timeouts + len(correct) * samples - len(given),
+                seconds={"evaluation": seconds} if math.isfinite(seconds) else {},
+            )
 
     def _lengths(self, texts: list[str]) -> list[int]:
         if self.tokenizer is None or not texts:
             return []
         return [len(ids) for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"]]
-
-
-def step_flops(run: Run, prompt_tokens: int, response_tokens: int) -> Flops:
-    """FLOPs of a step as executed: every phase over all its tokens, attention at their mean length, logits of answers.
-
-    The padding that veRL takes away is not counted, nor is what gradient checkpointing computes again.
-    """
-    tokens = prompt_tokens + response_tokens
-    context = (tokens / run.rl.samples + 1) / 2
-    forward = forward_flops(run.architecture, tokens, context, response_tokens)
-    update = run.rl.num_iterations * training_flops(run.architecture, tokens, context, response_tokens)
-    return Flops(rollout=forward, old_logprobs=forward, reference=forward if run.rl.beta else 0, update=update)
 
 
 def _by_prompt(rollouts: Sequence[Mapping[str, Any]]) -> list[list[float]]:
@@ -128,13 +112,6 @@ def _by_prompt(rollouts: Sequence[Mapping[str, Any]]) -> list[list[float]]:
     return list(groups.values())
 
 
-def _std(values: Sequence[float]) -> float:
-    if not values:
-        return math.nan
-    mean = sum(values) / len(values)
-    return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-
-
-def _share(lengths: Sequence[int], most: int) -> float:
-    """The share of answers that reach the most tokens; an end token that a dump leaves out is allowed for."""
-    return sum(length >= most for length in lengths) / len(lengths) if lengths else math.nan
+def _mean(values: Sequence[float]) -> float:
+    """NaN of nothing."""
+    return sum(values) / len(values) if values else math.nan

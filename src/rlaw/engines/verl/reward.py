@@ -28,7 +28,7 @@ def compute_score(
         data_source: the collection that the problem is from.
         solution_str: the answer.
         ground_truth: the reference answer.
-        extra_info: `split` (a benchmark's name, or train) and `index`, as `rlaw.engines.verl.data` wrote them.
+        extra_info: `split` (a benchmark's name, or train) and `index`, as `rlaw.engines.verl.prepare` wrote them.
         task: the file with the task's settings.
 
     Returns:

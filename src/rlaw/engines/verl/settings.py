@@ -157,7 +157,8 @@ def check(run: Run) -> None:
         EngineError: naming the setting.
     """
     test_frequency(run)
-    if decided := sorted(key for key in run.engine.settings if key.lstrip("+~") in _decided(run)):
+    fixed = {key.lstrip("+") for key in (*recipe(run), *places(run, Paths.of_nothing(), "", None))}
+    if decided := sorted(key for key in run.engine.settings if key.lstrip("+~") in fixed):
         raise EngineError(
             f"engine.settings: {', '.join(decided)} follow from the study\n"
             f"  next: take them out of engine.settings; write what you mean in rl, data, evaluation or resources"
@@ -175,11 +176,6 @@ def check(run: Run) -> None:
     for wrong, what, then in faults:
         if wrong:
             raise EngineError(f"veRL cannot do this: {what}\n  run:  {run.label}\n  next: {then}")
-
-
-def _decided(run: Run) -> set[str]:
-    fixed = places(run, Paths.of_nothing(), "", None)
-    return {key.lstrip("+") for key in (*recipe(run), *fixed)}
 
 
 def _hydra(value: Any) -> str:

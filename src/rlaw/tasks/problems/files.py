@@ -57,7 +57,8 @@ def write(path: Path, problems: Sequence[TextProblem] | TextProblems, split: str
             ("extra_info", pa.struct([("index", pa.int64()), ("split", pa.string()), ("pass_rate", pa.float64())])),
         ]
     )
-    table = pa.Table.from_pylist([_row(problem, split) for problem in problems], schema)
+    rows = [verl_row(p, split, p.index, pass_rate=round(1 - p.level, DECIMALS)) for p in problems]
+    table = pa.Table.from_pylist(rows, schema)
     try:
         parquet.write_table(table, path, row_group_size=ROW_GROUP)
     except OSError as error:
@@ -76,13 +77,14 @@ def digest(problems: Iterable[TextProblem]) -> str:
     return sha.hexdigest()[:12]
 
 
-def _row(problem: TextProblem, split: str) -> dict[str, Any]:
+def verl_row(problem: TextProblem, split: str, index: int, **extra: Any) -> dict[str, Any]:
+    """A row in veRL's layout; `extra` goes beside split and index."""
     return {
         "data_source": problem.source,
         "prompt": problem.messages,
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": problem.ground_truth},
-        "extra_info": {"index": problem.index, "split": split, "pass_rate": round(1 - problem.level, DECIMALS)},
+        "extra_info": {"split": split, "index": index, **extra},
     }
 
 

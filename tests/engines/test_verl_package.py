@@ -18,7 +18,7 @@ from verl_runs import RESOURCES, planned, write_problems  # noqa: E402
 
 from rlaw import engines  # noqa: E402
 from rlaw.engines.base import Workspace  # noqa: E402
-from rlaw.engines.data import distinct_so_far, training_texts  # noqa: E402
+from rlaw.engines.data import check_lengths, distinct_so_far, training_texts  # noqa: E402
 from rlaw.engines.progress import Progress  # noqa: E402
 from rlaw.engines.verl import attempt, checkpoint, engine, prepare, settings  # noqa: E402
 from rlaw.engines.verl.paths import Paths  # noqa: E402

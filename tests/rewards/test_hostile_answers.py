@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,7 +82,7 @@ def test_honest_answers_among_hostile_ones_get_their_due(pool):
 
 
 def test_memory_has_a_limit_that_a_worker_cannot_pass():
-    with Pool(seconds=20, memory_mb=300, workers=1) as small:
+    with closing(Pool(seconds=20, memory_mb=300, workers=1)) as small:
         worker = small._idle.get()
         small._idle.put(worker)
         limits = Path(f"/proc/{worker.pid}/limits").read_text()
@@ -129,7 +129,7 @@ def test_an_alarm_of_the_trainer_is_left_alone(reward):
 
 
 def test_a_pool_whose_template_was_killed_starts_another():
-    with Pool(seconds=60, memory_mb=1024, workers=2) as pool:
+    with closing(Pool(seconds=60, memory_mb=1024, workers=2)) as pool:
         process, _ = pool._template
         process.kill()
         process.wait()

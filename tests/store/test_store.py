@@ -34,7 +34,7 @@ def keep(store: Store, run: Run, *, at_most: int | None = None) -> list[Record]:
     with store.writer(run) as log:
         stream = SyntheticEngine().train(run, Workspace(log.folder, store.path / "cache", log.attempt))
         for record in stream:
-            log.append(record)
+            log.journal.append(record)
             acknowledged.append(record)
             if len(acknowledged) == at_most:
                 break
@@ -254,7 +254,7 @@ def test_status_tells_how_each_run_ended(store, tiny_plan):
     keep(store, first)
     keep(store, second, at_most=5)
     with store.writer(second) as log:
-        log.append(RunFailed(run=second.id, attempt=log.attempt, step=1, cause="ValueError", text="no"))
+        log.journal.append(RunFailed(run=second.id, attempt=log.attempt, step=1, cause="ValueError", text="no"))
     states = {s.label: s for s in store.runs()}
     assert [states[r.label].state for r in tiny_plan] == ["finished", "failed", "planned"]
     assert (states[second.label].cause, states[second.label].text) == ("ValueError", "no")
@@ -323,7 +323,7 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(store, run,
 
         def keep_all() -> None:
             for record in stream:
-                log.append(record)
+                log.journal.append(record)
                 acknowledged.append(record)
 
         with (

@@ -50,8 +50,3 @@ def read(folder: Path) -> Progress:
     record = of_row(state["record"])
     assert isinstance(record, Step), "a checkpoint holds the record of its step"  # noqa: S101
     return Progress(state["step"], state["tokens"], state["flops"], record)
-
-
-def step_of(folder: Path) -> int:
-    """The step of a checkpoint, without reading the rest."""
-    return json.loads((folder / STATE).read_text())["step"]

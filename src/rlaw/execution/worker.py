@@ -91,7 +91,7 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send
         stream = cast(Generator[Record], engine.train(log.run, Workspace(log.folder, cache, log.attempt)))
         for record in stream:
             try:
-                log.append(record)
+                log.journal.append(record)
             except StoreError as error:
                 stream.throw(error)  # not close(): the engine must not save a checkpoint past a record that is lost
                 raise
@@ -104,7 +104,7 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send
             if stop.is_set():
                 stream.close()
                 end: Record = RunInterrupted(run=log.run.id, attempt=log.attempt, step=step, time=now())
-                log.append(end)
+                log.journal.append(end)
                 return end
         raise EngineError(f"engine {engine.name} stopped after step {step} without a last record")
     except StoreError:
@@ -114,7 +114,7 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send
         end = RunFailed(
             run=log.run.id, attempt=log.attempt, step=step, cause=type(error).__name__, text=_text(error), time=now()
         )
-        log.append(end)
+        log.journal.append(end)
         return end
 
 

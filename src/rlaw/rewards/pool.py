@@ -58,12 +58,6 @@ class Pool:
             while True:
                 self._idle.get_nowait().channel.close()
 
-    def __enter__(self) -> "Pool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _check(self, pair: tuple[str, str]) -> Grade:
         worker = self._idle.get()
         try:

@@ -11,7 +11,6 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,31 +80,19 @@ def _started_without_proc(pid: int) -> str | None:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
-    except PermissionError:
-        return ""
+    except PermissionError:  # it is another user's
+        pass
     return ""
 
 
 def owner_of(path: Path) -> Owner | None:
     """Who holds the lock, from its file; None when no living process does. Changes nothing."""
     try:
-        owner = _owner(path.read_bytes())
-    except FileNotFoundError:
+        signature = path.read_bytes()
+        owner = Owner(**json.loads(signature)) if signature else None
+    except (FileNotFoundError, ValueError, TypeError):  # none, or being written this moment
         return None
     return owner if owner and owner.alive else None
-
-
-def _owner(signature: bytes) -> Owner | None:
-    """Whom a signature names; None when it is empty, or being written this moment."""
-    try:
-        return Owner(**json.loads(signature)) if signature else None
-    except (ValueError, TypeError):
-        return None
-
-
-def _alive(signature: bytes) -> bool:
-    owner = _owner(signature)
-    return owner is not None and owner.alive
 
 
 class Lease:
@@ -121,22 +108,17 @@ class Lease:
         self.path = path
         self._number = 0
 
-    def take(self, signature: bytes, alive: Callable[[bytes], bool]) -> bool:
+    def take(self) -> bool:
         """Take the lease unless a living process holds it; never waits.
-
-        Args:
-            signature: names this process; not empty.
-            alive: whether the process that a signature names still runs.
 
         Raises:
             OSError: the file system refused.
         """
         newest = max(self._numbers(), default=0)
-        held = self._read(newest)
-        if held and alive(held):
+        if owner_of(self._file(newest)):
             return False
         part = aside(self.path)
-        part.write_bytes(signature)
+        part.write_bytes(_signature())
         try:
             os.link(part, self._file(newest + 1))
         except FileExistsError:  # another process was faster
@@ -165,12 +147,6 @@ class Lease:
 
     def _file(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
-
-    def _read(self, number: int) -> bytes:
-        try:
-            return self._file(number).read_bytes()
-        except FileNotFoundError:
-            return b""
 
     def _numbers(self) -> list[int]:
         ends = (path.name.rpartition(".")[2] for path in self.path.parent.glob(f"{self.path.name}.*"))
@@ -240,7 +216,7 @@ class Lock:
                 text = "the file system of the store has no locks; files stand in for them, so that there is one writer"
                 warnings.warn(text, NoLocks, stacklevel=4)
                 self._without_locks = True
-            return self._lease.take(_signature(), _alive)
+            return self._lease.take()
         return True
 
     def _sign(self) -> None:

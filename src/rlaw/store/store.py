@@ -45,18 +45,10 @@ class RunLog:
     journal: Journal
     finished: RunFinished | None
 
-    def append(self, record: Record) -> None:
-        """Keep a record; it is on the disk when this returns.
-
-        Raises:
-            StoreError: the system refused.
-        """
-        self.journal.append(record)
-
 
 @dataclass(frozen=True)
 class Store(Readable):
-    """A folder that keeps a study. Reading never changes it; only `create`, `writer` and `write_index` write."""
+    """A folder that keeps a study. Reading never changes it."""
 
     path: Path
     document: dict[str, Any] = field(repr=False)
@@ -95,7 +87,7 @@ class Store(Readable):
                 return store
             store._may_become(plan.study, extend)
             write_json(path / f"study-{store.digest}.json", store.document)
-        elif path.exists() and not (path.is_dir() and _is_empty(path)):
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StoreError(f"{path} exists and is not a store\n  next: name another folder, or empty this one")
         make_folder(path / "runs")
         document = _study_document(plan)
@@ -331,10 +323,6 @@ def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
     earlier = [one for one in earlier if one["attempt"] < attempt]
     attempts = [*earlier, {"attempt": attempt, **provenance.here(argv)}]
     write_json(path, {"schema": SCHEMA, "run": spec.document(run), "attempts": attempts})
-
-
-def _is_empty(folder: Path) -> bool:
-    return next(folder.iterdir(), None) is None
 
 
 def _flat(data: Any, at: str = "") -> dict[str, Any]:

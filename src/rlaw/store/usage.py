@@ -84,17 +84,11 @@ def _run(store: Store, label: str) -> RunUsage:
     status, base = store.status(label), store.base(label)
     steps, evaluations = store.steps(label), store.evaluations(label)
     counted = f"compute_flops_{store.study.fit.accounting}"
+    same = ("arm", "model", "params", "seed", "state", "step", "steps", "test_loss")
     return RunUsage(
         label=label,
-        arm=status.arm,
-        model=status.model,
-        params=status.params,
-        seed=status.seed,
-        state=status.state,
+        **{name: getattr(status, name) for name in same},
         text=status.text or status.cause,
-        step=status.step,
-        steps=status.steps,
-        test_loss=status.test_loss,
         flops=_flops(steps),
         compute_flops=(evaluations[counted][-1] or 0.0) if counted in evaluations.columns else 0.0,
         rl_seconds=_seconds(steps),

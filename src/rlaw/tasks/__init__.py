@@ -8,10 +8,10 @@ from typing import Any
 
 from rlaw import plugins
 from rlaw.errors import EngineError, NotFound
-from rlaw.tasks.base import Named, Problems, Task
+from rlaw.tasks.base import Named, Problems, Task, TextTask
 from rlaw.tasks.mathematics import Mathematics
 from rlaw.tasks.modular_chains import ModularChains
-from rlaw.tasks.text import TextProblem, TextProblems, TextTask
+from rlaw.tasks.problems import TextProblem, TextProblems
 from rlaw.tasks.worked_chains import WorkedChains
 
 AnyTask = Task | TextTask

@@ -1,4 +1,7 @@
-"""What every task offers: problems, a corpus to pretrain on, and an exact verifier. A task is its own settings, frozen.
+"""What every task offers: problems and an exact verifier. A task is its own settings, frozen.
+
+An embedded task (`Task`) makes its problems of tokens; a text task (`TextTask`) reads them from files, leaves tokens to
+the checkpoint's tokenizer, and has its answers judged by a reward.
 
 Axes: I problems (items), P prompt tokens, T completion tokens.
 """
@@ -8,7 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from rlaw.rewards.base import Reward
+from rlaw.tasks.problems.base import TextProblems
 
 
 class Settings(BaseModel):
@@ -116,3 +122,39 @@ class Task(Named, ABC):
     def is_well_formed(self, problems: Problems, completions_IT: np.ndarray) -> np.ndarray:
         """(items,) bool: whether a completion has the form of an answer, be it right or wrong."""
         return np.ones(len(problems), bool)
+
+
+class TextTask(Named, ABC):
+    """A family of verifiable problems in words; as frozen and as much its own settings as any task."""
+
+    #: none of its own: the checkpoint's tokenizer has one
+    vocabulary: ClassVar[tuple[str, ...]] = ()
+
+    max_prompt_length: int = Field(2048, gt=0, description="tokens that a prompt may have")
+    max_completion_length: int = Field(4096, gt=0, description="tokens; a longer response is cut short")
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The most tokens of a prompt."""
+        return self.max_prompt_length
+
+    @property
+    def completion_tokens(self) -> int:
+        """The most tokens of a response."""
+        return self.max_completion_length
+
+    @abstractmethod
+    def pool(self, size: int, seed: int) -> TextProblems:
+        """Distinct problems to train on, in the file's order; fewer than the file holds are drawn with the seed.
+
+        Raises:
+            SpecError: the file holds fewer.
+        """
+
+    @abstractmethod
+    def benchmark(self, name: str, items: int) -> TextProblems:
+        """The first `items` problems of a benchmark, or all of them where it has fewer."""
+
+    @abstractmethod
+    def reward(self) -> Reward:
+        """What judges a response: `reward().grade(responses, ground_truths)`."""

@@ -15,11 +15,10 @@ from rlaw import rewards
 from rlaw.errors import SpecError
 from rlaw.rewards.base import Reward
 from rlaw.rewards.math import MathReward
-from rlaw.tasks.base import Settings
+from rlaw.tasks.base import Settings, TextTask
 from rlaw.tasks.problems import files
 from rlaw.tasks.problems.base import TextProblems
 from rlaw.tasks.problems.subsets import subset
-from rlaw.tasks.text import TextTask
 
 HELD_OUT = "held-out"
 

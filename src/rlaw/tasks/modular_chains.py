@@ -12,7 +12,7 @@ Tokens, with p the modulus: 0..p-1 residues, p + p·op + b instructions (op 0 ad
 no-op, 3p + 1 + b tables if any.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -110,24 +110,13 @@ class ModularChains(Task):
     def corpus(self, documents: int) -> np.ndarray:
         """(documents, P + T) int32: prompts with unreliable answers. A longer corpus begins with the shorter one."""
         rng = self._rng("corpus", -1)
-        blocks, have = [], 0
-        for prompts_IP in self._draws("corpus", 0):
-            kept_IP = prompts_IP[~self.is_held_out(prompts_IP)]
-            blocks.append(np.concatenate([kept_IP, self._unreliable_answers(kept_IP, rng)], axis=1))
-            have += len(kept_IP)
-            if have >= documents:
-                break
-        return np.concatenate(blocks)[:documents]
+        prompts = self._not_held_out("corpus", 0)
+        blocks = (np.concatenate([kept_IP, self._unreliable_answers(kept_IP, rng)], axis=1) for kept_IP in prompts)
+        return _first_rows(blocks, documents)
 
     def pool(self, size: int, seed: int) -> Problems:
         """Training problems as they occur (repetitions included), none held out; the same for the same seed."""
-        blocks, have = [], 0
-        for prompts_IP in self._draws("pool", seed):
-            blocks.append(prompts_IP[~self.is_held_out(prompts_IP)])
-            have += len(blocks[-1])
-            if have >= size:
-                break
-        return self.problems(np.concatenate(blocks)[:size])
+        return self.problems(_first_rows(self._not_held_out("pool", seed), size))
 
     def benchmark(self, name: str, items: int) -> Problems:
         """The first distinct held-out problems of a fixed stream of draws.
@@ -224,9 +213,14 @@ class ModularChains(Task):
     def _rng(self, stream: str, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, STREAMS.index(stream), *(k + 1 for k in key)])
 
+    def _not_held_out(self, stream: str, seed: int) -> Iterator[np.ndarray]:
+        """Endless blocks of prompts that may be trained on."""
+        return (prompts_IP[~self.is_held_out(prompts_IP)] for prompts_IP in self._draws(stream, seed))
+
     def _draws(self, stream: str, seed: int) -> Iterator[np.ndarray]:
         """Endless blocks of (BLOCK, P) prompts as they occur, held out or not; each depends on its key alone."""
-        zipf, tables = 0.0 if stream == "uniform-operands" else self.zipf, self._share_of_tables(stream)
+        zipf = 0.0 if stream == "uniform-operands" else self.zipf
+        tables = self.tables if stream == "corpus" else float(stream == "unrelated")
         block = 0
         while True:
             rng = self._rng(stream, seed, block)
@@ -246,9 +240,6 @@ class ModularChains(Task):
         if stream == "harder":
             return last + 1, self.operations[1]
         return self.operations if stream == "corpus" else (first, last)
-
-    def _share_of_tables(self, stream: str) -> float:
-        return self.tables if stream == "corpus" else float(stream == "unrelated")
 
     def _draw(self, rng: np.random.Generator, zipf: float, operations: tuple[int, int]) -> np.ndarray:
         (first, last), p = self.operations, self.modulus
@@ -295,3 +286,14 @@ class ModularChains(Task):
             value_I = np.where(right_I, self._apply(value_I, instruction_I), error_I).astype(np.int32)
             values_IS[:, slot] = value_I
         return values_IS
+
+
+def _first_rows(blocks: Iterable[np.ndarray], rows: int) -> np.ndarray:
+    """The first rows of endless blocks."""
+    taken, have = [], 0
+    for block in blocks:
+        taken.append(block)
+        have += len(block)
+        if have >= rows:
+            break
+    return np.concatenate(taken)[:rows]

@@ -24,7 +24,7 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """
     checkpoints = workspace.folder / "checkpoints"
     found = checkpoint.newest(checkpoints)
-    resumed_at = progress.step_of(found) if found else 0
+    resumed_at = progress.read(found).step if found else 0
     yield started(run, workspace.attempt, resumed_at, threads=process.threads(), hardware=process.hardware())
     base, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))

@@ -228,7 +228,7 @@ def test_exact_flops_are_near_the_accounting_models(make_run):
 
 
 def test_checking_names_a_missing_package(make_run, monkeypatch):
-    monkeypatch.setattr("rlaw.engines.local.engine.find_spec", lambda name: None if name == "jax" else object())
+    monkeypatch.setattr("rlaw.engines.base.find_spec", lambda name: None if name == "jax" else object())
     with pytest.raises(EngineError, match=r"needs jax(.|\n)*pip install 'rlaw\[local\]'"):
         LocalEngine().check(make_run())
 

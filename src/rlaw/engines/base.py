@@ -180,15 +180,8 @@ def evaluated(run: Run, attempt: int, at: Progress, benchmark: str, correct: lis
 
 def ended(run: Run, attempt: int, step: int, checkpoint: str, weights: str, *, diverged: bool = False) -> RunFinished:
     """The last record of a run after `step` steps; `weights` is the SHA-256 of the final ones."""
-    return RunFinished(
-        run=run.id,
-        attempt=attempt,
-        step=step,
-        checkpoint=checkpoint,
-        weights=weights,
-        diverged=diverged,
-        time=now(),
-    )
+    where: dict[str, Any] = {"run": run.id, "attempt": attempt, "step": step}
+    return RunFinished(**where, checkpoint=checkpoint, weights=weights, diverged=diverged, time=now())
 
 
 class Timer:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.errors import EngineError, RlawError, UsageError
-from rlaw.execution.base import LOST, MOVED, REFUSED, Attempt, Event, Executor, Needs, needs, open_store
+from rlaw.execution.base import LOST, MOVED, REFUSED, Attempt, Event, Executor, needs, open_store
 from rlaw.execution.local import LocalExecutor
 from rlaw.store import Store
 from rlaw.study import spec
@@ -109,8 +109,7 @@ class RayExecutor(Executor):
 
     def start(self, attempt: Attempt) -> None:
         """Hand an attempt to Ray, which places it when a node has room."""
-        relay = self._relay(needs(attempt.run))
-        self._placed[attempt.run.label] = _Placed(attempt, relay, _begin(relay, attempt))
+        self._place(attempt)
 
     def poll(self, timeout_seconds: float) -> list[Event]:
         """What happened since the last call; waits that long when nothing did."""
@@ -163,21 +162,17 @@ class RayExecutor(Executor):
         if placed.moves >= MOVES:
             self._drop(label)
             return Event(label=label, kind=LOST, text=f"its node was lost for the last time: {why}")
-        placed.relay, placed.moves, placed.begun = self._relay(needs(placed.attempt.run)), placed.moves + 1, False
-        placed.answer = _begin(placed.relay, placed.attempt)
+        self._place(placed.attempt, placed.moves + 1)
         return Event(label=label, kind=MOVED, text=f"its node was lost ({why}); it resumes elsewhere")
 
-    def _relay(self, wanted: Needs) -> Any:
-        relay = self._ray.remote(Relay)
-        return relay.options(num_cpus=wanted.cpus, num_gpus=wanted.gpus, max_restarts=0).remote()
+    def _place(self, attempt: Attempt, moves: int = 0) -> None:
+        run, wanted, digest = spec.document(attempt.run), needs(attempt.run), Store.open(attempt.store).digest
+        relay = self._ray.remote(Relay).options(num_cpus=wanted.cpus, num_gpus=wanted.gpus, max_restarts=0).remote()
+        answer = relay.start.remote(run, str(attempt.store), digest, attempt.argv, os.getcwd())
+        self._placed[attempt.run.label] = _Placed(attempt, relay, answer, moves=moves)
 
     def _drop(self, label: str) -> None:
         self._ray.kill(self._placed.pop(label).relay)
-
-
-def _begin(relay: Any, attempt: Attempt) -> Any:
-    digest = Store.open(attempt.store).digest
-    return relay.start.remote(spec.document(attempt.run), str(attempt.store), digest, attempt.argv, os.getcwd())
 
 
 def _refused(label: str, text: str) -> Event:

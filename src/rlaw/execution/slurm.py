@@ -45,8 +45,7 @@ class Job:
         """Work until the worker ends."""
         self._executor = LocalExecutor(1)
         self._executor.start(Attempt(spec.run_of(self.run), self.store, self.argv))
-        interrupted = self._work()
-        if interrupted:
+        if interrupted := self._work():
             time.sleep(_SIGNAL_SECONDS)  # a preempted worker can be done before `checkpoint` is called
             self._write(interrupted)
 

@@ -14,7 +14,6 @@ import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from rlaw.errors import RlawWarning, StoreError
 from rlaw.files import aside, cannot_write
@@ -184,7 +183,7 @@ class Lock:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         os.ftruncate(self._file, 0)
         self._lease.release()
         self._close()

@@ -9,7 +9,7 @@ Axes: as in `modular_chains`.
 """
 
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,8 +23,6 @@ SPARE_TOKENS = 2  # beyond the longest worked answer: one for its end, one to go
 
 class WorkedChains(ModularChains):
     """Modular chains with answers of variable length; one that does not end in time is cut short and wrong."""
-
-    out_of_domain: ClassVar[frozenset[str]] = ModularChains.out_of_domain
 
     name: Literal["worked-chains"] = "worked-chains"
     at_once: float = Field(0.5, ge=0, le=1, description="share of the corpus' answers that are given at once")

@@ -3,17 +3,30 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from rlaw.engines import checkpoint, progress
-from rlaw.engines.base import Workspace, ended, started
+from rlaw.engines import base, checkpoint, progress
+from rlaw.engines.base import Measured, Workspace, ended, started
 from rlaw.engines.local import optimizer, pretrain, process, state
-from rlaw.engines.local.evaluation import Evaluations
 from rlaw.engines.local.grpo import GRPO
+from rlaw.engines.local.rollout import answer, grade
 from rlaw.engines.local.state import TrainState
 from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
+from rlaw.tasks import of_tokens
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+class Evaluations(base.Evaluations):
+    """Those of our own policy."""
+
+    def measure(self, step: int, model: Any, benchmark: str, problems: Any) -> Measured:
+        """Answer by the weights `model`."""
+        run, settings, purpose = self.run, self.run.evaluation, f"evaluation {benchmark}"
+        rollout = answer(run, model, problems, settings.samples, settings.temperature, purpose, step)
+        correct_I = grade(of_tokens(run.task), problems, rollout).sum(axis=1)
+        return Measured(correct_I, rollout.response_length, rollout.truncated_share)
 
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
@@ -26,10 +39,10 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     found = checkpoint.newest(checkpoints)
     resumed_at = progress.read(found).step if found else 0
     yield started(run, workspace.attempt, resumed_at, threads=process.threads(), hardware=process.hardware())
-    base, facts = pretrain.base(run, workspace.cache)
+    params, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))
-    recipe, evaluations = GRPO(run, base, workspace.attempt), Evaluations(run, workspace.attempt)
-    at = state.load(found, run) if found else TrainState(policy=optimizer.start(base, run.rl))
+    recipe, evaluations = GRPO(run, params, workspace.attempt), Evaluations(run, workspace.attempt)
+    at = state.load(found, run) if found else TrainState(policy=optimizer.start(params, run.rl))
     saved_at = time.monotonic()
     try:
         yield from _records(at, workspace.attempt, evaluations)

@@ -96,8 +96,7 @@ def _config(run: Run) -> dict[str, Any]:
         "tie_word_embeddings": arch.tied_embeddings,
         "torch_dtype": "float32",
         "bos_token_id": None,
-        "eos_token_id": of_tokens(run.task).end_token,
-        "pad_token_id": of_tokens(run.task).end_token,
+        **dict.fromkeys(("eos_token_id", "pad_token_id"), of_tokens(run.task).end_token),
     }
 
 
@@ -107,8 +106,7 @@ def _generation(run: Run) -> dict[str, Any]:
         "do_sample": True,
         "temperature": run.evaluation.temperature,
         "max_new_tokens": run.task.completion_tokens,
-        "eos_token_id": of_tokens(run.task).end_token,
-        "pad_token_id": of_tokens(run.task).end_token,
+        **dict.fromkeys(("eos_token_id", "pad_token_id"), of_tokens(run.task).end_token),
     }
 
 

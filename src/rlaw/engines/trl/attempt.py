@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
@@ -97,13 +96,13 @@ def _trainer(run: Run, origin: Start, adapter: TaskAdapter, grader: Grader, outp
         origin.checkpoint, revision=origin.revision or "main", dtype=torch.float32
     )
     rows = {"prompt": adapter.prompts(grader.problems), "index": list(range(len(grader.problems)))}
-    arguments: dict[str, Any] = dict(
+    trainer = Trainer(
+        run,
         model=model,
         reward_funcs=grader,
         args=settings.config(run, output),
         train_dataset=Dataset.from_dict(rows),
         processing_class=adapter.tokenizer,
     )
-    trainer = Trainer(run, **arguments)
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer

@@ -70,8 +70,5 @@ class Evaluations(base.Evaluations):
             disable_compile=True,
         )
         drawn = model.generate(**padded, generation_config=sampling)[:, padded["input_ids"].shape[1] :]
-        return [_to_the_end(answer, tokenizer.eos_token_id) for answer in drawn.tolist()]
-
-
-def _to_the_end(answer: list[int], end: int) -> list[int]:
-    return answer[: answer.index(end) + 1] if end in answer else answer
+        end = tokenizer.eos_token_id
+        return [answer[: answer.index(end) + 1] if end in answer else answer for answer in drawn.tolist()]

@@ -62,7 +62,9 @@ class Stream:
         finally:
             self._orders.put(order)
             thread.join()
-            self._raise_late(order)
+            while order is Order.SAVE and not self._sent.empty():  # what went wrong while saving
+                if isinstance(item := self._sent.get(), Exception):
+                    raise item
 
     def _work(self, work: Callable[["Stream"], None]) -> None:
         try:
@@ -73,9 +75,3 @@ class Stream:
             self._sent.put(error)
             return
         self._sent.put(None)
-
-    def _raise_late(self, order: Order) -> None:
-        """What went wrong while saving."""
-        while order is Order.SAVE and not self._sent.empty():
-            if isinstance(item := self._sent.get(), Exception):
-                raise item

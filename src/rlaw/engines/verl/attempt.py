@@ -14,7 +14,7 @@ from rlaw.engines.verl import checkpoint, launch, log, prepare, settings
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.recorder import Recorder
 from rlaw.errors import EngineError
-from rlaw.store.records import Record, RunFinished
+from rlaw.store.records import Record
 from rlaw.study.plan import Run
 from rlaw.tasks import of_text
 from rlaw.tasks.problems import TextProblems
@@ -28,7 +28,7 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     hardware = {"gpus": str(run.resources.gpus), "nodes": str(run.resources.nodes)}
     yield started(run, workspace.attempt, at.step, threads=run.resources.cpus, hardware=hardware)
     model, tokenizer = _model(run)
-    recorder = _prepare(run, workspace.attempt, paths, tokenizer)
+    recorder, diverged = _prepare(run, workspace.attempt, paths, tokenizer), None
     if at.step < run.rl.steps:
         resume = (at.step, str(found[1])) if found else None
         overrides = settings.overrides(run, settings.places(run, paths, model, resume))
@@ -37,10 +37,11 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
             diverged = yield from records(recorder, paths, at, training)
         finally:
             training.stop()
-        if diverged is not None:
-            yield _finished(run, workspace, paths, diverged, diverged=True)
-            return
-    yield _finished(run, workspace, paths, run.rl.steps)
+    last = run.rl.steps if diverged is None else diverged
+    folder = paths.checkpoints / f"global_step_{last}"  # weights of a run that diverged are not kept
+    shutil.rmtree(paths.rollouts, ignore_errors=True)
+    kept = str(folder.relative_to(workspace.folder.absolute())) if folder.is_dir() else ""
+    yield ended(run, workspace.attempt, last, kept, _digest(folder), diverged=diverged is not None)
 
 
 def records(recorder: Recorder, paths: Paths, at: Progress, training: launch.Training) -> Iterator[Record]:
@@ -98,14 +99,6 @@ def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Recorder:
     prepare.write(run, paths, problems)
     items = {name: len(benchmark) for name, benchmark in benchmarks.items()}
     return Recorder(run, attempt, distinct_so_far(problem.prompt for problem in problems).tolist(), items, tokenizer)
-
-
-def _finished(run: Run, workspace: Workspace, paths: Paths, step: int, *, diverged: bool = False) -> RunFinished:
-    """The end; weights of a run that diverged are not kept."""
-    folder = paths.checkpoints / f"global_step_{step}"
-    shutil.rmtree(paths.rollouts, ignore_errors=True)
-    kept = str(folder.relative_to(workspace.folder.absolute())) if folder.is_dir() else ""
-    return ended(run, workspace.attempt, step, kept, _digest(folder), diverged=diverged)
 
 
 def _digest(folder: Path) -> str:

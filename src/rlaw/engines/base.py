@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -214,9 +214,11 @@ class Evaluations(ABC):
         self.schedule = frozenset(run.evaluation.schedule(run.rl.steps))
         self.benchmarks = {name: run.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
 
-    def of(self, at: Progress, model: Any) -> Iterator[Evaluated]:
-        """The evaluations after a step, one per benchmark; none when the step is not in the schedule."""
-        for benchmark, problems in self.benchmarks.items() if at.step in self.schedule else ():
+    def records(self, at: Progress, model: Any) -> Iterator[Record]:
+        """The record of the last step, then the evaluations after it, one per benchmark, when the schedule has some."""
+        if at.record is not None:
+            yield replace(at.record, attempt=self.attempt)
+        for benchmark, problems in self.benchmarks.items() if at.step in self.schedule and not at.diverged else ():
             timer = Timer()
             with timer("evaluation"):
                 correct_I, length, truncated = self.measure(at.step, model, benchmark, problems)

@@ -39,6 +39,11 @@ def training_texts(run: Run) -> TextProblems:
     return whole.take(schedule(run, whole.levels_I))
 
 
+def benchmark_texts(run: Run) -> dict[str, TextProblems]:
+    """The problems in words of every benchmark of a run, by name."""
+    return {name: of_text(run.task).benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks}
+
+
 def distinct_so_far(keys: Iterable[Hashable]) -> np.ndarray:
     """(I,) how many distinct keys are among the first 1, 2, …, I."""
     known: set[Hashable] = set()

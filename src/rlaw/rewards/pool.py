@@ -84,11 +84,9 @@ class Pool:
     def _spawn(self, in_place_of: int = 0) -> "_Worker":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._lock:
-            if self._template is None:
-                self._template = self._start()
             try:
                 pid = self._ask_template(in_place_of, theirs)
-            except OSError:  # the template was killed, and its workers with it
+            except OSError:  # there is none yet, or it was killed, and its workers with it
                 self._end_template()
                 self._template = self._start()
                 pid = self._ask_template(0, theirs)

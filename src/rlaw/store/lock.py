@@ -12,11 +12,11 @@ import socket
 import time
 import warnings
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rlaw.errors import RlawWarning, StoreError
 from rlaw.files import aside, cannot_write
+from rlaw.store.provenance import now
 
 PATIENCE_SECONDS = 0.4
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5  # each pause is twice the one before
@@ -237,6 +237,5 @@ class Lock:
 
 
 def _signature() -> bytes:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    me = Owner(os.getpid(), process_started(os.getpid()) or "", socket.gethostname(), now)
+    me = Owner(os.getpid(), process_started(os.getpid()) or "", socket.gethostname(), now())
     return json.dumps(asdict(me)).encode()

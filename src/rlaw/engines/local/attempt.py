@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from rlaw.engines import base, checkpoint, progress
@@ -45,10 +44,10 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     at = state.load(found, run) if found else TrainState(policy=optimizer.start(params, run.rl))
     saved_at = time.monotonic()
     try:
-        yield from _records(at, workspace.attempt, evaluations)
+        yield from evaluations.records(at, at.policy.params)
         while at.step < run.rl.steps and not at.diverged:
             at = recipe.step(at)
-            yield from _records(at, workspace.attempt, evaluations)
+            yield from evaluations.records(at, at.policy.params)
             if time.monotonic() - saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
                 state.save(at, run, checkpoints)
                 saved_at = time.monotonic()
@@ -57,11 +56,3 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
         raise
     weights = state.save(at, run, checkpoints)
     yield ended(run, workspace.attempt, at.step, f"checkpoints/{at.name}", weights, diverged=at.diverged)
-
-
-def _records(at: TrainState, attempt: int, evaluations: Evaluations) -> Iterator[Record]:
-    """The record of the last step, and its evaluations when the schedule has some."""
-    if at.record is not None:
-        yield replace(at.record, attempt=attempt)
-    if not at.diverged:
-        yield from evaluations.of(at, at.policy.params)

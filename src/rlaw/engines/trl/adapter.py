@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlaw.engines.data import check_lengths, distinct_so_far, prompt_ids, training_data, training_texts
+from rlaw.engines.data import benchmark_texts, check_lengths, distinct_so_far, prompt_ids, training_data, training_texts
 from rlaw.errors import EngineError
 from rlaw.study.plan import Run
 from rlaw.tasks import Task, TextTask
@@ -127,8 +127,7 @@ class TextAdapter:
             EngineError: a prompt, of training or of a benchmark, is longer than the study allows.
         """
         problems = training_texts(run)
-        benchmarks = [self.task.benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks]
-        check_lengths(run, (problems, *benchmarks), self.tokenizer)
+        check_lengths(run, (problems, *benchmark_texts(run).values()), self.tokenizer)
         return problems, distinct_so_far(problem.prompt for problem in problems)
 
 

@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false, reportMissingModuleSource=false
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,7 +18,6 @@ from rlaw.engines.trl.rollouts import Grader, step_flops
 from rlaw.engines.trl.settings import updates
 from rlaw.engines.trl.stream import Stream
 from rlaw.engines.trl.trainer import Trainer
-from rlaw.store.records import Record
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -71,16 +69,9 @@ class Recorder(TrainerCallback):
             self.save()
 
     def _send_records(self) -> None:
-        """The record of the last step, and its evaluations when the schedule has some."""
-        if self.at.record is not None:
-            self._send(replace(self.at.record, attempt=self.attempt))
-        if not self.at.diverged:
-            for record in self.evaluations.of(self.at, self.trainer.model):
-                self._send(record)
-
-    def _send(self, record: Record) -> None:
         assert self.stream is not None, "listen comes first"  # noqa: S101
-        self.stream.send(record, self.save)
+        for record in self.evaluations.records(self.at, self.trainer.model):
+            self.stream.send(record, self.save)
 
     def _advance(self) -> None:
         """Make the record of a step from TRL's logs of its updates."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.engines.base import Workspace, ended, started
-from rlaw.engines.data import check_lengths, distinct_so_far, training_texts
+from rlaw.engines.data import benchmark_texts, check_lengths, distinct_so_far, training_texts
 from rlaw.engines.progress import Progress
 from rlaw.engines.verl import checkpoint, launch, log, prepare, settings
 from rlaw.engines.verl.paths import Paths
@@ -16,8 +16,6 @@ from rlaw.engines.verl.recorder import Recorder
 from rlaw.errors import EngineError
 from rlaw.store.records import Record
 from rlaw.study.plan import Run
-from rlaw.tasks import of_text
-from rlaw.tasks.problems import TextProblems
 
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
@@ -91,10 +89,7 @@ def _model(run: Run) -> tuple[str, Any]:
 
 def _prepare(run: Run, attempt: int, paths: Paths, tokenizer: Any) -> Recorder:
     """Write what veRL reads."""
-    problems = training_texts(run)
-    benchmarks: dict[str, TextProblems] = {
-        name: of_text(run.task).benchmark(name, run.evaluation.items) for name in run.evaluation.benchmarks
-    }
+    problems, benchmarks = training_texts(run), benchmark_texts(run)
     check_lengths(run, [problems, *benchmarks.values()], tokenizer)
     prepare.write(run, paths, problems)
     items = {name: len(benchmark) for name, benchmark in benchmarks.items()}

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.engines.base import Workspace
-from rlaw.engines.data import training_texts
+from rlaw.engines.data import benchmark_texts, training_texts
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import RlawError
 from rlaw.files import make_folder, write_atomically
 from rlaw.study import presets
 from rlaw.study.plan import Run, plan
 from rlaw.study.study import Study
-from rlaw.tasks import of_text
 from rlaw.tasks.problems import TextProblems
 from rlaw.tasks.problems.files import verl_row
 
@@ -27,8 +26,8 @@ def write(run: Run, paths: Paths, met: TextProblems) -> None:
     make_folder(paths.run)
     rows = [
         verl_row(problem, name, index)
-        for name in run.evaluation.benchmarks
-        for index, problem in enumerate(of_text(run.task).benchmark(name, run.evaluation.items))
+        for name, problems in benchmark_texts(run).items()
+        for index, problem in enumerate(problems)
     ]
     _parquet(paths.train, [verl_row(problem, "train", index) for index, problem in enumerate(met)])
     _parquet(paths.validation, rows)

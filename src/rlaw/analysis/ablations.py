@@ -1,6 +1,7 @@
 """Runs that differ in one setting of the recipe alone, such as tau or the group size: their curves, and the loss
 of each after the same data, steps or compute."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,6 @@ import polars as pl
 
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
-from rlaw.fitting.noise import Noise
 from rlaw.measurements.frame import AXES, SINGLE
 from rlaw.text import shortened
 
@@ -46,8 +46,7 @@ def ablations_of(evidence: Evidence, column: str, symbol: str) -> dict[str, list
         DataError: no size has two settings.
     """
     others = [name for name in SINGLE if name != column]
-    same = evidence.main.rows.select(others).unique()
-    rows = evidence.frame.rows.join(same, on=others, nulls_equal=True, maintain_order="left").drop_nulls(column)
+    rows = evidence.like_main(evidence.frame.rows, *others).drop_nulls(column)
     main = evidence.main.rows[column].drop_nulls()
     arms = evidence.main.rows["arm"].unique()
     other = (pl.col(column) != main[0]) | pl.col("arm").is_in(arms.implode()) if len(main) else pl.lit(True)
@@ -129,8 +128,7 @@ class End:
 
 def comparable(evidence: Evidence) -> pl.DataFrame:
     """Evaluations of every arm, of the main arm's variant and benchmark, for the size that most arms have."""
-    same = evidence.main.rows.select("variant", "benchmark").unique()
-    rows = evidence.frame.rows.join(same, on=["variant", "benchmark"])
+    rows = evidence.like_main(evidence.frame.rows, "variant", "benchmark")
     arms = rows.group_by("model", maintain_order=True).agg(pl.col("arm").n_unique()).sort("arm", descending=True)
     return rows if arms.is_empty() else rows.filter(pl.col("model") == arms["model"][0])
 
@@ -167,6 +165,7 @@ def ends(rows: pl.DataFrame, setting: str, *, at: str) -> list[End]:
     return [End(*row) for row in means.iter_rows()]
 
 
-def drawn(noise: Noise, losses: list[float], runs: list[int], seed: int) -> np.ndarray:
-    """(draws, settings) mean losses drawn about the measured ones."""
-    return noise.draws(np.array(losses), np.array(runs), _DRAWS, seed=seed)
+def drawn(evidence: Evidence, found: Sequence[End], seed: int) -> np.ndarray:
+    """(draws, ends) mean losses drawn about the measured ones."""
+    losses, runs = np.array([end.loss for end in found]), np.array([end.runs for end in found])
+    return evidence.noise_of_arms.draws(losses, runs, _DRAWS, seed=seed)

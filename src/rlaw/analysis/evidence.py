@@ -132,8 +132,7 @@ class Evidence:
     @cached_property
     def sizes(self) -> tuple[SizeSummary, ...]:
         """The sizes, smallest first."""
-        parts = self.main.rows.partition_by("model", maintain_order=True)
-        return tuple(_summary(rows) for rows in parts)
+        return tuple(map(_summary, self.main.rows.partition_by("model", maintain_order=True)))
 
     @cached_property
     def cost(self) -> Usage:
@@ -156,8 +155,7 @@ class Evidence:
 
         Arms that share a seed share its base, so their difference scatters less than this: it errs to the safe side.
         """
-        same = self.main.rows.select("variant", "benchmark").unique()
-        return noise_of(replace(self.frame, rows=self.frame.rows.join(same, on=["variant", "benchmark"])))
+        return noise_of(replace(self.frame, rows=self.like_main(self.frame.rows, "variant", "benchmark")))
 
     @cached_property
     def sensitivity(self) -> Sensitivity | None:
@@ -181,6 +179,17 @@ class Evidence:
         groups = self.main.rows.group_by("params", "model", "step", maintain_order=True)
         return groups.agg(*means, runs=pl.len()).sort("params", "model", "step", nulls_last=True)
 
+    def like_main(self, rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
+        """The rows that have values of the main arm in these columns."""
+        same = self.main.rows.select(columns).unique()
+        return rows.join(same, on=columns, nulls_equal=True, maintain_order="left")
+
+    def fit(self, law: str, frame: Frame, axis: str, usual: int, **options: Any) -> Fit:
+        """A law fitted to a part of the measurements as the study wants it; `usual` as in `drawn`."""
+        choice = self.choice
+        how = {"window": choice.window, "space": choice.space, "level": choice.level, **self.drawn(usual)}
+        return fit(law, frame, axis=axis, **how | options)
+
     def in_window(self, steps: Any) -> np.ndarray:
         """Which of these steps the fits use."""
         first, last = window_of(self.choice.window)
@@ -201,26 +210,21 @@ def gather(source: Any, *, draws: int | None = None, seed: int = 0) -> Evidence:
     store = Store.open(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
     frame = load(source)
     main, refused = _one_law(frame, store)
-    evidence = Evidence(
-        frame, main, store.study.fit if store else FitChoice.model_validate({}), store=store, refused=refused,
-        draws=draws, seed=seed,
-    )  # fmt: skip
-    evidence = replace(evidence, steps=_steps(store) if store else pl.DataFrame())
-    return _judged(evidence)
+    choice = store.study.fit if store else FitChoice.model_validate({})
+    steps = _steps(store) if store else pl.DataFrame()
+    return _judged(Evidence(frame, main, choice, steps=steps, store=store, refused=refused, draws=draws, seed=seed))
 
 
 def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
     """The main arm of one variant, benchmark, tau and group size: the study's first, or the one with most rows."""
-    main, left_out = frame.main(), {}
-    first = (
-        {"variant": tuple(store.study.model.variants), "benchmark": store.study.evaluation.benchmarks} if store else {}
-    )
+    main, left_out, first = frame.main(), {}, {}
+    if store is not None:
+        first = {"variant": store.study.model.variants, "benchmark": store.study.evaluation.benchmarks}
     for name in SINGLE:
-        counts = main.rows[name].drop_nulls().value_counts(sort=True)
-        if len(counts) < 2:
+        values = main.rows[name].drop_nulls().value_counts(sort=True)[name].to_list()
+        if len(values) < 2:
             continue
-        known = [value for value in first.get(name, ()) if value in counts[name].to_list()]
-        chosen = known[0] if known else counts[name][0]
+        chosen = next((value for value in first.get(name, ()) if value in values), values[0])
         rows = main.rows.filter((pl.col(name) == chosen).fill_null(value=False))
         left_out[f"other values of {name}"] = f"the laws are fitted to {name} {chosen} alone"
         main = replace(main, rows=rows, dropped={**main.dropped, f"other_{name}": len(main) - len(rows)})
@@ -315,6 +319,3 @@ def _steps(store: Store) -> pl.DataFrame:
     """One row per RL step of every run."""
     tables = [table for label in store.labels() if not (table := store.steps(label, _OF_A_STEP)).is_empty()]
     return pl.concat(tables, how="vertical_relaxed").cast({"params": pl.Float64}) if tables else pl.DataFrame()
-
-
-__all__ = ["Evidence", "RunSlope", "SizeSummary", "gather"]

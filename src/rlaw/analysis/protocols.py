@@ -15,7 +15,7 @@ import polars as pl
 from rlaw import laws
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import NotIdentifiable, RlawError
-from rlaw.fitting.fit import Fit, fit
+from rlaw.fitting.fit import Fit
 from rlaw.forecasting.scores import Score
 from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
 
@@ -54,8 +54,7 @@ class Protocol:
 
 def variants(evidence: Evidence) -> dict[str, Frame]:
     """The main arm of every variant, on the benchmark, tau and group size that the laws are fitted to; ours first."""
-    same = evidence.main.rows.select(name for name in SINGLE if name != "variant").unique()
-    rows = evidence.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
+    rows = evidence.like_main(evidence.frame.main().rows, *(name for name in SINGLE if name != "variant"))
     first = evidence.main.rows["variant"][0]
     names = [first, *(v for v in rows["variant"].unique().sort() if v != first)]
     return {
@@ -89,20 +88,12 @@ def _protocol(evidence: Evidence, law: str, variant: str, frame: Frame, axis: Ax
         return replace(bare, refused=str(error).partition("\n")[0])
 
 
-def _fit(evidence: Evidence, law: str, bare: Protocol, window: str, hold_out: str | None = None) -> Fit:
-    choice = evidence.choice
-    return fit(
-        law, bare.frame, axis=bare.axis, window=window, hold_out=hold_out, space=choice.space, level=choice.level,
-        **evidence.drawn(_DRAWS),
-    )  # fmt: skip
-
-
 def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     """All sizes, or all but the largest."""
     held = bare.name == "inter"
     if held and len(bare.frame.models) <= laws.get(law).needs_sizes:
         raise NotIdentifiable(f"{len(bare.frame.models)} sizes are too few to hold one out")
-    done = _fit(evidence, law, bare, evidence.choice.window, "largest" if held else None)
+    done = evidence.fit(law, bare.frame, bare.axis, _DRAWS, hold_out="largest" if held else None)
     held_out = done.held_out
     if held_out is None:
         return replace(bare, fit=done)
@@ -118,7 +109,7 @@ def _intra(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     if len(steps) - count < _LEAST_TEST:
         raise NotIdentifiable(f"{len(steps)} evaluated steps are too few to hold some out")
     cut = int(steps[count - 1])
-    done = _fit(evidence, law, bare, f"{steps[0]}:{cut}")
+    done = evidence.fit(law, bare.frame, bare.axis, _DRAWS, window=f"{steps[0]}:{cut}")
     score, worst = score_later(bare.frame, done, cut, int(steps[-1]))
     return replace(bare, fit=done, cut=cut, score=score, r2_worst=worst)
 

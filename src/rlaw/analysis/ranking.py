@@ -6,16 +6,16 @@ one the budget is "not reached"; neither gives a number.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from rlaw.analysis.evidence import Evidence
 from rlaw.measurements.frame import AXES
 
 Availability = Literal["measured", "not begun", "not reached"]
-_MANTISSAS = (1.0, 3.0)
 _MOST_BUDGETS = 9
 _NEARBY = math.log(1.25)
 _LEAST_POINTS = 3
@@ -116,21 +116,14 @@ def _line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def _curves(evidence: Evidence, axis: str) -> list[_Curve]:
     column = AXES[axis]
+    replicated = evidence.noise.freedom > 0
+    kept = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0)).sort(
+        "params", "model", column, nulls_last=True
+    )
     curves = []
-    for rows in evidence.mean_curves.partition_by("model", maintain_order=True):
-        kept = rows.filter((rows[column] > 0) & (rows["test_loss"] > 0)).sort(column)
-        if len(kept):
-            x, loss, runs = (kept[name].to_numpy() for name in (column, "test_loss", "runs"))
-            curves.append(
-                _Curve(
-                    kept["model"][0],
-                    kept["params"][0] or math.nan,
-                    x.astype(float),
-                    loss,
-                    runs,
-                    evidence.noise.freedom > 0,
-                )
-            )
+    for rows in kept.partition_by("model", maintain_order=True):
+        x, loss, runs = (rows[name].to_numpy() for name in (column, "test_loss", "runs"))
+        curves.append(_Curve(rows["model"][0], rows["params"][0] or math.nan, x.astype(float), loss, runs, replicated))
     return curves
 
 
@@ -138,7 +131,7 @@ def _round_budgets(curves: list[_Curve]) -> list[float]:
     """1 and 3 times powers of ten; powers of ten alone when these would be many, 1, 2 and 5 when they would be few."""
     low, high = min(c.x[0] for c in curves), max(c.x[-1] for c in curves)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for mantissas in ((1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), _MANTISSAS, (1.0,)):
+    for mantissas in ((1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
         budgets = [m * 10.0**p for p in powers for m in mantissas if low <= m * 10.0**p <= high]
         if len(budgets) <= _MOST_BUDGETS:
             return budgets
@@ -148,12 +141,11 @@ def _round_budgets(curves: list[_Curve]) -> list[float]:
 def _judge(evidence: Evidence, places: list[Placing]) -> tuple[Placing, ...]:
     """The places with their rank."""
     best = min((p for p in places if p.state == "measured"), key=lambda p: p.loss)
-    judged = []
-    for p in places:
+
+    def ranked(p: Placing) -> Placing:
         if p.state != "measured":
-            judged.append(p)
-            continue
+            return p
         worse = evidence.noise.probability_lower((best.loss, best.weight), (p.loss, p.weight))
-        rank = "best" if p is best else "behind" if worse >= evidence.choice.level else "level"
-        judged.append(Placing(p.model, p.params, p.state, p.loss, p.weight, rank))
-    return tuple(judged)
+        return replace(p, rank="best" if p is best else "behind" if worse >= evidence.choice.level else "level")
+
+    return tuple(map(ranked, places))

@@ -69,8 +69,8 @@ class Claim:
         return Finding(self.name, self.claim, self.source, verdict, self.effect, value, self.rule, observed)
 
     def by_probability(self, probability: float, observed: str, value: Interval | None = None) -> Finding:
-        """Seen at 0.95 or more, not seen at 0.05 or less."""
-        return self.found(by_probability(probability), observed, value)
+        """Seen at 0.95 or more, not seen at 0.05 or less, otherwise cannot tell."""
+        return self.found(in_every_pair([probability]), observed, value)
 
     def undecided(self, why: str) -> Finding:
         """The finding when the measurements do not suffice."""
@@ -79,11 +79,6 @@ class Claim:
     def not_tested(self, why: str) -> Finding:
         """The finding when the store holds no runs that the claim is about."""
         return replace(self.undecided(why), tested=False)
-
-
-def by_probability(probability: float) -> Judgement:
-    """Seen at 0.95 or more, not seen at 0.05 or less, otherwise cannot tell."""
-    return "seen" if probability >= SURE else "not seen" if probability <= 1 - SURE else "cannot tell"
 
 
 def in_every_pair(probabilities: list[float]) -> Judgement:

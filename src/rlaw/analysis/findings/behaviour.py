@@ -63,12 +63,8 @@ def transfer(evidence: Evidence) -> Finding:
         return TRANSFER.undecided(f"{text}; the records do not say which domain each benchmark is of")
     if {change.domain for change in changes} != {"in", "out"}:
         return TRANSFER.undecided(f"{text}; it takes benchmarks of both kinds")
-    sure = []
-    for change in changes:
-        if change.domain == "in":
-            sure.append(float(np.mean(change.drawn.mean(axis=1) < -_MOVES)))
-        else:
-            sure.append(float(np.mean(np.abs(change.drawn.mean(axis=1)) < _MOVES)))
+    means = [(change.domain, change.drawn.mean(axis=1)) for change in changes]
+    sure = [float(np.mean(m < -_MOVES if domain == "in" else np.abs(m) < _MOVES)) for domain, m in means]
     odds = ", ".join(f"{change.benchmark} {p:.2f}" for change, p in zip(changes, sure, strict=True))
     return TRANSFER.found(in_every_pair(sure), f"{text}; probability that each does as claimed: {odds}")
 
@@ -186,14 +182,13 @@ def instruct(evidence: Evidence) -> Finding:
     rows = evidence.frame.main().rows
     if not both <= set(rows["variant"]):
         return INSTRUCT.not_tested("it takes variants called base and instruct")
+    choice, power = evidence.choice, evidence.power
+    draws = max(len(power.drawn), 100) if power and power.drawn else 100
     benchmark, drawn, starts = evidence.main.rows["benchmark"][0], {}, {}
     for name in sorted(both):
         own = evidence.frame.main().where(variant=name, benchmark=benchmark)
         try:
-            found = fit(
-                "power", own, axis=evidence.axis, window=evidence.choice.window, space=evidence.choice.space,
-                draws=max(len(evidence.power.drawn or ()), 100) if evidence.power else 100,
-            )  # fmt: skip
+            found = fit("power", own, axis=evidence.axis, window=choice.window, space=choice.space, draws=draws)
         except RlawError as error:
             return INSTRUCT.undecided(f"{name}: {str(error).splitlines()[0]}")
         slopes = found.slope_draws() if found.drawn else np.zeros((0, 0))

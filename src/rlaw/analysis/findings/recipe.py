@@ -6,7 +6,7 @@ import polars as pl
 from rlaw.analysis import ablations
 from rlaw.analysis.ablations import End
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.findings.base import PAPER, SURE, Claim, Finding, by_probability
+from rlaw.analysis.findings.base import PAPER, SURE, Claim, Finding
 from rlaw.fitting.interval import Interval, percentile
 
 _KEPT = 0.9  # share of the gain that "nearly unchanged" keeps
@@ -78,7 +78,7 @@ def _reuse_of_kind(evidence: Evidence, found: list[End]) -> tuple[str, str]:
 
 def _kept(evidence: Evidence, least: End, end: End) -> tuple[float, float]:
     """Share of the fall in loss that a setting keeps, and the probability that it keeps nine tenths."""
-    drawn = ablations.drawn(evidence.noise_of_arms, [least.loss, end.loss], [least.runs, end.runs], seed=3)
+    drawn = ablations.drawn(evidence, (least, end), seed=3)
     fall = least.base - drawn[:, 0]
     share = np.where(fall > 0, (least.base - drawn[:, 1]) / np.where(fall > 0, fall, 1.0), np.nan)
     estimate = (least.base - end.loss) / (least.base - least.loss) if least.base > least.loss else float("nan")
@@ -94,9 +94,8 @@ def group_size(evidence: Evidence) -> Finding:
     small, large = found[0], found[-1]
     p = evidence.noise_of_arms.probability_lower((large.loss, large.runs), (small.loss, small.runs))
     text = ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
-    return GROUP_SIZE.found(
-        by_probability(p), f"{text}; largest lower with probability {p:.2f}", Interval(small.loss - large.loss)
-    )
+    observed = f"{text}; largest lower with probability {p:.2f}"
+    return GROUP_SIZE.by_probability(p, observed, Interval(small.loss - large.loss))
 
 
 def groups_at_compute(evidence: Evidence) -> Finding:
@@ -111,41 +110,32 @@ def groups_at_compute(evidence: Evidence) -> Finding:
     early = ablations.ends(rows.filter(pl.col("compute_flops") <= _EARLY * budget), "group_size", at="compute_flops")
     if len(early) < len(late):
         return GROUPS_AT_COMPUTE.undecided(f"not every group size was measured by {_EARLY:.0%} of the compute")
-    best = [_best(evidence, found, seed) for seed, found in ((5, early), (6, late))]
-    p = float(np.mean(best[1] > best[0]))
+    p = float(np.mean(_best(evidence, late, seed=6) > _best(evidence, early, seed=5)))
     text = "; ".join(
         f"{when}: " + ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
         for when, found in ((f"at {_EARLY:.0%} of the compute", early), ("at the end", late))
     )
-    return GROUPS_AT_COMPUTE.found(by_probability(p), f"{text}; best one larger at the end with probability {p:.2f}")
+    return GROUPS_AT_COMPUTE.by_probability(p, f"{text}; best one larger at the end with probability {p:.2f}")
 
 
 def _best(evidence: Evidence, found: list[End], seed: int) -> np.ndarray:
     """(draws,) the group size with the lowest loss."""
-    drawn = ablations.drawn(evidence.noise_of_arms, [end.loss for end in found], [end.runs for end in found], seed)
-    return np.array([end.setting for end in found])[drawn.argmin(axis=1)]
+    return np.array([end.setting for end in found])[ablations.drawn(evidence, found, seed).argmin(axis=1)]
 
 
 def curriculum(evidence: Evidence) -> Finding:
     """Easy to hard against shuffled."""
-    same = evidence.main.rows.select("variant", "benchmark").unique()
-    rows = ablations.as_main(
-        evidence, evidence.frame.rows.join(same, on=["variant", "benchmark"]), "tau", "group_size", "prompts"
-    )
+    rows = evidence.like_main(evidence.frame.rows, "variant", "benchmark")
+    rows = ablations.as_main(evidence, rows, "tau", "group_size", "prompts")
     rows = rows.with_columns(curriculum=pl.col("order").replace_strict({"shuffled": 0, "curriculum": 1}, default=None))
-    pairs = {}
-    for own in rows.partition_by("model", maintain_order=True):
-        found = ablations.ends(own, "curriculum", at="step")
-        if found:
-            pairs[own["model"][0]] = found
+    of_sizes = rows.partition_by("model", maintain_order=True)
+    pairs = {own["model"][0]: found for own in of_sizes if (found := ablations.ends(own, "curriculum", at="step"))}
     if not pairs:
         return CURRICULUM.not_tested("it takes one size both with shuffled problems and with a curriculum")
-    ends = [end for pair in pairs.values() for end in pair]
-    drawn = ablations.drawn(evidence.noise_of_arms, [e.loss for e in ends], [e.runs for e in ends], seed=7)
+    drawn = ablations.drawn(evidence, [end for pair in pairs.values() for end in pair], seed=7)
     gain = (drawn[:, 0::2] - drawn[:, 1::2]).mean(axis=1)
     estimate = float(np.mean([a.loss - b.loss for a, b in pairs.values()]))
     text = ", ".join(f"{m} shuffled {a.loss:.3f}, curriculum {b.loss:.3f}" for m, (a, b) in pairs.items())
     p = float(np.mean(gain > 0))
-    return CURRICULUM.by_probability(
-        p, f"{text}; lower with probability {p:.2f}", percentile(estimate, gain, evidence.choice.level)
-    )
+    value = percentile(estimate, gain, evidence.choice.level)
+    return CURRICULUM.by_probability(p, f"{text}; lower with probability {p:.2f}", value)

@@ -10,7 +10,6 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.findings.base import PAPER, SURE, Claim, Finding, in_every_pair, of_known_sizes
 from rlaw.analysis.ranking import Placing, shared_end
 from rlaw.fitting.interval import percentile
-from rlaw.measurements.frame import AXES
 from rlaw.text import round_number, short_names
 
 _NEAR = 0.05  # of the loss: what a power law may miss and still describe it
@@ -87,7 +86,7 @@ def larger_at_equal_data(evidence: Evidence) -> Finding:
 @of_known_sizes(TRADE_OFF)
 def trade_off(evidence: Evidence) -> Finding:
     """Finding 1, the two largest sizes: who wins early, who late."""
-    if len(evidence.sizes) < 2 or not _has(evidence, "compute"):
+    if len(evidence.sizes) < 2 or "compute" not in evidence.axes:
         return TRADE_OFF.undecided("it takes two sizes and the compute of every evaluation")
     smaller, larger = (size.model for size in evidence.sizes[-2:])
     early, late = (shared_end(evidence, "compute", smaller, larger, first=first) for first in (True, False))
@@ -107,15 +106,13 @@ def trade_off(evidence: Evidence) -> Finding:
 def _pairs_at_shared_end(evidence: Evidence, claim: Claim, axis: str, *, leave_out_largest: bool) -> Finding:
     models = [size.model for size in evidence.sizes]
     pairs = list(itertools.pairwise(models))[: -1 if leave_out_largest and len(models) > 2 else None]
-    if not pairs or not _has(evidence, axis):
+    if not pairs or axis not in evidence.axes:
         return claim.undecided(f"it takes two sizes and the {axis} of every evaluation")
     names, found = dict(zip(models, short_names(models), strict=True)), []
     for smaller, larger in pairs:
-        end = shared_end(evidence, axis, smaller, larger)
-        if end is not None:
-            found.append(
-                (names[smaller], names[larger], end[1].loss, end[2].loss, _larger_lower(evidence, end[1], end[2]))
-            )
+        if end := shared_end(evidence, axis, smaller, larger):
+            _, a, b = end
+            found.append((names[smaller], names[larger], a.loss, b.loss, _larger_lower(evidence, a, b)))
     if not found:
         return claim.undecided(f"no two neighbouring sizes were measured at the same {axis}")
     return claim.found(in_every_pair([f[-1] for f in found]), _pairs_text(evidence, found))
@@ -229,10 +226,6 @@ def _rank_correlation(values: np.ndarray) -> np.ndarray:
 
 def _larger_lower(evidence: Evidence, smaller: Placing, larger: Placing) -> float:
     return evidence.noise.probability_lower((larger.loss, larger.weight), (smaller.loss, smaller.weight))
-
-
-def _has(evidence: Evidence, axis: str) -> bool:
-    return evidence.main.rows[AXES[axis]].null_count() < len(evidence.main)
 
 
 def _pairs_text(evidence: Evidence, found: list[tuple[str, str, float, float, float]]) -> str:

@@ -7,7 +7,6 @@ import pytest
 import rlaw
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.measurements.frame import Frame
-from rlaw.reporting.figures import forecasts
 from rlaw.testing.studies import Truth, study
 
 LOSS = pl.col("test_loss")
@@ -191,7 +190,7 @@ def test_a_fit_or_a_pandas_table_is_asked_like_a_frame_and_the_forecast_draws_it
         frame.rows.drop("base_loss").to_pandas(), "72B", anchor="first:5", axis="data", window=":30", draws=50
     )
     assert plain.points == told.points
-    figure = forecasts.plot(told)
+    figure = rlaw.plot(told)
     assert figure.render("svg").startswith(b"<?xml")
     assert "calibrated" in figure.caption.lower()
 

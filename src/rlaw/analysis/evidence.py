@@ -184,7 +184,7 @@ class Evidence:
         same = self.main.rows.select(columns).unique()
         return rows.join(same, on=columns, nulls_equal=True, maintain_order="left")
 
-    def fit(self, law: str, frame: Frame, axis: str, usual: int, **options: Any) -> Fit:
+    def fit(self, law: str, frame: Frame, axis: Axis, usual: int, **options: Any) -> Fit:
         """A law fitted to a part of the measurements as the study wants it; `usual` as in `drawn`."""
         choice = self.choice
         how = {"window": choice.window, "space": choice.space, "level": choice.level, **self.drawn(usual)}

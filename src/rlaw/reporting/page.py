@@ -5,16 +5,16 @@ from importlib import resources
 from importlib.metadata import version
 from typing import Any
 
-from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.findings import Finding
 from rlaw.decisions import staging
 from rlaw.errors import RlawError
-from rlaw.fitting.interval import Interval, three_digits
+from rlaw.fitting.interval import three_digits
 from rlaw.reporting import summary
 from rlaw.reporting.figures import Figure
 from rlaw.reporting.figures.captions import how_fitted, window
 from rlaw.reporting.tables import TABLES
+from rlaw.store import Store
 
 
 def render(
@@ -38,6 +38,9 @@ def render(
     )
     tables, tables_left_out = TABLES.make_all(evidence)
     style = (resources.files("rlaw.reporting") / "templates" / "report.css").read_text(encoding="utf-8")
+    study = ""
+    if evidence.store is not None:
+        study = json.dumps(evidence.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
     return (
         environment.get_template("report.html.jinja").render(
             title=evidence.store.study.name if evidence.store else evidence.frame.source,
@@ -48,7 +51,7 @@ def render(
             findings=[f for f in findings if f.tested],
             untested=[f for f in findings if not f.tested],
             sentence=_sentence,
-            number=_number,
+            number=lambda value: value.text(three_digits),
             figures=[(f, Markup(f.svg())) for f in figures],  # noqa: S704 - shapes without text, see Figure.svg
             left_out=left_out,
             tables=tables,
@@ -57,9 +60,7 @@ def render(
             method=_method(evidence),
             cautions=_cautions(evidence),
             provenance=_provenance(evidence),
-            study=json.dumps(evidence.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
-            if evidence.store
-            else "",
+            study=study,
         )
         + "\n"
     )
@@ -67,13 +68,8 @@ def render(
 
 def _answer(evidence: Evidence) -> list[str]:
     """The answer, a sentence each."""
-    lines = (
-        summary.the_law(evidence),
-        summary.best_sizes(evidence),
-        summary.held_out(evidence),
-        summary.size_or_base(evidence),
-    )
-    return [f"{_sentence(line)}." for line in lines]
+    parts = (summary.the_law, summary.best_sizes, summary.held_out, summary.size_or_base)
+    return [f"{_sentence(part(evidence))}." for part in parts]
 
 
 def _sentence(text: str) -> str:
@@ -119,25 +115,15 @@ def _provenance(evidence: Evidence) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = [("rlaw", version("rlaw")), ("rows", evidence.frame.digest)]
     if store is not None:
         pairs += [("store", store.path.resolve().name), ("study digest", store.digest)]
-        pairs += [("study made with rlaw", store.document.get("rlaw", "unknown")), *_versions(evidence)]
+        pairs += [("study made with rlaw", store.document.get("rlaw", "unknown")), *_versions(store)]
     return [*pairs, ("bootstrap", f"{evidence.drawn()['draws']} draws, seed {evidence.seed}")]
 
 
-def _versions(evidence: Evidence) -> list[tuple[str, str]]:
-    """Versions of the packages and the machine that the runs were made with, each once."""
-    store, found = evidence.store, {}
-    for label in store.labels() if store else ():
-        for attempt in _attempts(store, label):
-            packages = attempt.get("packages", {})
-            listed = ", ".join(f"{name} {version}" for name, version in packages.items())
-            found.setdefault(("made with", f"Python {attempt.get('python', '?')}, {listed}"), None)
-    return list(found)
-
-
-def _attempts(store: Any, label: str) -> list[dict[str, Any]]:
-    return store.spec(label)["attempts"] if (store.folder(label) / "run.json").is_file() else []
-
-
-def _number(value: Interval, *, count: bool = False) -> str:
-    """A number with its interval."""
-    return value.text(units.count if count else three_digits)
+def _versions(store: Store) -> list[tuple[str, str]]:
+    """Versions of Python and the packages that the runs were made with, each once."""
+    texts = []
+    for label in store.labels():
+        for attempt in store.spec(label)["attempts"] if (store.folder(label) / "run.json").is_file() else ():
+            packages = ", ".join(f"{name} {version}" for name, version in attempt.get("packages", {}).items())
+            texts.append(f"Python {attempt.get('python', '?')}, {packages}")
+    return [("made with", text) for text in dict.fromkeys(texts)]

@@ -1,5 +1,6 @@
 """The usual picture of a result: `rlaw.plot(x).save("x.pdf")`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rlaw.analysis.evidence import Evidence
@@ -15,6 +16,11 @@ from rlaw.store import Store
 from rlaw.study.study import FitChoice
 
 _OF_AXIS = {"compute": "loss-compute", "data": "loss-data"}
+_PICTURES: dict[type, Callable[[Any], Figure]] = {
+    Forecast: forecasts.of_one,
+    Allocation: choices.of_allocation,
+    Comparison: choices.of_comparison,
+}
 
 
 def plot(result: Any) -> Figure:
@@ -31,21 +37,15 @@ def plot(result: Any) -> Figure:
         UsageError: the result has no picture.
         RlawError: matplotlib is not installed.
     """
-    if isinstance(result, Forecast):
-        return forecasts.plot(result)
-    if isinstance(result, Allocation):
-        with drawing_style():
-            return choices.of_allocation(result).settle()
-    if isinstance(result, Comparison):
-        with drawing_style():
-            return choices.of_comparison(result).settle()
+    for kind, draw in _PICTURES.items():
+        if isinstance(result, kind):
+            with drawing_style():
+                return draw(result).settle()
     if isinstance(result, Fit):
         return _of_fit(result)
     frame = load(result.path if isinstance(result, Store) else result)
-    has_compute = frame.rows["compute_flops"].null_count() < len(frame)
-    return FIGURES[_OF_AXIS["compute" if has_compute else "data"]](
-        Evidence(frame, frame.one_law(), FitChoice(axis="compute" if has_compute else "data", window=frame.window))
-    )
+    axis = "compute" if frame.rows["compute_flops"].null_count() < len(frame) else "data"
+    return FIGURES[_OF_AXIS[axis]](Evidence(frame, frame.one_law(), FitChoice(axis=axis, window=frame.window)))
 
 
 def _of_fit(fit: Fit) -> Figure:

@@ -106,14 +106,8 @@ def _target(source: str | Path, output: str | Path | None) -> Path:
 
 def _summary(evidence: Evidence, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     """At most nine lines; the path of the report is the tenth."""
-    lines = [
-        summary.what(evidence),
-        summary.the_law(evidence),
-        summary.held_out(evidence),
-        summary.best_sizes(evidence),
-        summary.size_or_base(evidence),
-    ]
-    lines += summary.verdicts(findings)
+    parts = (summary.what, summary.the_law, summary.held_out, summary.best_sizes, summary.size_or_base)
+    lines = [part(evidence) for part in parts] + summary.verdicts(findings)
     if evidence.cost.runs:
         lines.append(summary.spent(evidence))
     return tuple(lines[: _LINES - 1])

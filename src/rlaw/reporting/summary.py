@@ -9,22 +9,17 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.findings import Finding
 from rlaw.analysis.ranking import Ranking, rank
 from rlaw.fitting.diagnostics import NOT_IDENTIFIED
-from rlaw.fitting.fit import Fit
 from rlaw.fitting.interval import three_digits
 from rlaw.laws import BASELINES
-from rlaw.measurements.frame import AXES
+from rlaw.reporting.figures.captions import parameter
 from rlaw.text import round_number, short_names
 
 
 def what(evidence: Evidence) -> str:
     """What was measured, and by what."""
     counts = sorted({size.runs for size in evidence.sizes})
-    runs = (
-        f"{counts[-1]} run{'s' * (counts[-1] > 1)} each"
-        if len(counts) == 1
-        else f"{counts[0]} to {counts[-1]} runs each"
-    )
-    measured = f"{len(evidence.sizes)} sizes, {runs}, {len(evidence.main)} evaluations"
+    runs = f"{counts[0]} to {counts[-1]} runs" if len(counts) > 1 else f"{counts[0]} run{'s' * (counts[0] > 1)}"
+    measured = f"{len(evidence.sizes)} sizes, {runs} each, {len(evidence.main)} evaluations"
     if evidence.store is None:
         return f"{evidence.frame.source}: {measured}"
     engine = evidence.store.study.engine.name
@@ -53,18 +48,10 @@ def the_law(evidence: Evidence) -> str:
     return f"the {fit.law.name} law over {evidence.axis}: {', '.join([*parts, k])} ({fit.level:.0%} intervals)"
 
 
-def parameter(fit: Fit, name: str) -> str:
-    """A shared parameter of a fit with its interval."""
-    unit = next(p.unit for p in fit.law.shared if p.name == name)
-    return fit.parameters[name].text(units.count if unit == "params" else three_digits)
-
-
 def ranking(evidence: Evidence) -> Ranking | None:
     """The sizes at equal compute; None when no compute is known."""
-    if evidence.main.rows[AXES["compute"]].null_count() == len(evidence.main):
-        return None
-    ranked = rank(evidence, "compute")
-    return ranked if ranked.budgets else None
+    ranked = rank(evidence, "compute") if "compute" in evidence.axes else None
+    return ranked if ranked and ranked.budgets else None
 
 
 def best_sizes(evidence: Evidence) -> str:
@@ -72,7 +59,8 @@ def best_sizes(evidence: Evidence) -> str:
     ranked = ranking(evidence)
     if ranked is None:
         return "best size at equal compute: no two sizes were measured at the same compute"
-    names = dict(zip([r.model for r in evidence.sizes], short_names([r.model for r in evidence.sizes]), strict=True))
+    models = [size.model for size in evidence.sizes]
+    names = dict(zip(models, short_names(models), strict=True))
     best = [(budget, ranked.best(k), ranked.level_with_best(k)) for k, budget in enumerate(ranked.budgets)]
     parts = []
     for model, same in groupby(best, key=lambda b: b[1].model):
@@ -126,8 +114,5 @@ def verdicts(findings: tuple[Finding, ...]) -> list[str]:
 def spent(evidence: Evidence) -> str:
     """What it cost."""
     cost = evidence.cost
-    return (
-        f"cost: RL {units.flops(cost.compute_flops)} ({evidence.main.accounting}), "
-        f"bases {units.flops(cost.base_flops)}, "
-        f"{units.duration(cost.seconds)} of one worker"
-    )
+    rl = f"RL {units.flops(cost.compute_flops)} ({evidence.main.accounting})"
+    return f"cost: {rl}, bases {units.flops(cost.base_flops)}, {units.duration(cost.seconds)} of one worker"

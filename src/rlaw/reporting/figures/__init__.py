@@ -9,6 +9,7 @@ from rlaw.analysis.evidence import Evidence, gather
 from rlaw.errors import DataError
 from rlaw.measurements import datasets
 from rlaw.reporting.figures import (
+    ablations,
     allocation,
     arms,
     benchmarks,
@@ -18,12 +19,10 @@ from rlaw.reporting.figures import (
     final_loss,
     forecasts,
     frontier,
-    groups,
     loss_curves,
     predictions,
     residuals,
     response_length,
-    reuse,
     reuse_schedule,
     ridge,
     step_curves,
@@ -50,9 +49,9 @@ _MEMBERS: dict[str, tuple[FigureFn, str]] = {
     "allocation": (allocation.draw, "which size for a budget, and how sure"),
     "final-loss": (final_loss.draw, "loss before and after RL against size (cf. Fig. 6a)"),
     "response-length": (response_length.draw, "response length along training (cf. Fig. 6b, 14)"),
-    "reuse": (reuse.draw, "loss for every reuse factor (cf. Fig. 7)"),
+    "reuse": (ablations.reuse, "loss for every reuse factor (cf. Fig. 7)"),
     "reuse-schedule": (reuse_schedule.draw, "how problems repeat under reuse (cf. Fig. 9)"),
-    "groups": (groups.draw, "loss for every group size, by compute and by data (cf. Fig. 12)"),
+    "groups": (ablations.groups, "loss for every group size, by compute and by data (cf. Fig. 12)"),
     "benchmarks-compute": (benchmarks.against_compute, "every benchmark against compute (cf. Fig. 8, 10)"),
     "benchmarks-data": (benchmarks.against_data, "every benchmark against data (cf. Fig. 11)"),
     "transfer": (benchmarks.before_after, "every benchmark before and after RL against size (cf. Fig. 8)"),

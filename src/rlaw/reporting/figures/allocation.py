@@ -7,7 +7,8 @@ import numpy as np
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, ink, log_axis, loss_axis, styles
+from rlaw.reporting.figures.marks import AHEAD, curve
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, label, log_axis, loss_axis, styles
 
 _DRAWS = 300
 _BUDGETS = 41
@@ -39,9 +40,8 @@ def draw(evidence: Evidence) -> Figure:
     caption = (
         f"By the pooled ladder of `rlaw allocate`, {drawn['draws']} draws. Left: expected true loss when the whole "
         f"budget goes to one size, with its {evidence.choice.level:.0%} band; dashed: beyond the compute that size was "
-        "run "
-        "for. Right: share of draws in which no other size has a lower loss; a size is no choice below the compute of "
-        f"its first evaluation.{doubt}"
+        "run for. Right: share of draws in which no other size has a lower loss; a size is no choice below the compute "
+        f"of its first evaluation.{doubt}"
     )
     return Figure("allocation", "Which size for a budget", caption, _CAVEAT, canvas)
 
@@ -62,7 +62,7 @@ def _losses(
         beyond = x >= (x[run].max() if run.any() else reach[r][0])
         axes.fill_between(x[begun], low[r][begun], high[r][begun], color=style.color, alpha=0.12, linewidth=0, zorder=1)
         axes.plot(x[run], middle[r][run], color=style.color, linewidth=1.3, zorder=3)
-        axes.plot(x[beyond], middle[r][beyond], color=style.color, linewidth=1.0, linestyle=(0, (3, 2)), zorder=3)
+        axes.plot(x[beyond], middle[r][beyond], color=style.color, linewidth=1.0, linestyle=AHEAD, zorder=3)
         ends.append((float(x[-1]), float(middle[r][-1]), style))
     axes.set_title("expected loss")
     end_labels(axes, ends)
@@ -73,10 +73,7 @@ def _chances(axes: Any, evidence: Evidence, x: np.ndarray, loss: np.ndarray, how
     chances = np.array([(best == r).mean(axis=0) for r in range(loss.shape[1])])
     peaks = []
     for r, style in enumerate(how):
-        axes.plot(
-            x, chances[r], color=style.color, linewidth=1.3, marker=style.marker, markersize=3.6, markevery=5,
-            markeredgecolor="white", markeredgewidth=0.3,
-        )  # fmt: skip
+        curve(axes, x, chances[r], style, linewidth=1.3, markevery=5)
         top = int(chances[r].argmax())
         if chances[r][top] > 0.15:
             peaks.append((float(x[top]), float(chances[r][top]), style))
@@ -86,7 +83,4 @@ def _chances(axes: Any, evidence: Evidence, x: np.ndarray, loss: np.ndarray, how
     log_axis(axes, x.min(), x.max(), axis_title(evidence, "compute"))
     axes.set_title("which is best")
     for at, level, style in peaks:
-        axes.annotate(
-            style.name, (at, level), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8,
-            fontweight="bold", color=ink(style.color), parse_math=False,
-        )  # fmt: skip
+        label(axes, style.name, (at, level), (0, 5), style.color, ha="center", fontsize=8, fontweight="bold")

@@ -10,6 +10,7 @@ from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import AHEAD, grid, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, plain
 
 _COLUMNS = 2
@@ -24,26 +25,16 @@ def draw(evidence: Evidence) -> Figure:
     if rows.is_empty():
         raise DataError("every run belongs to the main arm")
     models = rows["model"].unique(maintain_order=True).to_list()
-    columns = min(_COLUMNS, len(models))
-    lines = -(-len(models) // columns)
-    canvas = new_canvas(WIDTH_INCHES, 3.3 * lines + 0.3)
-    panels = canvas.subplots(lines, columns, squeeze=False).ravel()
-    for axes, model in zip(panels, models, strict=False):
+    canvas = new_canvas(WIDTH_INCHES, 3.3 * -(-len(models) // _COLUMNS) + 0.3)
+    for axes, model in zip(grid(canvas, len(models), _COLUMNS), models, strict=True):
         _panel(axes, evidence, rows.filter(pl.col("model") == model), model)
-    for axes in panels[len(models) :]:
-        axes.set_visible(False)
     return Figure("arms", "Other arms, and what the main law forecast", _caption(evidence), _CAVEAT, canvas)
 
 
 def _others(evidence: Evidence) -> pl.DataFrame:
-    same = evidence.main.rows.select("variant", "benchmark").unique()
-    rows = (
-        evidence.frame.rows.filter(pl.col("arm") != "main")
-        if "main" in evidence.frame.rows["arm"]
-        else evidence.frame.rows.clear()
-    )
-    column = AXES[evidence.axis]
-    return rows.join(same, on=["variant", "benchmark"]).filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows, column = evidence.frame.rows, AXES[evidence.axis]
+    rows = rows.filter(pl.col("arm") != "main") if "main" in rows["arm"] else rows.clear()
+    return usable(evidence.like_main(rows, "variant", "benchmark"), column)
 
 
 def _panel(axes: Any, evidence: Evidence, rows: pl.DataFrame, model: str) -> None:
@@ -79,15 +70,15 @@ def _forecast(axes: Any, evidence: Evidence, model: str, end: float) -> None:
     axes.plot(solid, power.predict(model, solid), color="#33383d", linewidth=1.1, zorder=2)
     if end > used.max() * 1.001:
         dashed = np.geomspace(used.max(), end, 50)
-        axes.plot(dashed, power.predict(model, dashed), color="#33383d", linewidth=1.0, linestyle=(0, (3, 2)), zorder=2)
+        axes.plot(dashed, power.predict(model, dashed), color="#33383d", linewidth=1.0, linestyle=AHEAD, zorder=2)
         axes.fill_between(dashed, *power.band(model, dashed), color="#33383d", alpha=0.12, linewidth=0, zorder=1)
 
 
 def _caption(evidence: Evidence) -> str:
     arms = ", ".join(evidence.frame.rows["arm"].unique().sort().to_list())
+    window = captions.window(evidence.choice.window)
     return (
-        f"Grey: main arm, with the straight line of that size fitted to it "
-        f"({captions.window(evidence.choice.window)}); "
+        f"Grey: main arm, with the straight line of that size fitted to it ({window}); "
         "dashed: the same line beyond the main arm, a calibrated forecast (fitted to the early part of this size); "
         "band: its interval, without the noise of one measurement. Hollow: the other arms, never fitted. "
         f"Arms of this store: {arms}."

@@ -15,7 +15,6 @@ from rlaw.errors import RlawError, UsageError
 from rlaw.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
-    import polars as pl
     from matplotlib.figure import Figure as Canvas
 
 FORMATS = ("svg", "pdf", "png")
@@ -149,14 +148,6 @@ class FigureFn(Protocol):
         Raises:
             DataError: the evidence lacks what it would show; the message says what.
         """
-        ...
-
-
-class TableFigureFn(Protocol):
-    """A figure that a table without losses along training can show."""
-
-    def __call__(self, rows: "pl.DataFrame") -> Figure:
-        """Draw the figure."""
         ...
 
 

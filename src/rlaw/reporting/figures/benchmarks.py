@@ -9,8 +9,18 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES, Axis
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import grid, key
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, log_axis, loss_axis, ordered, plain, size_axis
+from rlaw.reporting.figures.marks import AHEAD, curve, grid, key, shared_titles, usable
+from rlaw.reporting.figures.style import (
+    WIDTH_INCHES,
+    Style,
+    axis_title,
+    log_axis,
+    loss_axis,
+    ordered,
+    plain,
+    size_axis,
+    styles,
+)
 from rlaw.text import short_names
 
 _COLUMNS = 3
@@ -61,7 +71,7 @@ def of_table(rows: pl.DataFrame, how: str = "Hollow: before RL; filled: after RL
     for axes, name in zip(panels, names, strict=True):
         _change(axes, rows.filter(pl.col("benchmark") == name).sort("params"), style_of)
         axes.set_title(plain(name), fontsize=8.5, parse_math=False)
-    _tidy(panels, "test loss L", "model size N (parameters)", canvas)
+    _tidy(panels, "model size N (parameters)", canvas)
     bars = " Bars: one standard error of the finite number of answers." if "answers" in rows.columns else ""
     return Figure("transfer", "Every benchmark before and after RL (cf. Fig. 8)", f"{how}{bars}", _BEFORE_AFTER, canvas)
 
@@ -72,8 +82,7 @@ def _rows(evidence: Evidence) -> pl.DataFrame:
     Raises:
         DataError: one benchmark was measured.
     """
-    same = evidence.main.rows.select("variant", "tau", "group_size").unique()
-    rows = evidence.frame.main().rows.join(same, on=same.columns, nulls_equal=True, maintain_order="left")
+    rows = evidence.like_main(evidence.frame.main().rows, "variant", "tau", "group_size")
     if rows["benchmark"].n_unique() < 2:
         raise DataError("one benchmark was measured")
     first = evidence.main.rows["benchmark"][0]
@@ -82,26 +91,24 @@ def _rows(evidence: Evidence) -> pl.DataFrame:
 
 def _along(evidence: Evidence, axis: Axis, title: str) -> Figure:
     rows, column = _rows(evidence), AXES[axis]
-    rows = rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = usable(rows, column)
     if rows.is_empty():
         raise DataError(f"no evaluation has {column}")
     means = rows.group_by("benchmark", "params", "model", "step", maintain_order=True)
     means = means.agg(pl.col(column, "test_loss").mean())
-    models = [size.model for size in evidence.sizes]
-    style_of = dict(zip(models, ordered(short_names(models)), strict=True))
+    style_of = styles(evidence)
     names = means["benchmark"].unique(maintain_order=True).to_list()
     canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.7)
     panels = grid(canvas, len(names), _COLUMNS)
     for axes, name in zip(panels, names, strict=True):
         _curves(axes, means.filter(pl.col("benchmark") == name), column, style_of)
         axes.set_title(plain(name), fontsize=8.5, parse_math=False)
-    _tidy(panels, "test loss L", axis_title(evidence, axis), canvas)
+    _tidy(panels, axis_title(evidence, axis), canvas)
     key(canvas, list(style_of.values()), loc="outside upper center", ncols=min(7, len(style_of)))
     items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
     counts = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
     problems = f"Problems: {counts}." if counts else "The source does not record how many problems each has."
-    caption = f"Means over runs. {problems}"
-    return Figure(f"benchmarks-{axis}", title, caption, _CURVES, canvas)
+    return Figure(f"benchmarks-{axis}", title, f"Means over runs. {problems}", _CURVES, canvas)
 
 
 def _curves(axes: Any, means: pl.DataFrame, column: str, style_of: dict[str, Style]) -> None:
@@ -110,10 +117,7 @@ def _curves(axes: Any, means: pl.DataFrame, column: str, style_of: dict[str, Sty
     log_axis(axes, x.min() / 1.3, x.max() * 1.3, "")
     for model, style in style_of.items():
         own = means.filter(pl.col("model") == model).sort("step")
-        axes.plot(
-            own[column], own["test_loss"], color=style.color, linewidth=1.0, marker=style.marker, markersize=3,
-            markeredgecolor="white", markeredgewidth=0.3, markevery=max(1, len(own) // 8),
-        )  # fmt: skip
+        curve(axes, own[column], own["test_loss"], style, linewidth=1.0, markersize=3, markevery=max(1, len(own) // 8))
 
 
 def _change(axes: Any, table: pl.DataFrame, style_of: dict[str, Style]) -> None:
@@ -122,7 +126,7 @@ def _change(axes: Any, table: pl.DataFrame, style_of: dict[str, Style]) -> None:
     answers = table["answers"].to_numpy() if "answers" in table.columns else np.full(len(table), np.nan)
     size_axis(axes, params.tolist())
     axes.set_xlabel("")
-    axes.plot(params, before, color="#8a9299", linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    axes.plot(params, before, color="#8a9299", linewidth=0.8, linestyle=AHEAD, zorder=1)
     axes.plot(params, after, color="#33383d", linewidth=1.0, zorder=1)
     for model, n, first, last, n_answers in zip(table["model"], params, before, after, answers, strict=True):
         style = style_of[model]
@@ -130,18 +134,16 @@ def _change(axes: Any, table: pl.DataFrame, style_of: dict[str, Style]) -> None:
             if np.isfinite(n_answers):
                 error = np.sqrt(max(loss * (1 - loss), 0) / n_answers)
                 axes.plot([n * shift] * 2, [loss - error, loss + error], color=style.color, linewidth=0.9, zorder=2)
-            axes.plot(
-                n * shift, loss, marker=style.marker, color=style.color, markersize=4.4, markerfacecolor=face, zorder=3
-            )
+            how = {"marker": style.marker, "color": style.color, "markersize": 4.4, "markerfacecolor": face}
+            axes.plot(n * shift, loss, **how, zorder=3)
     every = np.concatenate([before, after])
     margin = 0.12 * max(float(np.ptp(every)), 0.02)
     axes.set_ylim(every.min() - margin, every.max() + margin)
 
 
-def _tidy(panels: list[Any], y: str, x: str, canvas: Any) -> None:
+def _tidy(panels: list[Any], x: str, canvas: Any) -> None:
     """One title for all axes; ticks small enough for small panels."""
     for axes in panels:
         axes.set_ylabel("")
         axes.tick_params(labelsize=7)
-    canvas.supylabel(y, fontsize=8.5, color="#33383d")
-    canvas.supxlabel(x, fontsize=8.5, color="#33383d")
+    shared_titles(canvas, x, "test loss L")

@@ -1,7 +1,9 @@
 """Sentences that several captions share: how a law was fitted."""
 
+from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.fitting.fit import Fit
+from rlaw.fitting.interval import three_digits
 
 _WEIGHTS = {"equal": "every size has the same total weight", "binomial": "points weigh by inverse binomial variance"}
 _SPACE = {"loss": "squared errors of the loss", "log": "squared errors of the log loss"}
@@ -23,6 +25,12 @@ def how_sure(fit: Fit) -> str:
     sources = " and ".join(words.get(noise, noise) for noise in drawn.noise)
     text = f"Intervals and bands: {fit.level:.0%}, {len(drawn)} bootstrap draws over {sources}."
     return text if "runs" in drawn.noise else f"{text} How another seed would differ is judged by that drift."
+
+
+def parameter(fit: Fit, name: str) -> str:
+    """A shared parameter of a fit with its interval."""
+    unit = next(p.unit for p in fit.law.shared if p.name == name)
+    return fit.parameters[name].text(units.count if unit == "params" else three_digits)
 
 
 def window(text: str) -> str:

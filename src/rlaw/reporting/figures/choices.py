@@ -1,6 +1,7 @@
 """Alternatives side by side, each a value with its interval: sizes at a budget, laws in a backtest."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,36 +25,25 @@ def of_allocation(allocation: Allocation) -> Figure:
         "Only the sizes in the data are choices. With a probability near one half the data do not separate two of them."
     )
     title = f"Which size for {allocation.budget}"
-    return _rows("allocation", title, names, losses, notes, "test loss L", caption, caveat)
+    return Figure("allocation", title, caption, caveat, _rows(title, names, losses, notes, "test loss L"))
 
 
 def of_comparison(comparison: Comparison) -> Figure:
     """The error of every law on held-out points, from its best to its worst size."""
-    errors = np.array([(s.mae, *_ends([r.mae for r in s.sizes])) for s in comparison.laws])
+    of_sizes = [[size.mae for size in score.sizes] for score in comparison.laws]
+    errors = np.array([(s.mae, min(own), max(own)) for s, own in zip(comparison.laws, of_sizes, strict=True)])
     notes = [f"{s.coverage:.0%} inside" for s in comparison.laws]
     caption = (
         f"{comparison.protocol}, over {comparison.axis}, from {comparison.source}. Points: mean over sizes of the mean "
         f"absolute error of the loss; bars: from the best size to the worst. {comparison.verdict}."
     )
     caveat = "One split of one study: small differences between laws may turn on another."
-    laws = [s.law for s in comparison.laws]
-    return _rows("comparison", "Laws on held-out points", laws, errors, notes, "mean absolute error", caption, caveat)
+    title = "Laws on held-out points"
+    canvas = _rows(title, [s.law for s in comparison.laws], errors, notes, "mean absolute error")
+    return Figure("comparison", title, caption, caveat, canvas)
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)
-
-
-def _rows(
-    name: str,
-    title: str,
-    names: Sequence[str],
-    values: np.ndarray,
-    notes: Sequence[str],
-    axis: str,
-    caption: str,
-    caveat: str,
-) -> Figure:
+def _rows(title: str, names: Sequence[str], values: np.ndarray, notes: Sequence[str], axis: str) -> Any:
     """A row for each alternative, from top to bottom: (value, low, high), and a note at its end."""
     canvas = new_canvas(WIDTH_INCHES, 0.9 + 0.3 * len(names))
     axes = canvas.subplots()
@@ -68,4 +58,4 @@ def _rows(
     axes.set_xlim(low - 0.05 * (high - low), high + 0.2 * (high - low))  # room for the notes
     axes.margins(y=0.08)
     axes.set_title(plain(title) if len(title) < 22 else title, parse_math=False)
-    return Figure(name, title, caption, caveat, canvas)
+    return canvas

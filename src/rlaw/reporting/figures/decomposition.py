@@ -12,8 +12,8 @@ from rlaw.fitting.fit import Fit, fit
 from rlaw.forecasting.forecast import Forecast, forecast
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import law_line, points
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
+from rlaw.reporting.figures.marks import AHEAD, law_lines, points, usable
+from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, loss_axis, styles
 
 _LAW = "decomposition"
 _SHARE = 0.3  # of the steps that are fitted, as in the paper
@@ -54,8 +54,7 @@ def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:
     try:
         return forecast(
             evidence.main, evidence.sizes[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW,
-            window=evidence.choice.window,
-            level=evidence.choice.level, **evidence.drawn(_DRAWS),
+            window=evidence.choice.window, level=evidence.choice.level, **evidence.drawn(_DRAWS),
         )  # fmt: skip
     except NotIdentifiable as error:
         return error
@@ -63,7 +62,7 @@ def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:
 
 def _steps_panel(axes: Any, evidence: Evidence, early: Fit, cut: int) -> None:
     column = AXES[early.axis]
-    rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = usable(evidence.mean_curves, column)
     _frame(axes, evidence, rows, early.axis, "early steps to the rest")
     ends = []
     for model, style in styles(evidence).items():
@@ -73,22 +72,13 @@ def _steps_panel(axes: Any, evidence: Evidence, early: Fit, cut: int) -> None:
         steps, x = own["step"].to_numpy(), own[column].to_numpy()
         inside = evidence.in_window(steps) & (steps <= cut)
         points(axes, x, own["test_loss"], inside, style, size=3.2)
-        ends.append((float(x[-1]), _line(axes, early, model, x, inside, style), style))
+        ends.append((float(x[-1]), law_lines(axes, early, model, x, inside, style), style))
     end_labels(axes, ends, gap_points=8.5)
-
-
-def _line(axes: Any, early: Fit, model: str, x: np.ndarray, inside: np.ndarray, style: Style) -> float:
-    def predict(at: np.ndarray) -> np.ndarray:
-        return early.predict(model, at)
-
-    last = law_line(axes, predict, x[inside].min(), x[inside].max(), style)
-    after = x[~inside & (x > x[inside].max())]
-    return law_line(axes, predict, x[inside].max(), after.max(), style, ahead=True) if len(after) else last
 
 
 def _sizes_panel(axes: Any, evidence: Evidence, late: Forecast | RlawError, axis: str, cut: int) -> None:
     column = AXES[axis]
-    rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = usable(evidence.mean_curves, column)
     _frame(axes, evidence, rows, axis, "small sizes to the largest")
     axes.set_ylabel("")
     target = evidence.sizes[-1].model
@@ -104,7 +94,7 @@ def _sizes_panel(axes: Any, evidence: Evidence, late: Forecast | RlawError, axis
         if model == target and isinstance(late, Forecast):
             at, low, high, loss = (np.array([getattr(p, n) for p in late.points]) for n in ("x", "low", "high", "loss"))
             axes.fill_between(at, low, high, color=style.color, alpha=0.16, linewidth=0, zorder=1)
-            axes.plot(at, loss, color=style.color, linewidth=1.0, linestyle=(0, (3, 2)), zorder=3)
+            axes.plot(at, loss, color=style.color, linewidth=1.0, linestyle=AHEAD, zorder=3)
     end_labels(axes, ends, gap_points=8.5)
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from rlaw import units
 from rlaw.analysis.base_quality import Explained, explain
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.protocols import Protocol, protocols
 from rlaw.errors import DataError, NotIdentifiable, RlawError
-from rlaw.fitting.fit import Fit, fit
-from rlaw.fitting.interval import Interval, three_digits
+from rlaw.fitting.fit import Fit
+from rlaw.fitting.interval import Interval
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import AHEAD, grid
@@ -44,19 +43,14 @@ def by_size_and_base(evidence: Evidence) -> Figure:
     _against_base(by_base, evidence, k, how)
     if explained is not None:
         _shares(by_size, by_base, evidence, explained)
-    tops = [v.high if np.isfinite(v.high) else v.value for v in k.values()] + [s.k for s in evidence.run_slopes]
+    tops = [_top(v) for v in k.values()] + [s.k for s in evidence.run_slopes]
     lows = [v.low if np.isfinite(v.low) else v.value for v in k.values()] + [s.k for s in evidence.run_slopes]
     by_size.set_ylim(min(0.0, *lows) * 1.08, max(tops) * 1.08)
     by_size.set_ylabel("learning efficiency k")
     base = {size.model: size.base_loss for size in evidence.sizes}
     end_labels(by_base, [(base[model], value.value, how[model]) for model, value in k.items()])
-    return Figure(
-        "efficiency",
-        "Learning efficiency: by model size, and by the base's loss",
-        _caption(evidence, evidence.power),
-        _CAVEAT,
-        canvas,
-    )
+    title = "Learning efficiency: by model size, and by the base's loss"
+    return Figure("efficiency", title, _caption(evidence, evidence.power), _CAVEAT, canvas)
 
 
 def _against_size(axes: Any, evidence: Evidence, k: dict[str, Interval], how: dict[str, Style]) -> None:
@@ -77,8 +71,7 @@ def _saturating_curve(axes: Any, law: Fit, params: Sequence[float]) -> None:
     if not law.identified:
         axes.text(0.04, 0.96, "K_max and N₀ are not identified", transform=axes.transAxes, va="top", fontsize=8)
         return
-    K_max, N_0 = law.parameters["K_max"], law.parameters["N_0"]
-    text = f"$K_{{\\max}}$ {K_max.text(three_digits)}\n$N_0$ {N_0.text(units.count)}"
+    text = f"$K_{{\\max}}$ {captions.parameter(law, 'K_max')}\n$N_0$ {captions.parameter(law, 'N_0')}"
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.5)
 
 
@@ -126,18 +119,15 @@ def _single_run(axes: Any, x: float, k: float, style: Style) -> None:
 
 def _with_intervals(axes: Any, k: dict[str, Interval], x: dict[str, float], how: dict[str, Style]) -> None:
     for model, value in k.items():
-        style = how[model]
-        if np.isfinite(value.low) and np.isfinite(value.high):
-            axes.plot([x[model]] * 2, [value.low, value.high], color=style.color, linewidth=1.1, zorder=4)
-        axes.plot(
-            x[model],
-            value.value,
-            marker=style.marker,
-            color=style.color,
-            markersize=5.5,
-            markeredgecolor="white",
-            zorder=5,
-        )
+        _point(axes, x[model], value, how[model], size=5.5, zorder=5)
+
+
+def _point(axes: Any, x: float, k: Interval, style: Style, *, size: float, zorder: int) -> None:
+    """k of one size over its interval."""
+    if np.isfinite(k.low) and np.isfinite(k.high):
+        axes.plot([x] * 2, [k.low, k.high], color=style.color, linewidth=1.1, zorder=zorder - 1)
+    how = {"marker": style.marker, "color": style.color, "markersize": size, "markeredgecolor": "white"}
+    axes.plot(x, k.value, **how, zorder=zorder)
 
 
 def _caption(evidence: Evidence, power: Fit) -> str:
@@ -199,7 +189,10 @@ def _protocols_panel(axes: Any, evidence: Evidence, here: list[Protocol]) -> Non
     own = _own_lines(evidence, first)
     for model, style in styles(evidence).items():
         if own is not None and model in own.curves.models:
-            top = max(top, _point(axes, own, model, style))
+            size = own.size(model)
+            k = size.values["k"]
+            _point(axes, size.params, k, style, size=5, zorder=4)
+            top = max(top, _top(k))
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), top * 1.12)
 
 
@@ -207,22 +200,13 @@ def _own_lines(evidence: Evidence, protocol: Protocol) -> Fit | None:
     """Each size's own straight line over the whole window."""
     if protocol.frame is evidence.main and evidence.power is not None and evidence.power.axis == protocol.axis:
         return evidence.power
-    choice = evidence.choice
     try:
-        return fit(
-            "power", protocol.frame, axis=protocol.axis, window=choice.window, space=choice.space, level=choice.level,
-            **evidence.drawn(_DRAWS),
-        )  # fmt: skip
+        return evidence.fit("power", protocol.frame, protocol.axis, _DRAWS)
     except RlawError:
         return None
 
 
-def _point(axes: Any, own: Fit, model: str, style: Style) -> float:
-    size = own.size(model)
-    k = size.values["k"]
-    axes.plot([size.params] * 2, [k.low, k.high], color=style.color, linewidth=1.1, zorder=3)
-    how = {"marker": style.marker, "color": style.color, "markersize": 5, "markeredgecolor": "white", "zorder": 4}
-    axes.plot(size.params, k.value, **how)
+def _top(k: Interval) -> float:
     return float(k.high) if np.isfinite(k.high) else k.value
 
 

@@ -8,7 +8,8 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, ink, loss_axis, size_axis, styles
+from rlaw.reporting.figures.marks import AHEAD
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, end_labels, label, loss_axis, size_axis, styles
 
 _LETTERS_ABREAST = 85  # of labels side by side that the axis has room for
 _CAVEAT = "All sizes are compared at equal steps, so the larger ones have spent more compute."
@@ -28,7 +29,7 @@ def draw(evidence: Evidence) -> Figure:
     singles = [loss for r in sizes for loss in r.run_losses if loss > 0]
     loss_axis(axes, min([*singles, *np.maximum(final - errors, final / 2)]), base.max(), headroom=0.1)
     size_axis(axes, params.tolist())
-    axes.plot(params, base, color="#8a9299", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+    axes.plot(params, base, color="#8a9299", linewidth=0.9, linestyle=AHEAD, zorder=1)
     axes.plot(params, final, color="#33383d", linewidth=1.1, zorder=2)
     how_drawn = styles(evidence)
     crowded = sum(len(how_drawn[size.model].name) + 2 for size in sizes) > _LETTERS_ABREAST
@@ -37,19 +38,13 @@ def draw(evidence: Evidence) -> Figure:
         style = how_drawn[size.model]
         how = {"marker": style.marker, "color": style.color, "markersize": 6, "zorder": 4}
         axes.plot(size.params, size.base_loss, **how, markerfacecolor="white")
-        axes.plot(
-            [size.params] * 2,
-            [max(size.final_loss - error, 1e-9), size.final_loss + error],
-            color=style.color,
-            zorder=3,
-        )
+        bar = [max(size.final_loss - error, 1e-9), size.final_loss + error]
+        axes.plot([size.params] * 2, bar, color=style.color, zorder=3)
         axes.plot(size.params, size.final_loss, **how, markeredgecolor="white")
         for loss in size.run_losses if size.runs > 1 else ():
             axes.plot(size.params, loss, marker="_", color=style.color, markersize=8, zorder=3)
-        axes.annotate(
-            style.name, (size.params, size.base_loss), xytext=(0, 7), textcoords="offset points", fontsize=7.5,
-            color=ink(style.color), ha="center", rotation=35 if crowded else 0, parse_math=False,
-        )  # fmt: skip
+        turned = 35 if crowded else 0
+        label(axes, style.name, (size.params, size.base_loss), (0, 7), style.color, ha="center", rotation=turned)
     ends = [
         ("before RL", base[-1], "#5a636b"),
         ("after RL", final[-1], "#33383d"),
@@ -76,6 +71,5 @@ def _caption(evidence: Evidence) -> str:
     return (
         f"Hollow: {before}; filled: {after}, the last measurement, not the best one; {captions.runs(evidence)}{runs}. "
         f"Bars: one standard error from {evidence.noise.how}. Dotted: the straight line through the final losses, a "
-        "power "
-        "law in N, for comparison."
+        "power law in N, for comparison."
     )

@@ -9,7 +9,8 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError, NotIdentifiable, RlawError
 from rlaw.forecasting.forecast import Forecast, forecast
 from rlaw.measurements.frame import AXES
-from rlaw.reporting.figures.base import Figure, drawing_style, new_canvas
+from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import shared_titles, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, log_axis, loss_axis, plain, styles
 
 _OBSERVED_SHARE = 0.25  # of the target's steps, that the calibrated forecast uses
@@ -31,7 +32,7 @@ def draw(evidence: Evidence) -> Figure:
     if len(evidence.sizes) < 3:
         raise DataError("a forecast of the largest size takes two smaller ones")
     target, column = evidence.sizes[-1].model, AXES[evidence.axis]
-    rows = evidence.mean_curves.filter((pl.col("model") == target) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = usable(evidence.mean_curves, column).filter(pl.col("model") == target)
     inside = evidence.in_window(rows["step"].to_numpy())
     count = max(_LEAST_OBSERVED, round(_OBSERVED_SHARE * int(inside.sum())))
     anchors = {"blind": "none", "anchored": "step0", "calibrated": f"first:{count}"}
@@ -48,7 +49,7 @@ def draw(evidence: Evidence) -> Figure:
         panel.set_title(kind)
         points = {"calibrated": count, "anchored": _points_anchored_on(one)}.get(kind, 0)
         _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), styles(evidence)[target])
-    canvas.supxlabel(axis_title(evidence, evidence.axis), fontsize=8.5, color="#33383d")
+    shared_titles(canvas, axis_title(evidence, evidence.axis))
     for panel in panels[1:]:
         panel.set_ylabel("")
     return Figure("forecasts", f"{target}, forecast and measured", _caption(found, target), _CAVEAT, canvas)
@@ -74,10 +75,7 @@ def _panel(
 ) -> None:
     """Band and median of the forecast; the target's points, hollow where held out."""
     if isinstance(one, Forecast):
-        at = np.array([point.x for point in one.points])
-        low, high, middle = (
-            np.array([getattr(point, name) for point in one.points]) for name in ("low", "high", "loss")
-        )
+        at, middle, low, high = np.array([(p.x, p.loss, p.low, p.high) for p in one.points]).T
         panel.fill_between(at, low, high, color=style.color, alpha=0.15, linewidth=0, zorder=1)
         panel.plot(at, middle, color=style.color, zorder=2)
         text = f"RMSE {one.held_out.rmse:.3f}, {one.held_out.coverage:.0%} inside" if one.held_out else ""
@@ -98,39 +96,29 @@ def _caption(found: dict[str, Forecast | RlawError], target: str) -> str:
         else:
             parts.append(f"{kind.capitalize()}: refused, {str(one).splitlines()[0]}.")
     first = next(one for one in found.values() if isinstance(one, Forecast))
-    bands = f"Bands: {first.settings['level']:.0%}, of a measured loss"
-    parts.append(
-        f"{bands}; the target is {first.size_factor:.3g} times larger than the sizes that the law was fitted to."
+    reach = f"the target is {first.size_factor:.3g} times larger than the sizes that the law was fitted to"
+    return " ".join([*parts, f"Bands: {first.settings['level']:.0%}, of a measured loss; {reach}."])
+
+
+def of_one(one: Forecast) -> Figure:
+    """One forecast with its band and what was measured of the target, filled where the forecast used it."""
+    canvas = new_canvas(5.2, 3.4)
+    axes = canvas.subplots()
+    x, loss, low, high = np.array([(p.x, p.loss, p.low, p.high) for p in one.points]).T
+    used, held_out = (np.array(points).reshape(-1, 2).T for points in (one.observed, one.unobserved))
+    every_x = np.concatenate([x, used[0], held_out[0]])
+    every_loss = np.concatenate([low, high, used[1], held_out[1]])
+    loss_axis(axes, max(float(every_loss.min()), 1e-3), float(every_loss.max()))
+    log_axis(axes, float(every_x.min()) / 1.1, float(every_x.max()) * 1.1, _TITLES[one.axis])
+    axes.fill_between(x, np.maximum(low, 1e-6), high, color=_COLOR, alpha=0.18, linewidth=0)
+    axes.plot(x, loss, color=_COLOR)
+    points = {"linestyle": "", "marker": "o", "color": _COLOR, "markersize": 3.2}
+    axes.plot(*held_out, **points, markerfacecolor="white", zorder=3)
+    axes.plot(*used, **points, zorder=4)
+    axes.set_title(plain(f"{one.target}, {one.kind}"))
+    caption = (
+        f"{one.kind.capitalize()} forecast of {one.target} by {one.law}, which uses {one.anchor} "
+        f"(filled points). Band: {one.settings['level']:.0%} interval. Reach: {one.size_factor:.3g} times in size, "
+        f"{one.axis_factor:.3g} times along the axis, from {one.source}."
     )
-    return " ".join(parts)
-
-
-def plot(one: Forecast) -> Figure:
-    """Draw a one.
-
-    Raises:
-        RlawError: matplotlib is not installed.
-    """
-    with drawing_style():
-        canvas = new_canvas(5.2, 3.4)
-        axes = canvas.subplots()
-        x, loss, low, high = np.array([(p.x, p.loss, p.low, p.high) for p in one.points]).T
-        used, held_out = (np.array(points).reshape(-1, 2).T for points in (one.observed, one.unobserved))
-        every_x, every_loss = (
-            np.concatenate([x, used[0], held_out[0]]),
-            np.concatenate([low, high, used[1], held_out[1]]),
-        )
-        loss_axis(axes, max(float(every_loss.min()), 1e-3), float(every_loss.max()))
-        log_axis(axes, float(every_x.min()) / 1.1, float(every_x.max()) * 1.1, _TITLES[one.axis])
-        axes.fill_between(x, np.maximum(low, 1e-6), high, color=_COLOR, alpha=0.18, linewidth=0)
-        axes.plot(x, loss, color=_COLOR)
-        points = {"linestyle": "", "marker": "o", "color": _COLOR, "markersize": 3.2}
-        axes.plot(*held_out, **points, markerfacecolor="white", zorder=3)
-        axes.plot(*used, **points, zorder=4)
-        axes.set_title(plain(f"{one.target}, {one.kind}"))
-        caption = (
-            f"{one.kind.capitalize()} forecast of {one.target} by {one.law}, which uses {one.anchor} "
-            f"(filled points). Band: {one.settings['level']:.0%} interval. Reach: {one.size_factor:.3g} times in size, "
-            f"{one.axis_factor:.3g} times along the axis, from {one.source}."
-        )
-        return Figure("forecast", f"Forecast of {one.target}", caption, _CAVEAT_OF_ONE, canvas).settle()
+    return Figure("forecast", f"Forecast of {one.target}", caption, _CAVEAT_OF_ONE, canvas)

@@ -12,7 +12,7 @@ from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.style import (
     WIDTH_INCHES,
     axis_title,
-    ink,
+    label,
     log_axis,
     loss_axis,
     round_ticks,
@@ -39,9 +39,8 @@ def draw(evidence: Evidence) -> Figure:
     crossovers = frontier(*evidence.over_compute, level=evidence.choice.level, **evidence.drawn(_DRAWS)).crossovers
     _crossovers(left, evidence, fit, crossovers)
     _iso_loss(right, evidence, fit)
-    return Figure(
-        "frontier", "Crossovers, and the compute of a loss", _caption(evidence, fit, crossovers), _CAVEAT, canvas
-    )
+    caption = _caption(evidence, fit, crossovers)
+    return Figure("frontier", "Crossovers, and the compute of a loss", caption, _CAVEAT, canvas)
 
 
 def _crossovers(axes: Any, evidence: Evidence, fit: Fit, crossovers: tuple[Crossover, ...]) -> None:
@@ -67,10 +66,7 @@ def _crossovers(axes: Any, evidence: Evidence, fit: Fit, crossovers: tuple[Cross
         reached = at.value <= min(_run_to(fit, crossing.smaller), _run_to(fit, crossing.larger))
         filling = {"markeredgecolor": "white"} if reached else {"markerfacecolor": "white"}
         axes.plot(at.value, level, marker="D", color=color, markersize=5.5, zorder=5, **filling)
-        axes.annotate(
-            how[crossing.larger].name, (at.value, level), xytext=(4, 4), textcoords="offset points", fontsize=7.5,
-            color=ink(color), parse_math=False,
-        )  # fmt: skip
+        label(axes, how[crossing.larger].name, (at.value, level), (4, 4), color)
 
 
 def _is_near(crossing: Crossover, fit: Fit) -> bool:
@@ -107,10 +103,7 @@ def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
         least = int(np.nanargmin(needed))
         axes.plot(params[least], needed[least], marker="*", color=color, markersize=11, zorder=4)
         last = int(np.flatnonzero(np.isfinite(needed))[-1])
-        axes.annotate(
-            f"L {level:g}", (params[last], needed[last]), xytext=(6, -2), textcoords="offset points", fontsize=7.5,
-            color=ink(color),
-        )  # fmt: skip
+        label(axes, f"L {level:g}", (params[last], needed[last]), (6, -2), color)
     axes.set_xlim(right=params.max() * (params.max() / params.min()) ** 0.2)
 
 

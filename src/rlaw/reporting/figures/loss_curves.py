@@ -11,7 +11,7 @@ from rlaw.fitting.fit import Fit
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import MOST_MARKERS, points
+from rlaw.reporting.figures.marks import AHEAD, MOST_MARKERS, points, single_runs, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
 
 _POINTS_OF_A_LINE = 60
@@ -31,7 +31,7 @@ def against_data(evidence: Evidence) -> Figure:
 
 def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
     column = AXES[axis]
-    rows = evidence.mean_curves.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
+    rows = usable(evidence.mean_curves, column)
     if rows.is_empty():
         raise DataError(f"no evaluation has {column}")
     fit = evidence.fits.get(axis)
@@ -44,21 +44,13 @@ def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
     for model, style in styles(evidence).items():
         curve = rows.filter(pl.col("model") == model)
         if len(curve):
-            _runs(axes, evidence, model, column, style)
+            every = usable(evidence.main.rows, column).filter(pl.col("model") == model)
+            single_runs(axes, every, column, style, zorder=1)
             level = _law(axes, fit, model, curve[column].to_numpy(), style) if fit else None
-            _points(axes, evidence, curve, column, style)
-            last = curve[column][-1], level or curve["test_loss"][-1]
-            ends.append((*last, style))
+            points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), style)
+            ends.append((curve[column][-1], level or curve["test_loss"][-1], style))
     end_labels(axes, ends)
     return Figure(f"loss-{axis}", title, _caption(evidence, axis, fit), _CAVEAT, canvas)
-
-
-def _runs(axes: Any, evidence: Evidence, model: str, column: str, style: Style) -> None:
-    """A thin line per run, where a size has several."""
-    rows = evidence.main.rows.filter((pl.col("model") == model) & (pl.col(column) > 0) & (pl.col("test_loss") > 0))
-    runs = rows.partition_by("run", "seed", maintain_order=True)
-    for run in runs if len(runs) > 1 else ():
-        axes.plot(run[column], run["test_loss"], color=style.color, linewidth=0.5, alpha=0.45, zorder=1)
 
 
 def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, style: Style) -> float | None:
@@ -74,15 +66,8 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, style: Style) ->
     for end, other in ((used.min(), measured.min()), (used.max(), measured.max())):
         if other < end * 0.999 or other > end * 1.001:
             dashed = np.geomspace(end, other, _POINTS_OF_A_LINE)
-            axes.plot(
-                dashed, fit.predict(model, dashed), color=style.color, linewidth=0.9, linestyle=(0, (3, 2)), zorder=2
-            )
+            axes.plot(dashed, fit.predict(model, dashed), color=style.color, linewidth=0.9, linestyle=AHEAD, zorder=2)
     return float(fit.predict(model, [measured.max()])[0])
-
-
-def _points(axes: Any, evidence: Evidence, curve: pl.DataFrame, column: str, style: Style) -> None:
-    """The mean over runs at each evaluation; hollow outside the window of the fit."""
-    points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), style)
 
 
 def _caption(evidence: Evidence, axis: str, fit: Fit | None) -> str:

@@ -1,18 +1,26 @@
 """Marks that several figures share: measured points, filled where a law was fitted to them, else hollow."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlaw.fitting.fit import Fit
 from rlaw.reporting.figures.style import Style
 
-_SMOOTHED = 9  # evaluations of the centred mean
-_LEAST_SMOOTHED = 40  # evaluations of a curve from which on it is smoothed
+if TYPE_CHECKING:
+    import polars as pl
 
+SPAN = 9  # evaluations, or steps, of the centred mean
+_LEAST_SMOOTHED = 40  # evaluations of a curve from which on it is smoothed
 MOST_MARKERS = 30  # of one curve, so that the fitted line stays visible below them
 AHEAD = (0, (3, 2))  # dashes of a line beyond what it was fitted to
 _LINE_POINTS = 60
+
+
+def usable(rows: "pl.DataFrame", column: str) -> "pl.DataFrame":
+    """The rows that have a place on logarithmic axes of this column and of the loss."""
+    return rows.filter((rows[column] > 0) & (rows["test_loss"] > 0))
 
 
 def points(axes: Any, x: Any, y: Any, filled: Any, style: Style, *, size: float = 4.4) -> None:
@@ -42,6 +50,17 @@ def law_line(axes: Any, predict: Any, low: float, high: float, style: Style, *, 
     return float(y[-1])
 
 
+def law_lines(axes: Any, fit: Fit, model: str, x: np.ndarray, used: np.ndarray, style: Style) -> float:
+    """The law along one size: solid where it was fitted, dashed from there on to the last point; the loss there."""
+
+    def predict(at: np.ndarray) -> np.ndarray:
+        return fit.predict(model, at)
+
+    start, end = x[used].min(), x[used].max()
+    last = law_line(axes, predict, start, end, style)
+    return law_line(axes, predict, end, x.max(), style, ahead=True) if x.max() > end * 1.001 else last
+
+
 def grid(canvas: Any, count: int, columns: int, **options: Any) -> list[Any]:
     """So many panels in rows of `columns`; places left over stay empty."""
     columns = min(columns, count)
@@ -50,6 +69,13 @@ def grid(canvas: Any, count: int, columns: int, **options: Any) -> list[Any]:
     for axes in panels[count:]:
         axes.set_visible(False)
     return list(panels[:count])
+
+
+def shared_titles(canvas: Any, x: str, y: str = "") -> None:
+    """One title for the axes of all panels."""
+    if y:
+        canvas.supylabel(y, fontsize=8.5, color="#33383d")
+    canvas.supxlabel(x, fontsize=8.5, color="#33383d")
 
 
 def key(axes: Any, entries: Sequence[Style], **options: Any) -> None:
@@ -65,26 +91,37 @@ def key(axes: Any, entries: Sequence[Style], **options: Any) -> None:
         text.set_parse_math(False)
 
 
-def smooth(values: np.ndarray) -> np.ndarray:
-    """The mean of up to nine values around each; fewer towards the ends. Curves of few points stay as they are."""
-    if len(values) < _LEAST_SMOOTHED:
-        return values
-    half = _SMOOTHED // 2
+def centred_mean(values: np.ndarray) -> np.ndarray:
+    """The mean of up to nine values around each; fewer towards the ends, so that nothing is shifted."""
+    half = SPAN // 2
     return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+def curve(axes: Any, x: Any, y: Any, style: Style, **options: Any) -> None:
+    """A line in a size's colour with its marker."""
+    how = {"marker": style.marker, "markersize": 3.6, "markeredgecolor": "white", "markeredgewidth": 0.3}
+    axes.plot(x, y, color=style.color, **how | options)
+
+
+def single_runs(axes: Any, rows: "pl.DataFrame", x: str, style: Style, **options: Any) -> None:
+    """A thin line for each run of a size, where it has several."""
+    runs = rows.partition_by("run", "seed", maintain_order=True)
+    for run in runs if len(runs) > 1 else ():
+        axes.plot(run[x], run["test_loss"], color=style.color, linewidth=0.5, alpha=0.45, **options)
 
 
 def smoothed_curve(
     axes: Any, x: np.ndarray, y: np.ndarray, style: Style, *, markers: int = 8, width: float = 1.3
 ) -> tuple[float, float, Style]:
     """A curve with so many markers; a long one smoothed, thin as measured. Where it ends, for its label."""
-    middle = smooth(y)
-    if middle is not y:
+    middle = y
+    if len(y) >= _LEAST_SMOOTHED:
+        middle = centred_mean(y)
         axes.plot(x, y, color=style.color, linewidth=0.4, alpha=0.45, zorder=1)
-    axes.plot(
-        x, middle, color=style.color, linewidth=width, marker=style.marker, markersize=3.6, markeredgecolor="white",
-        markeredgewidth=0.3, markevery=max(1, len(x) // markers), zorder=2,
-    )  # fmt: skip
+    curve(axes, x, middle, style, linewidth=width, markevery=max(1, len(x) // markers), zorder=2)
     return float(x[-1]), float(middle[-1]), style
 
 
-SMOOTHED = f"Thick: the centred mean of {_SMOOTHED} evaluations; thin: as measured."
+def smoothing(longest: int) -> str:
+    """The sentence of a caption on smoothed curves, the longest of which has so many evaluations."""
+    return f" Thick: the centred mean of {SPAN} evaluations; thin: as measured." if longest >= _LEAST_SMOOTHED else ""

@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.protocols import Protocol, protocols
 from rlaw.errors import NotIdentifiable
 from rlaw.fitting.fit import Fit
-from rlaw.fitting.interval import three_digits
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import grid, law_line, points
+from rlaw.reporting.figures.captions import parameter
+from rlaw.reporting.figures.marks import grid, law_line, law_lines, points, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, loss_axis, plain, styles
 
 _INTER = (
@@ -34,9 +33,8 @@ def inter_model(evidence: Evidence) -> Figure:
         "Solid: the saturating law fitted to all sizes but the largest; dashed: on the largest, whose points are "
         f"hollow. {_numbers(fitted)}"
     )
-    return Figure(
-        "inter-model", "The law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)", text, _INTER, canvas
-    )
+    title = "The law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)"
+    return Figure("inter-model", title, text, _INTER, canvas)
 
 
 def intra_model(evidence: Evidence) -> Figure:
@@ -73,8 +71,7 @@ def _panels(evidence: Evidence, fitted: list[Protocol]) -> Any:
 def _panel(axes: Any, evidence: Evidence, protocol: Protocol) -> None:
     assert protocol.fit is not None  # noqa: S101 - those without were left out
     fit, column = protocol.fit, AXES[protocol.axis]
-    rows = protocol.frame.rows.filter((pl.col(column) > 0) & (pl.col("test_loss") > 0))
-    means = rows.group_by("model", "params", "step", maintain_order=True)
+    means = usable(protocol.frame.rows, column).group_by("model", "params", "step", maintain_order=True)
     means = means.agg(x=pl.col(column).mean(), test_loss=pl.col("test_loss").mean())
     x, loss = means["x"].to_numpy(), means["test_loss"].to_numpy()
     loss_axis(axes, loss.min(), loss.max())
@@ -102,13 +99,7 @@ def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, s
         return law_line(axes, lambda at: 10**level * at**-k, x.min(), x.max(), style, ahead=True)
     if model not in fit.curves.models or not inside.any():
         return float("nan")
-
-    def predict(at: np.ndarray) -> np.ndarray:
-        return fit.predict(model, at)
-
-    used = x[inside]
-    last = law_line(axes, predict, used.min(), used.max(), style)
-    return law_line(axes, predict, used.max(), x.max(), style, ahead=True) if x.max() > used.max() * 1.001 else last
+    return law_lines(axes, fit, model, x, inside, style)
 
 
 def _numbers(fitted: list[Protocol]) -> str:
@@ -125,8 +116,7 @@ def _parameters(protocol: Protocol) -> str:
     fit = protocol.fit
     if fit is None or not fit.identified:
         return "K_max and N_0 are not identified"
-    K_max, N_0 = fit.parameters["K_max"], fit.parameters["N_0"]
-    return f"K_max {K_max.text(three_digits)}, N_0 {N_0.text(units.count)} ({fit.level:.0%} intervals)"
+    return f"K_max {parameter(fit, 'K_max')}, N_0 {parameter(fit, 'N_0')} ({fit.level:.0%} intervals)"
 
 
 def _error(protocol: Protocol) -> str:

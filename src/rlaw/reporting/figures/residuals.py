@@ -9,6 +9,7 @@ from rlaw.errors import DataError
 from rlaw.fitting.fit import Fit
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import grid, shared_titles
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, ink, log_axis, styles
 
 _COLUMNS = 4
@@ -26,14 +27,13 @@ def draw(evidence: Evidence) -> Figure:
         raise DataError("no law could be fitted, so nothing is left over")
     models = fit.curves.models
     lines = -(-len(models) // _COLUMNS)
-    columns = -(-len(models) // lines)
     canvas = new_canvas(WIDTH_INCHES, 0.55 + 1.45 * lines)
-    panels = canvas.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    panels = grid(canvas, len(models), -(-len(models) // lines), sharey=True)
     left = np.where(fit.curves.present, fit.curves.loss - fit.fitted, 0.0)
     reach = max(float(np.abs(left).max()), 1e-4) * 1.1
     how = styles(evidence)
     x = fit.curves.at.x[0]
-    for r, (axes, model) in enumerate(zip(panels, models, strict=False)):
+    for r, (axes, model) in enumerate(zip(panels, models, strict=True)):
         _panel(axes, fit, r, left[r], how[model])
         axes.set_ylim(-reach, reach)
         own = x[r, fit.curves.present[r]]
@@ -41,10 +41,7 @@ def draw(evidence: Evidence) -> Figure:
         axes.set_title(
             f"{how[model].name}   R² {fit.sizes[r].r2:.3f}", color=ink(how[model].color), fontsize=8, parse_math=False
         )
-    for axes in panels[len(models) :]:
-        axes.set_visible(False)
-    canvas.supxlabel(axis_title(evidence, fit.axis), fontsize=8.5, color="#33383d")
-    canvas.supylabel("measured - fitted loss", fontsize=8.5, color="#33383d")
+    shared_titles(canvas, axis_title(evidence, fit.axis), "measured - fitted loss")
     return Figure("residuals", "Residuals of the law", _caption(evidence, fit), _CAVEAT, canvas)
 
 

@@ -9,7 +9,7 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.protocols import variants
 from rlaw.errors import DataError
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import SMOOTHED, grid, smoothed_curve
+from rlaw.reporting.figures.marks import grid, smoothed_curve, smoothing
 from rlaw.reporting.figures.style import WIDTH_INCHES, end_labels, ordered, plain
 from rlaw.text import short_names
 
@@ -37,13 +37,9 @@ def of_table(rows: pl.DataFrame, source: str = "the table") -> Figure:
         _panel(axes, rows.filter(pl.col("variant") == name) if "variant" in rows.columns else rows, x)
         if len(names) > 1:
             axes.set_title(plain(name), parse_math=False)
-    smoothing = f" {SMOOTHED}" if _longest(rows) >= 40 else ""
-    caption = f"Mean response length, from {source}; means over runs.{smoothing}{_hidden(rows)}"
+    longest = max(own["step"].n_unique() for own in rows.partition_by("model"))
+    caption = f"Mean response length, from {source}; means over runs.{smoothing(longest)}{_hidden(rows)}"
     return Figure("response-length", "Response length along training (cf. Fig. 6b, 14)", caption, _CAVEAT, canvas)
-
-
-def _longest(rows: pl.DataFrame) -> int:
-    return max(own["step"].n_unique() for own in rows.partition_by("model"))
 
 
 def _hidden(rows: pl.DataFrame) -> str:
@@ -51,9 +47,8 @@ def _hidden(rows: pl.DataFrame) -> str:
     if "quality" not in rows.columns:
         return ""
     doubted = rows.filter(pl.col("quality") != "ok").height
-    return (
-        f" {doubted} of {len(rows)} points lie hidden behind others in the source and are less sure." if doubted else ""
-    )
+    sentence = f" {doubted} of {len(rows)} points lie hidden behind others in the source and are less sure."
+    return sentence if doubted else ""
 
 
 def _panel(axes: Any, rows: pl.DataFrame, x: str) -> None:

@@ -43,17 +43,15 @@ def draw(evidence: Evidence) -> Figure:
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("RL step")
-    return Figure(
-        "reuse-schedule", "How problems repeat under reuse (cf. Fig. 9)", _caption(every, rows), _CAVEAT, canvas
-    )
+    title = "How problems repeat under reuse (cf. Fig. 9)"
+    return Figure("reuse-schedule", title, _caption(every, rows), _CAVEAT, canvas)
 
 
 def _rows(found: list[Ablation]) -> list[Ablation]:
     """One setting for each tau and schedule, of the size that has most of them."""
     by_size: dict[str, dict[tuple[float, str], Ablation]] = {}
     for s in found:
-        rows = by_size.setdefault(s.model, {})
-        rows.setdefault((s.value, s.schedule if s.value > 1 else ""), s)
+        by_size.setdefault(s.model, {}).setdefault((s.value, s.schedule if s.value > 1 else ""), s)
     most = max(by_size.values(), key=len)
     return [most[key] for key in sorted(most)]
 

@@ -39,9 +39,8 @@ def draw(evidence: Evidence) -> Figure:
     best = [fit.parameters[name].value for name in ("N_0", "K_max")]
     axes.plot(*best, "+", color="#1d2125", markersize=10, markeredgewidth=1.6, zorder=6)
     _without_sizes(axes, evidence)
-    return Figure(
-        "ridge", "Joint uncertainty of K_max and N_0", _caption(fit, len(inside), len(fit.drawn)), _CAVEAT, canvas
-    )
+    caption = _caption(fit, len(inside), len(fit.drawn))
+    return Figure("ridge", "Joint uncertainty of K_max and N_0", caption, _CAVEAT, canvas)
 
 
 def _inside(fit: Fit, drawn: Solution) -> np.ndarray:
@@ -92,11 +91,8 @@ def _without_sizes(axes: Any, evidence: Evidence) -> None:
 
 def _caption(fit: Fit, shown: int, total: int) -> str:
     lost = f" {total - shown} of {total} draws are at a bound of the search and not shown." if shown < total else ""
-    open_end = (
-        ""
-        if fit.identified
-        else " The data do not identify K_max and N_0: the region is only where draws found an end."
-    )
+    doubt = " The data do not identify K_max and N_0: the region is only where draws found an end."
+    open_end = "" if fit.identified else doubt
     n0, k_max = units.count(fit.parameters["N_0"].value), fit.parameters["K_max"].value
     return (
         f"Cross: the fit, N_0 {n0} and K_max {k_max:.3g}. Points: its bootstrap draws; region: the densest "

@@ -1,7 +1,7 @@
 """How sizes, axes and labels are drawn, the same in every figure: colour and marker by size, ticks that people read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -96,16 +96,21 @@ def accounting(evidence: Evidence) -> str:
 
 def loss_axis(axes: Any, low: float, high: float, *, headroom: float = 0.06) -> None:
     """A logarithmic loss axis from low to high with a margin (above: `headroom` of its length), and round ticks."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     span = max(high / low, 1.05)
     low, high = low / span**0.06, high * span**headroom
     axes.set_yscale("log")
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(FixedLocator(round_ticks(low, high)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    _ticks(axes.yaxis, round_ticks(low, high), "{:.6g}".format)
     axes.set_ylabel("test loss L")
+
+
+def _ticks(axis: Any, places: Sequence[float], text: Callable[[float], str]) -> None:
+    """Ticks at these places and no others."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
 
 
 def round_ticks(low: float, high: float) -> list[float]:
@@ -137,8 +142,6 @@ def size_axis(axes: Any, params: Sequence[float]) -> None:
     Raises:
         DataError: no size is known.
     """
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     known = [p for p in params if math.isfinite(p)]
     if not known:
         raise DataError("no model's size is known\n  next: a column n_params with each one's number of parameters")
@@ -147,25 +150,20 @@ def size_axis(axes: Any, params: Sequence[float]) -> None:
     axes.set_xlim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     mantissas = (1, 3) if len(decades) <= _MOST_TICKS // 2 + 1 else (1,)
-    axes.xaxis.set_major_locator(FixedLocator([m * 10.0**d for d in decades for m in mantissas]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.count(value)))
+    _ticks(axes.xaxis, [m * 10.0**d for d in decades for m in mantissas], units.count)
     axes.set_xlabel("model size N (parameters)")
 
 
 def log_axis(axes: Any, low: float, high: float, title: str) -> None:
     """A logarithmic x axis in powers of ten; round numbers where it spans less than a decade and a half."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.set_xlabel(title)
     if high < 1e6:
-        axes.xaxis.set_major_locator(FixedLocator(_apart(round_ticks(low, high), (high / low) ** (1 / 6))))
-        axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:g}" if value < 1e4 else units.count(value))
-        )
-        axes.xaxis.set_minor_locator(NullLocator())
+        places = _apart(round_ticks(low, high), (high / low) ** (1 / 6))
+        _ticks(axes.xaxis, places, lambda value: f"{value:g}" if value < 1e4 else units.count(value))
     else:
         axes.xaxis.set_major_locator(LogLocator(10, numticks=9))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: round_number(value)))  # no small superscripts
@@ -194,20 +192,17 @@ def end_labels(
     widths = [6 + 5.2 * len(style.name) for _, _, style in ends]
     heights = _spread([(p[0], p[0] + w, p[1]) for p, w in zip(places, widths, strict=True)], gap_points)
     for (x, y, style), place, height in zip(ends, places, heights, strict=True):
-        axes.annotate(
-            style.name,
-            (x, y),
-            xytext=(offset_points, height - place[1]),
-            textcoords="offset points",
-            color=ink(style.color),
-            fontsize=8,
-            fontweight="bold",
-            va="center",
-            annotation_clip=False,
-            parse_math=False,
-            path_effects=[withStroke(linewidth=2.2, foreground="white")],
-            zorder=6,
-        )
+        how = {"fontsize": 8, "fontweight": "bold", "va": "center", "zorder": 6, "annotation_clip": False}
+        halo = [withStroke(linewidth=2.2, foreground="white")]
+        label(axes, style.name, (x, y), (offset_points, height - place[1]), style.color, path_effects=halo, **how)
+
+
+def label(
+    axes: Any, text: str, at: tuple[float, float], points: tuple[float, float], color: Any, **options: Any
+) -> None:
+    """Write a text in a readable shade of a colour, so many points right of a place and above it."""
+    how = {"fontsize": 7.5, "parse_math": False} | options
+    axes.annotate(text, at, xytext=points, textcoords="offset points", color=ink(color), **how)
 
 
 def _spread(boxes: Sequence[tuple[float, float, float]], gap: float) -> list[float]:

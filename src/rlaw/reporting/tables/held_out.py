@@ -6,7 +6,7 @@ import polars as pl
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.laws import BASELINES
-from rlaw.measurements.frame import AXES
+from rlaw.measurements.frame import AXES, SINGLE
 from rlaw.reporting import summary
 from rlaw.reporting.tables.base import Table
 
@@ -19,15 +19,10 @@ def laws(evidence: Evidence) -> Table:
     rows = []
     for score in compared.laws:
         fit = evidence.laws.get(score.law)
-        numbers = (
-            f"{score.mae:.4f}",
-            f"{score.rmse:.4f}",
-            f"{score.bias:+.4f}",
-            f"{score.coverage:.0%}",
-            f"{score.log_score:.2f}",
-        )
         name = f"{score.law} (baseline)" if score.law in BASELINES else score.law
-        rows.append((name, *numbers, f"{fit.rmse:.4f}" if fit else ""))
+        errors = (f"{score.mae:.4f}", f"{score.rmse:.4f}", f"{score.bias:+.4f}")
+        judged = (f"{score.coverage:.0%}", f"{score.log_score:.2f}")
+        rows.append((name, *errors, *judged, f"{fit.rmse:.4f}" if fit else ""))
     caption = (
         f"Protocol: {summary.arrows(compared.protocol)}, over {compared.axis}; errors of the loss, means over "
         f"sizes. Coverage: share of held-out points inside the {compared.level:.0%} intervals. {compared.verdict}."
@@ -39,24 +34,22 @@ def laws(evidence: Evidence) -> Table:
 def beyond(evidence: Evidence) -> Table:
     """What the laws, fitted to the main arm, say of longer runs with the same recipe."""
     column = AXES[evidence.axis]
-    recipe = evidence.main.rows.select("variant", "benchmark", "tau", "group_size").unique()
-    others = evidence.frame.rows.filter(pl.col("arm") != "main").join(recipe, on=recipe.columns, nulls_equal=True)
+    others = evidence.like_main(evidence.frame.rows.filter(pl.col("arm") != "main"), *SINGLE)
     ends = evidence.main.rows.group_by("model").agg(end=pl.col(column).max())
     longer = others.join(ends, on="model").filter((pl.col(column) > pl.col("end")) & (pl.col("test_loss") > 0))
-    rows, models = [], []
+    rows = []
     for (model, arm), points in longer.group_by("model", "arm", maintain_order=True):
         x, loss = points[column].to_numpy(), points["test_loss"].to_numpy()
-        fits = [fit for fit in evidence.laws.values() if model in fit.curves.models]
-        errors = [float(np.sqrt(np.mean(np.log(fit.predict(str(model), x) / loss) ** 2))) for fit in fits]
-        reach = float(x.max() / points["end"][0])
-        models += [fit.law.name for fit in fits if fit.law.name not in models]
-        error_of = dict(zip((fit.law.name for fit in fits), (f"{e:.3f}" for e in errors), strict=True))
-        rows.append((f"{model}, {arm}", str(len(points)), f"{reach:.1f}x", error_of))
+        fits = {name: fit for name, fit in evidence.laws.items() if model in fit.curves.models}
+        missed = {name: np.log(fit.predict(str(model), x) / loss) for name, fit in fits.items()}
+        errors = {name: f"{float(np.sqrt(np.mean(m**2))):.3f}" for name, m in missed.items()}
+        rows.append((f"{model}, {arm}", str(len(points)), f"{float(x.max() / points['end'][0]):.1f}x", errors))
     if not rows:
         raise DataError("no run went farther than the main arm")
     caption = (
         "Longer runs that no fit has seen: root mean square error of ln L past the end of the main arm. Every law was "
         "fitted to the main arm's curve of the same size. One run often: its own seed is part of the error."
     )
-    lines = tuple((name, n, reach, *(errors.get(law, "") for law in models)) for name, n, reach, errors in rows)
-    return Table("beyond", caption, ("size, arm", "points", "reach", *models), lines)
+    names = list(dict.fromkeys(name for *_, errors in rows for name in errors))
+    lines = tuple((*line, *(errors.get(name, "") for name in names)) for *line, errors in rows)
+    return Table("beyond", caption, ("size, arm", "points", "reach", *names), lines)

@@ -19,7 +19,7 @@ def parameters(evidence: Evidence) -> Table:
             f"{fit.r2_pooled:.4f}",
             f"{min(size.r2 for size in fit.sizes):.3f}",
             f"{fit.rmse:.4f}",
-            _yes(fit.identified),
+            yes(fit.identified),
         )
         for axis, fit in evidence.fits.items()
     ]
@@ -37,15 +37,8 @@ def sizes(evidence: Evidence) -> Table:
         raise DataError(f"no size has a line of its own: {evidence.refused.get('power', 'none could be fitted')}")
     rows = []
     for size in evidence.power.sizes:
-        law = _size_of(evidence.law, size.model)
-        rows.append(
-            (
-                size.model,
-                Number(size.values["k"]),
-                f"{size.r2:.3f}",
-                *(law if law else ("", "", "", "")),
-            )
-        )
+        own = (size.model, Number(size.values["k"]), f"{size.r2:.3f}")
+        rows.append((*own, *_by_law(evidence.law, size.model)))
     name = evidence.law.law.name if evidence.law else "ladder law"
     columns = ("size", "k, own line", "R²", f"k, {name}", f"E, {name}", f"R², {name}", f"RMSE, {name}")
     caption = (
@@ -61,12 +54,12 @@ def parameter(fit: Fit, name: str) -> Number:
     return Number(fit.parameters[name], count=unit == "params")
 
 
-def _size_of(fit: Fit | None, model: str) -> tuple[Cell, ...] | None:
+def _by_law(fit: Fit | None, model: str) -> tuple[Cell, ...]:
     size = next((r for r in fit.sizes if r.model == model), None) if fit else None
     if size is None:
-        return None
-    values = [Number(size.values[name]) if name in size.values else "" for name in ("k", "E")]
-    return values[0], values[1], f"{size.r2:.3f}", f"{size.rmse:.4f}"
+        return ("",) * 4
+    values = (Number(size.values[name]) if name in size.values else "" for name in ("k", "E"))
+    return (*values, f"{size.r2:.3f}", f"{size.rmse:.4f}")
 
 
 def without_sizes(evidence: Evidence) -> Table:
@@ -95,11 +88,12 @@ def _moved(evidence: Evidence) -> Sensitivity:
 def _moves(name: str, caption: str, first: str, moves: Sensitivity, refits: tuple[Refit, ...]) -> Table:
     unit = f"k is that of {moves.largest}. In brackets: how far a number moved; 1 is the end of the fit's interval."
     rows = tuple(
-        (r.change, *(moves.cell(n, r) for n in moves.values), r.refused.partition("\n")[0] or _yes(r.identified))
+        (r.change, *(moves.cell(n, r) for n in moves.values), r.refused.partition("\n")[0] or yes(r.identified))
         for r in refits
     )
     return Table(name, f"{caption} {unit}", (first, *moves.values, "identified"), rows)
 
 
-def _yes(held: bool) -> str:
+def yes(held: bool) -> str:
+    """The cell of a condition."""
     return "yes" if held else "no"

@@ -39,18 +39,16 @@ def equal_compute(evidence: Evidence) -> Table:
     ranked = summary.ranking(evidence)
     if ranked is None:
         raise DataError("no two sizes were measured at the same compute")
-    models = [place.model for place in ranked.rows[0]]
-    cells = [[_cell(row[r]) for row in ranked.rows] for r in range(len(models))]
-    strong = frozenset((r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.rank == "best")
-    faint = frozenset(
-        (r, k + 1) for k, row in enumerate(ranked.rows) for r, p in enumerate(row) if p.state != "measured"
-    )
+    of_sizes = list(zip(*ranked.rows, strict=True))
+    places = {(r, k + 1): place for r, own in enumerate(of_sizes) for k, place in enumerate(own)}
+    strong = frozenset(at for at, place in places.items() if place.rank == "best")
+    faint = frozenset(at for at, place in places.items() if place.state != "measured")
     caption = (
         f"Test loss at equal RL compute (FLOPs, {accounting(evidence)}); bold: lowest; ≈: no significant difference "
         f"from it at {evidence.choice.level:.0%}. Measured losses only: nothing is extrapolated."
     )
     columns = ("size", *(round_number(budget) for budget in ranked.budgets))
-    rows = tuple((model, *line) for model, line in zip(models, cells, strict=True))
+    rows = tuple((own[0].model, *map(_cell, own)) for own in of_sizes)
     return Table("equal-compute", caption, columns, rows, strong, faint)
 
 
@@ -62,17 +60,12 @@ def _cell(place: Placing) -> str:
 
 def benchmarks(evidence: Evidence) -> Table:
     """The benchmark suite: the paper's Table 1."""
-    rows = evidence.frame.rows
-    names = rows["benchmark"].unique().sort(descending=False).to_list()
-    first = evidence.main.rows["benchmark"][0]
-    with_items = rows.drop_nulls("items")
-    if with_items.is_empty():
+    rows, first = evidence.frame.rows.drop_nulls("items"), evidence.main.rows["benchmark"][0]
+    if rows.is_empty():
         raise DataError("the source does not record the number of problems")
     lines = []
-    for name in sorted(names, key=lambda n: (n != first, n)):
-        own = with_items.filter(with_items["benchmark"] == name)
-        if own.is_empty():
-            continue
+    for name in sorted(rows["benchmark"].unique(), key=lambda n: (n != first, n)):
+        own = rows.filter(pl.col("benchmark") == name)
         items, samples = int(own["items"].max()), int(own["samples"].max())  # pyright: ignore[reportArgumentType]
         error = math.sqrt(0.25 / (items * samples))
         used = "laws are fitted to it" if name == first else ""
@@ -92,18 +85,8 @@ def pass_rates(evidence: Evidence) -> Table:
     for variant, size, rows in _by_size(evidence):
         error = evidence.noise.error(size.final_loss, size.runs)
         best = 1 - float(rows["test_loss"].min())  # pyright: ignore[reportArgumentType]
-        last = 1 - size.final_loss
-        lines.append(
-            (
-                size.model,
-                variant,
-                str(size.runs),
-                f"{1 - size.base_loss:.3f}",
-                f"{last:.3f}",
-                f"{error:.3f}",
-                f"{best:.3f}",
-            )
-        )
+        numbers = (1 - size.base_loss, 1 - size.final_loss, error, best)
+        lines.append((size.model, variant, str(size.runs), *(f"{number:.3f}" for number in numbers)))
     before = "before RL" if evidence.base_is_step_0 else "first evaluation"
     caption = (
         "Held-out Pass@1 (cf. Table 4): the mean over runs at the last step that all of them reached, its standard "
@@ -118,12 +101,10 @@ def repeats(evidence: Evidence) -> Table:
     """Scatter of the runs of a size at the last step: the paper's Table 5."""
     lines, largest = [], 0
     for variant, size, _ in _by_size(evidence):
-        largest = max(largest, size.runs)
+        largest, scatter = max(largest, size.runs), ("", "")
         if size.runs > 1:
             std = float(np.std(size.run_losses, ddof=1))
             scatter = (f"{std:.4f}", f"{std / math.sqrt(size.runs):.4f}")
-        else:
-            scatter = ("", "")
         pooled = evidence.noise.error(size.final_loss, 1)
         name = (size.model, variant, str(size.runs), str(size.last_step))
         lines.append((*name, f"{size.final_loss:.4f}", *scatter, f"{pooled:.4f}"))

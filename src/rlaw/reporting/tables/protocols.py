@@ -1,13 +1,10 @@
 """The protocols of the paper: its Tables 6 and 7."""
 
-from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.protocols import Protocol, protocols
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.fit import fit
-from rlaw.fitting.interval import three_digits
 from rlaw.reporting.tables.base import Cell, Number, Table
-from rlaw.reporting.tables.law import parameter
+from rlaw.reporting.tables.law import parameter, yes
 
 _DRAWS = 200
 
@@ -50,27 +47,20 @@ def _line(protocol: Protocol) -> tuple[Cell, ...]:
         f"{min(size.r2 for size in fitted.sizes):.3f}",
         f"{fitted.rmse:.4f}",
         *unseen,
-        "yes" if fitted.identified else "no",
+        yes(fitted.identified),
     )
 
 
 def decomposition(evidence: Evidence) -> Table:
     """D_0 (or C_0) and lambda of every size, with the shared parameters of the loss decomposition."""
     axis = "data" if "data" in evidence.axes else evidence.axis
-    choice = evidence.choice
-    fitted = fit(
-        "decomposition", evidence.main, axis=axis, window=choice.window, space=choice.space, level=choice.level,
-        **evidence.drawn(_DRAWS),
-    )  # fmt: skip
+    fitted = evidence.fit("decomposition", evidence.main, axis, _DRAWS)
     names = {"X_0": "D_0" if axis == "data" else "X_0", "lambda": "λ", "k": "k_max(N)"}
     rows = tuple(
         (size.model, *(Number(size.values[name]) for name in names), f"{size.r2:.3f}", f"{size.rmse:.4f}")
         for size in fitted.sizes
     )
-    shared = ", ".join(
-        f"{name} {value.text(units.count if name == 'N_0' else three_digits)}"
-        for name, value in fitted.parameters.items()
-    )
+    shared = ", ".join(f"{name} {parameter(fitted, name)}" for name in fitted.parameters)
     doubt = "" if fitted.identified else " These data do not identify the shared parameters."
     caption = (
         f"Loss decomposition {fitted.law.formula} over {axis} (cf. Table 7), {fitted.level:.0%} intervals: {shared}."

@@ -16,7 +16,7 @@ def recipe(evidence: Evidence) -> Table:
     study = evidence.store.study.model_dump(mode="json")
     study["model"]["ladder"] = [size["name"] for size in study["model"]["ladder"]]
     rows = [(section, *line) for section in _SECTIONS for line in _lines(study[section])]
-    rows += [("", "seeds", ", ".join(map(str, study["seeds"]))), ("", "engine", study["engine"]["name"])]
+    rows += [("", *line) for line in _lines({"seeds": study["seeds"], "engine": study["engine"]["name"]})]
     for arm in study["arms"]:
         changes = [f"{part} {key} {value}" for part in ("rl", "data", "evaluation") for key, value in _lines(arm[part])]
         rows.append(("arm", arm["name"], "; ".join(changes) or "other sizes, variants or seeds alone"))

@@ -16,24 +16,14 @@ def _cost(evidence: Evidence) -> Usage:
 
 def runs(evidence: Evidence) -> Table:
     """Every run with what it took."""
-    cost = _cost(evidence)
-    rows = tuple(
-        (
-            run.model,
-            run.arm,
-            str(run.seed),
-            run.state + (f": {run.text}" if run.text else ""),
-            f"{run.step} of {run.steps}",
-            "" if run.test_loss is None else f"{run.test_loss:.3f}",
-            _flops(run.compute_flops),
-            _flops(sum(run.flops.values())),
-            _flops(run.base_flops),
-            f"{run.base_seconds:.1f}",
-            f"{run.rl_seconds:.1f}",
-            f"{run.evaluation_seconds:.1f}",
-        )
-        for run in cost.runs
-    )
+    rows = []
+    for run in _cost(evidence).runs:
+        state = run.state + (f": {run.text}" if run.text else "")
+        loss = "" if run.test_loss is None else f"{run.test_loss:.3f}"
+        flops = (run.compute_flops, sum(run.flops.values()), run.base_flops)
+        seconds = (f"{each:.1f}" for each in (run.base_seconds, run.rl_seconds, run.evaluation_seconds))
+        done = (state, f"{run.step} of {run.steps}", loss)
+        rows.append((run.model, run.arm, str(run.seed), *done, *map(_flops, flops), *seconds))
     columns = (
         "size", "arm", "seed", "state", "steps", "last loss", "RL compute", "RL, exact", "base, exact",
         "base s", "RL s", "evaluation s",
@@ -42,17 +32,15 @@ def runs(evidence: Evidence) -> Table:
         "Every run. RL compute as the laws count it; exact: matrix products as executed; seconds of one worker. "
         "A base that several runs share is listed for each and counted once."
     )
-    return Table("runs", caption, columns, rows)
+    return Table("runs", caption, columns, tuple(rows))
 
 
 def phases(evidence: Evidence) -> Table:
     """Exact FLOPs by phase."""
     cost = _cost(evidence)
     total = cost.rl_flops + cost.base_flops
-    parts = {
-        **{f"RL: {name.replace('_', ' ')}": value for name, value in cost.flops.items()},
-        "pretraining the bases": cost.base_flops,
-    }
+    parts = {f"RL: {name.replace('_', ' ')}": value for name, value in cost.flops.items()}
+    parts["pretraining the bases"] = cost.base_flops
     rows = tuple(
         (name, _flops(value), f"{value / total:.1%}" if total else "") for name, value in parts.items() if value
     )

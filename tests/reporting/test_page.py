@@ -166,7 +166,7 @@ def test_hostile_names_stand_on_the_page_as_text(tmp_path: Path):
 def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
     evidence = quick(table(power_law(saturating), seeds=1).with_columns(model=pl.format("模型-{}🚀", "model")))
     with drawing_style():
-        assert loss_curves.against_compute(evidence).settle().render("svg")
+        assert loss_curves.draw(evidence, "compute").settle().render("svg")
 
 
 #: of what a table without arms, benchmarks and lengths cannot speak

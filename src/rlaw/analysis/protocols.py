@@ -14,7 +14,7 @@ import polars as pl
 
 from rlaw import laws
 from rlaw.analysis.evidence import Evidence
-from rlaw.errors import NotIdentifiable, RlawError
+from rlaw.errors import DataError, NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit
 from rlaw.forecasting.scores import Score
 from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
@@ -27,17 +27,13 @@ _DRAWS = 300
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """One law fitted to one variant over one axis in one way.
+    """One law for one variant over one axis in one way.
 
     Attributes:
         variant: the model's variant; "" where the source has none.
         axis: "compute" or "data".
         name: all, inter or intra.
         frame: the variant's measurements.
-        fit: with bootstrap draws; None when it was refused.
-        cut: last step that intra fits; 0 for the others.
-        score: on its held-out points; None where it was fitted to all.
-        r2_worst: lowest R² of a size on its held-out points.
         refused: why there is no fit.
     """
 
@@ -45,11 +41,24 @@ class Protocol:
     axis: Axis
     name: str
     frame: Frame
-    fit: Fit | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fitted(Protocol):
+    """A protocol whose law could be fitted.
+
+    Attributes:
+        fit: with bootstrap draws.
+        cut: last step that intra fits; 0 for the others.
+        score: on its held-out points; None where it was fitted to all.
+        r2_worst: lowest R² of a size on its held-out points.
+    """
+
+    fit: Fit
     cut: int = 0
     score: Score | None = None
     r2_worst: float = math.nan
-    refused: str = ""
 
 
 def variants(evidence: Evidence) -> dict[str, Frame]:
@@ -81,14 +90,14 @@ def _protocol(evidence: Evidence, law: str, variant: str, frame: Frame, axis: Ax
     bare = Protocol(variant, axis, name, frame)
     known = evidence.fits.get(axis)
     if name == "all" and frame is evidence.main and known is not None and known.law.name == law:
-        return replace(bare, fit=known)
+        return Fitted(**vars(bare), fit=known)
     try:
         return _intra(evidence, law, bare) if name == "intra" else _over_sizes(evidence, law, bare)
     except RlawError as error:
         return replace(bare, refused=str(error).partition("\n")[0])
 
 
-def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
+def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Fitted:
     """All sizes, or all but the largest."""
     held = bare.name == "inter"
     if held and len(bare.frame.models) <= laws.get(law).needs_sizes:
@@ -96,22 +105,32 @@ def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
     done = evidence.fit(law, bare.frame, bare.axis, _DRAWS, hold_out="largest" if held else None)
     held_out = done.held_out
     if held_out is None:
-        return replace(bare, fit=done)
+        return Fitted(**vars(bare), fit=done)
     score = Score(points=held_out.points, rmse=held_out.rmse, r2=held_out.r2)
-    return replace(bare, fit=done, score=score, r2_worst=held_out.r2)
+    return Fitted(**vars(bare), fit=done, score=score, r2_worst=held_out.r2)
 
 
-def _intra(evidence: Evidence, law: str, bare: Protocol) -> Protocol:
+def _intra(evidence: Evidence, law: str, bare: Protocol) -> Fitted:
     """The first quarter of the steps, judged on the rest of every curve."""
-    steps = np.unique(bare.frame.rows["step"].to_numpy())
-    steps = steps[evidence.in_window(steps) & (steps > 0)]
-    count = max(int(np.sum(steps <= steps.max(initial=0) * TRAIN_SHARE)), _LEAST_TRAIN)
-    if len(steps) - count < _LEAST_TEST:
-        raise NotIdentifiable(f"{len(steps)} evaluated steps are too few to hold some out")
+    steps, count = early_steps(evidence, bare.frame, TRAIN_SHARE, _LEAST_TRAIN)
     cut = int(steps[count - 1])
     done = evidence.fit(law, bare.frame, bare.axis, _DRAWS, window=f"{steps[0]}:{cut}")
     score, worst = score_later(bare.frame, done, cut, int(steps[-1]))
-    return replace(bare, fit=done, cut=cut, score=score, r2_worst=worst)
+    return Fitted(**vars(bare), fit=done, cut=cut, score=score, r2_worst=worst)
+
+
+def early_steps(evidence: Evidence, frame: Frame, share: float, least: int) -> tuple[np.ndarray, int]:
+    """The evaluated steps of the window after step 0, and how many are in that share of training: `least` or more.
+
+    Raises:
+        DataError: fewer than three steps are left to be held out.
+    """
+    steps = np.unique(frame.rows["step"].to_numpy())
+    steps = steps[evidence.in_window(steps) & (steps > 0)]
+    count = max(int(np.sum(steps <= steps.max(initial=0) * share)), least)
+    if len(steps) - count < _LEAST_TEST:
+        raise DataError(f"{len(steps)} evaluated steps are too few to hold some out")
+    return steps, count
 
 
 def score_later(frame: Frame, done: Fit, after: int, last: int) -> tuple[Score, float]:

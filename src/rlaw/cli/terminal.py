@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -56,15 +56,13 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def show(document: Mapping[str, Any], text: str, *, as_json: bool, warnings: Iterable[str] = ()) -> None:
-    """A result: the document with --json, else the text; its warnings on stderr."""
+def show(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """A result: the document with --json, else the text."""
     if as_json:
         sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, allow_nan=False, ensure_ascii=False) + "\n")
         sys.stdout.flush()
     else:
         out(text)
-    for warning in warnings:
-        note(f"warning: {warning}")
 
 
 def gate(error: RlawError) -> NoReturn:

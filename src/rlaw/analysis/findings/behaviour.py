@@ -167,11 +167,6 @@ def longer_for_larger(evidence: Evidence) -> Finding:
     return LENGTH_WITH_SIZE.by_probability(share, f"tokens at the last step: {text}", value)
 
 
-def _share_below(a: np.ndarray, b: np.ndarray) -> float:
-    """Share of draws in which a is below b; equal ones count half."""
-    return float(np.mean(a < b) + np.mean(a == b) / 2)
-
-
 def _rank_correlation(curve: pl.DataFrame) -> float:
     return float(np.corrcoef(curve["step"].rank().to_numpy(), curve["response_length"].rank().to_numpy())[0, 1])
 
@@ -199,7 +194,8 @@ def instruct(evidence: Evidence) -> Finding:
     if not shared:
         return INSTRUCT.undecided("no size was measured at step 0 both as base and as instruct")
     lower = [evidence.noise.probability_lower(starts["instruct"][m], starts["base"][m]) for m in shared]
-    slower = [_share_below(drawn["instruct"][m], drawn["base"][m]) for m in shared]
+    pairs = [(drawn["instruct"][m], drawn["base"][m]) for m in shared]
+    slower = [float(np.mean(a < b) + np.mean(a == b) / 2) for a, b in pairs]
     text = ", ".join(
         f"{m}: starts lower {a:.2f}, smaller k {b:.2f}" for m, a, b in zip(shared, lower, slower, strict=True)
     )

@@ -49,12 +49,9 @@ def law_holds(evidence: Evidence) -> Finding:
     comparison = evidence.comparison
     ladder = next((fit.law.name for fit in evidence.fits.values()), None)
     if comparison is None or ladder is None or all(score.law != ladder for score in comparison.laws):
-        reasons = (
-            evidence.refused.get(key)
-            for key in ("held-out comparison", f"{ladder or 'saturating'} over {evidence.axis}")
-        )
-        why = next((reason for reason in reasons if reason), "the law could not be fitted to a part of the curves")
-        return LAW_HOLDS.undecided(why.splitlines()[0])
+        refused = evidence.refused.get
+        why = refused("held-out comparison") or refused(f"{ladder or 'saturating'} over {evidence.axis}")
+        return LAW_HOLDS.undecided((why or "the law could not be fitted to a part of the curves").splitlines()[0])
     own = comparison.score(ladder)
     baseline = min((s for s in comparison.laws if s.law in BASELINES), key=lambda s: s.mae)
     best = min((s for s in comparison.laws if s.law not in BASELINES), key=lambda s: s.mae)

@@ -2,6 +2,7 @@
 below, to the tests and to the docs."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ __all__ = ["FIGURES", "OF_TABLES", "Figure", "FigureFn", "draw", "drawing_style"
 
 #: name -> (its function, what it shows)
 _MEMBERS: dict[str, tuple[FigureFn, str]] = {
-    "loss-compute": (loss_curves.against_compute, "loss against compute with the law, every size"),
-    "loss-data": (loss_curves.against_data, "loss against data with the law, every size"),
+    "loss-compute": (partial(loss_curves.draw, axis="compute"), "loss against compute with the law, every size"),
+    "loss-data": (partial(loss_curves.draw, axis="data"), "loss against data with the law, every size"),
     "inter-model": (predictions.inter_model, "law fitted to smaller sizes, on the largest (cf. Fig. 1, 2)"),
     "intra-model": (predictions.intra_model, "law fitted to the first steps, on the rest (cf. Fig. 4)"),
     "efficiency": (efficiency.by_size_and_base, "k against size, and against the base's loss"),
@@ -52,8 +53,11 @@ _MEMBERS: dict[str, tuple[FigureFn, str]] = {
     "reuse": (ablations.reuse, "loss for every reuse factor (cf. Fig. 7)"),
     "reuse-schedule": (reuse_schedule.draw, "how problems repeat under reuse (cf. Fig. 9)"),
     "groups": (ablations.groups, "loss for every group size, by compute and by data (cf. Fig. 12)"),
-    "benchmarks-compute": (benchmarks.against_compute, "every benchmark against compute (cf. Fig. 8, 10)"),
-    "benchmarks-data": (benchmarks.against_data, "every benchmark against data (cf. Fig. 11)"),
+    "benchmarks-compute": (
+        partial(benchmarks.against, axis="compute"),
+        "every benchmark against compute (cf. Fig. 8, 10)",
+    ),
+    "benchmarks-data": (partial(benchmarks.against, axis="data"), "every benchmark against data (cf. Fig. 11)"),
     "transfer": (benchmarks.before_after, "every benchmark before and after RL against size (cf. Fig. 8)"),
     "steps": (step_curves.draw, "loss and training reward, step by step"),
     "residuals": (residuals.draw, "residuals of the law, size by size"),

@@ -34,16 +34,6 @@ _BEFORE_AFTER = (
 )
 
 
-def against_compute(evidence: Evidence) -> Figure:
-    """Loss on every benchmark against RL compute."""
-    return _along(evidence, "compute", "Every benchmark against compute (cf. Fig. 8, 10)")
-
-
-def against_data(evidence: Evidence) -> Figure:
-    """Loss on every benchmark against prompts consumed."""
-    return _along(evidence, "data", "Every benchmark against data (cf. Fig. 11)")
-
-
 def before_after(evidence: Evidence) -> Figure:
     """Loss on every benchmark at the first and at the last evaluation, against model size."""
     rows = _rows(evidence)
@@ -89,7 +79,8 @@ def _rows(evidence: Evidence) -> pl.DataFrame:
     return rows.sort(pl.col("benchmark") != first, "benchmark", "params", "model", "step", maintain_order=True)
 
 
-def _along(evidence: Evidence, axis: Axis, title: str) -> Figure:
+def against(evidence: Evidence, axis: Axis) -> Figure:
+    """Loss on every benchmark against RL compute or prompts consumed."""
     rows, column = _rows(evidence), AXES[axis]
     rows = usable(rows, column)
     if rows.is_empty():
@@ -108,6 +99,7 @@ def _along(evidence: Evidence, axis: Axis, title: str) -> Figure:
     items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
     counts = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
     problems = f"Problems: {counts}." if counts else "The source does not record how many problems each has."
+    title = f"Every benchmark against {axis} (cf. Fig. {'8, 10' if axis == 'compute' else '11'})"
     return Figure(f"benchmarks-{axis}", title, f"Means over runs. {problems}", _CURVES, canvas)
 
 

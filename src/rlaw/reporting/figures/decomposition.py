@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.protocols import score_later
-from rlaw.errors import DataError, NotIdentifiable, RlawError
+from rlaw.analysis.protocols import early_steps, score_later
+from rlaw.errors import NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit, fit
 from rlaw.forecasting.forecast import Forecast, forecast
 from rlaw.measurements.frame import AXES
@@ -28,11 +28,7 @@ _CAVEAT = (
 def draw(evidence: Evidence) -> Figure:
     """Left: fitted to the early steps of all sizes. Right: the largest, from the others and its own early steps."""
     axis = "data" if "data" in evidence.axes else evidence.axis
-    steps = np.unique(evidence.main.rows["step"].to_numpy())
-    steps = steps[evidence.in_window(steps) & (steps > 0)]
-    count = max(int(np.sum(steps <= _SHARE * steps.max(initial=0))), _LEAST)
-    if len(steps) - count < 3:
-        raise DataError(f"{len(steps)} evaluated steps are too few to hold some out")
+    steps, count = early_steps(evidence, evidence.main, _SHARE, _LEAST)
     cut = int(steps[count - 1])
     window = f"{steps[0]}:{cut}"
     early = fit(_LAW, evidence.main, axis=axis, window=window, space=evidence.choice.space, intervals="none")

@@ -7,7 +7,7 @@ import numpy as np
 
 from rlaw.analysis.base_quality import Explained, explain
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.protocols import Protocol, protocols
+from rlaw.analysis.protocols import Fitted, Protocol, protocols
 from rlaw.errors import DataError, NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit
 from rlaw.fitting.interval import Interval
@@ -151,9 +151,12 @@ def _caption(evidence: Evidence, power: Fit) -> str:
 
 def by_protocol(evidence: Evidence) -> Figure:
     """k of each size by its own line, and the ladder law's k(N) by all, inter and intra."""
-    fitted = [p for p in protocols(evidence) if p.fit is not None and "K_max" in p.fit.parameters]
+    from matplotlib.lines import Line2D
+
+    every = protocols(evidence)
+    fitted = [p for p in every if isinstance(p, Fitted) and "K_max" in p.fit.parameters]
     if not fitted:
-        raise NotIdentifiable(f"no ladder law could be fitted: {protocols(evidence)[0].refused}")
+        raise NotIdentifiable(f"no ladder law could be fitted: {every[0].refused}")
     places = list(dict.fromkeys((p.variant, p.axis) for p in fitted))
     canvas = new_canvas(WIDTH_INCHES, 2.9 * -(-len(places) // 2) + 0.35)
     variants = {variant for variant, _ in places}
@@ -162,21 +165,15 @@ def by_protocol(evidence: Evidence) -> Figure:
         _protocols_panel(axes, evidence, here)
         axes.set_title(f"{plain(variant)}, {axis}" if len(variants) > 1 else f"over {axis}", parse_math=False)
     names = list(dict.fromkeys(p.name for p in reversed(fitted)))
-    canvas.legend(
-        handles=[_handle(*_CURVES[name]) for name in names], loc="outside lower center", ncols=len(names),
-        frameon=False, fontsize=8,
-    )  # fmt: skip
+    handles = [
+        Line2D([], [], color=color, linestyle=line, label=text) for color, line, text in (_CURVES[n] for n in names)
+    ]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=len(names), frameon=False, fontsize=8)
     title = "Learning efficiency by model size and protocol (cf. Fig. 3, 5)"
     return Figure("efficiency-fits", title, _protocols_caption(fitted), _CAVEAT_OF_PROTOCOLS, canvas)
 
 
-def _handle(color: str, style: Any, text: str) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=color, linestyle=style, label=text)
-
-
-def _protocols_panel(axes: Any, evidence: Evidence, here: list[Protocol]) -> None:
+def _protocols_panel(axes: Any, evidence: Evidence, here: list[Fitted]) -> None:
     first = here[0]
     params = first.frame.rows["params"].unique().sort().drop_nulls().to_numpy()
     reach = np.geomspace(params.min() / _REACH, params.max() * _REACH, 80)
@@ -184,7 +181,6 @@ def _protocols_panel(axes: Any, evidence: Evidence, here: list[Protocol]) -> Non
     axes.set_ylabel("learning efficiency k")
     top = 0.0
     for protocol in here:
-        assert protocol.fit is not None  # noqa: S101 - those without were left out
         top = max(top, _curve(axes, protocol.fit, reach, *_CURVES[protocol.name][:2], band=0.12, width=1.3))
     own = _own_lines(evidence, first)
     for model, style in styles(evidence).items():
@@ -210,15 +206,14 @@ def _top(k: Interval) -> float:
     return float(k.high) if np.isfinite(k.high) else k.value
 
 
-def _protocols_caption(fitted: list[Protocol]) -> str:
-    level = fitted[0].fit.level if fitted[0].fit is not None else 0.9
-    doubtful = [f"{p.variant} {p.axis} {p.name}".strip() for p in fitted if p.fit is not None and not p.fit.identified]
+def _protocols_caption(fitted: list[Fitted]) -> str:
+    doubtful = [f"{p.variant} {p.axis} {p.name}".strip() for p in fitted if not p.fit.identified]
     doubt = f" K_max and N_0 are not identified by: {', '.join(doubtful)}." if doubtful else ""
     cuts = " and ".join(dict.fromkeys(str(p.cut) for p in fitted if p.cut))
     early = f"up to step {cuts}" if cuts else "their first quarter"
     return (
         "Points: slope of -log L against the log of the axis, each size's own straight line over the whole window. "
         "Curves: k(N) = K_max / (1 + N₀/N) of the saturating law fitted to the losses of all sizes (solid), of all but "
-        f"the largest (dashed), and of all sizes {early} (dotted). Bars and bands: {level:.0%} bootstrap intervals."
-        f"{doubt}"
+        f"the largest (dashed), and of all sizes {early} (dotted). Bars and bands: {fitted[0].fit.level:.0%} bootstrap "
+        f"intervals.{doubt}"
     )

@@ -47,7 +47,8 @@ def draw(evidence: Evidence) -> Figure:
         loss_axis(panel, max(lowest, loss.min() / 2), loss.max())
         log_axis(panel, x.min() / 1.3, x.max() * 1.3, "")
         panel.set_title(kind)
-        points = {"calibrated": count, "anchored": _points_anchored_on(one)}.get(kind, 0)
+        on_first = isinstance(one, Forecast) and one.anchor == "its first evaluation"  # step 0 was not evaluated
+        points = count if kind == "calibrated" else int(on_first)
         _panel(panel, one, x, loss, ~(inside & (np.cumsum(inside) <= points)), styles(evidence)[target])
     shared_titles(canvas, axis_title(evidence, evidence.axis))
     for panel in panels[1:]:
@@ -63,11 +64,6 @@ def _forecast(evidence: Evidence, target: str, anchor: str) -> Forecast | RlawEr
         )  # fmt: skip
     except RlawError as error:
         return error
-
-
-def _points_anchored_on(one: Forecast | RlawError) -> int:
-    """How many points of the curve the anchored forecast saw: its first, where step 0 was not evaluated."""
-    return int(isinstance(one, Forecast) and one.anchor == "its first evaluation")
 
 
 def _panel(

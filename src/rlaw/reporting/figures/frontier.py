@@ -86,7 +86,8 @@ def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
     """A line per loss: compute against size; filled where it was measured, a star at the least compute."""
     from matplotlib import colormaps
 
-    params, levels = fit.curves.params, _levels(fit)
+    params, loss = fit.curves.params, fit.curves.loss[fit.curves.present]
+    levels = round_ticks(float(loss.min()) * 1.02, float(loss.max()) * 0.95)[:6]
     size_axis(axes, params.tolist())
     axes.set_yscale("log")
     axes.set_ylabel(axis_title(evidence, "compute"))
@@ -105,11 +106,6 @@ def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
         last = int(np.flatnonzero(np.isfinite(needed))[-1])
         label(axes, f"L {level:g}", (params[last], needed[last]), (6, -2), color)
     axes.set_xlim(right=params.max() * (params.max() / params.min()) ** 0.2)
-
-
-def _levels(fit: Fit) -> list[float]:
-    loss = fit.curves.loss[fit.curves.present]
-    return round_ticks(float(loss.min()) * 1.02, float(loss.max()) * 0.95)[:6]
 
 
 def _needed(fit: Fit, level: float) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import polars as pl
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.fitting.fit import Fit
-from rlaw.measurements.frame import AXES
+from rlaw.measurements.frame import AXES, Axis
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.marks import AHEAD, MOST_MARKERS, points, single_runs, usable
@@ -19,17 +19,8 @@ _POINTS_OF_A_LINE = 60
 _CAVEAT = "Each size has a level of its own (E), so the lines forecast no size that was not run."
 
 
-def against_compute(evidence: Evidence) -> Figure:
-    """Test loss against RL compute."""
-    return _draw(evidence, "compute", "Test loss against compute")
-
-
-def against_data(evidence: Evidence) -> Figure:
-    """Test loss against prompts consumed."""
-    return _draw(evidence, "data", "Test loss against data")
-
-
-def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
+def draw(evidence: Evidence, axis: Axis) -> Figure:
+    """Test loss of every size against RL compute or prompts consumed."""
     column = AXES[axis]
     rows = usable(evidence.mean_curves, column)
     if rows.is_empty():
@@ -50,7 +41,7 @@ def _draw(evidence: Evidence, axis: str, title: str) -> Figure:
             points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), style)
             ends.append((curve[column][-1], level or curve["test_loss"][-1], style))
     end_labels(axes, ends)
-    return Figure(f"loss-{axis}", title, _caption(evidence, axis, fit), _CAVEAT, canvas)
+    return Figure(f"loss-{axis}", f"Test loss against {axis}", _caption(evidence, axis, fit), _CAVEAT, canvas)
 
 
 def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, style: Style) -> float | None:

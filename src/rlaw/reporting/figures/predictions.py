@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.protocols import Protocol, protocols
+from rlaw.analysis.protocols import Fitted, protocols
 from rlaw.errors import NotIdentifiable
 from rlaw.fitting.fit import Fit
 from rlaw.measurements.frame import AXES
@@ -49,15 +49,15 @@ def intra_model(evidence: Evidence) -> Figure:
     return Figure("intra-model", "The law fitted to the first steps, on the rest (cf. Fig. 4)", text, _INTRA, canvas)
 
 
-def _fitted(evidence: Evidence, name: str) -> list[Protocol]:
+def _fitted(evidence: Evidence, name: str) -> list[Fitted]:
     every = [p for p in protocols(evidence) if p.name == name]
-    fitted = [p for p in every if p.fit is not None]
+    fitted = [p for p in every if isinstance(p, Fitted)]
     if not fitted:
         raise NotIdentifiable(every[0].refused)
     return fitted
 
 
-def _panels(evidence: Evidence, fitted: list[Protocol]) -> Any:
+def _panels(evidence: Evidence, fitted: list[Fitted]) -> Any:
     lines = -(-len(fitted) // 2)
     canvas = new_canvas(WIDTH_INCHES if len(fitted) > 1 else WIDTH_INCHES * 0.7, 3.2 * lines)
     variants = {p.variant for p in fitted}
@@ -68,8 +68,7 @@ def _panels(evidence: Evidence, fitted: list[Protocol]) -> Any:
     return canvas
 
 
-def _panel(axes: Any, evidence: Evidence, protocol: Protocol) -> None:
-    assert protocol.fit is not None  # noqa: S101 - those without were left out
+def _panel(axes: Any, evidence: Evidence, protocol: Fitted) -> None:
     fit, column = protocol.fit, AXES[protocol.axis]
     means = usable(protocol.frame.rows, column).group_by("model", "params", "step", maintain_order=True)
     means = means.agg(x=pl.col(column).mean(), test_loss=pl.col("test_loss").mean())
@@ -102,24 +101,19 @@ def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, s
     return law_lines(axes, fit, model, x, inside, style)
 
 
-def _numbers(fitted: list[Protocol]) -> str:
+def _numbers(fitted: list[Fitted]) -> str:
     """Parameters with intervals, and the held-out error, panel by panel."""
     several = len({p.variant for p in fitted}) > 1
-    return " ".join(
-        f"{f'{p.variant}, ' if several else ''}{p.axis}: {_parameters(p)}{_error(p)}."
-        for p in fitted
-        if p.fit is not None
-    )
+    return " ".join(f"{f'{p.variant}, ' if several else ''}{p.axis}: {_parameters(p.fit)}{_error(p)}." for p in fitted)
 
 
-def _parameters(protocol: Protocol) -> str:
-    fit = protocol.fit
-    if fit is None or not fit.identified:
+def _parameters(fit: Fit) -> str:
+    if not fit.identified:
         return "K_max and N_0 are not identified"
     return f"K_max {parameter(fit, 'K_max')}, N_0 {parameter(fit, 'N_0')} ({fit.level:.0%} intervals)"
 
 
-def _error(protocol: Protocol) -> str:
+def _error(protocol: Fitted) -> str:
     score = protocol.score
     if score is None:
         return ""

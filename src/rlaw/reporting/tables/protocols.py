@@ -1,7 +1,7 @@
 """The protocols of the paper: its Tables 6 and 7."""
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.protocols import Protocol, protocols
+from rlaw.analysis.protocols import Fitted, protocols
 from rlaw.errors import NotIdentifiable
 from rlaw.reporting.tables.base import Cell, Number, Table
 from rlaw.reporting.tables.law import parameter, yes
@@ -12,17 +12,16 @@ _DRAWS = 200
 def efficiency_fits(evidence: Evidence) -> Table:
     """K_max, N_0 and R² by intra, inter and all, for every variant and axis, with the held-out error."""
     every = protocols(evidence)
-    fitted = [p for p in every if p.fit is not None]
+    fitted = [p for p in every if isinstance(p, Fitted)]
     if not fitted:
         raise NotIdentifiable(f"no ladder law could be fitted: {every[0].refused}")
     refused = "; ".join(dict.fromkeys(f"{p.name} over {p.axis}: {p.refused}" for p in every if p.refused))
-    level = fitted[0].fit.level if fitted[0].fit else 0.9
     cuts = ", ".join(dict.fromkeys(str(p.cut) for p in fitted if p.cut))
     caption = (
-        f"The saturating law by protocol (cf. Table 6), {level:.0%} intervals. intra: all sizes up to step "
-        f"{cuts or '-'}, judged on the rest; inter: all sizes but the largest, judged on it with a level fitted there, "
-        "as in the paper; all: everything. R² pooled is over the fitted points, mostly the difference between sizes; "
-        f"R² within is that of the worst size, fitted and held out.{f' Refused: {refused}.' if refused else ''}"
+        f"The saturating law by protocol (cf. Table 6), {fitted[0].fit.level:.0%} intervals. intra: all sizes up to "
+        f"step {cuts or '-'}, judged on the rest; inter: all sizes but the largest, judged on it with a level fitted "
+        "there, as in the paper; all: everything. R² pooled is over the fitted points, mostly the difference between "
+        f"sizes; R² within is that of the worst size, fitted and held out.{f' Refused: {refused}.' if refused else ''}"
     )
     columns = (
         "variant", "axis", "protocol", "K_max", "N_0", "R² pooled", "R² within", "RMSE", "points not seen",
@@ -31,24 +30,14 @@ def efficiency_fits(evidence: Evidence) -> Table:
     return Table("efficiency-fits", caption, columns, tuple(_line(p) for p in fitted))
 
 
-def _line(protocol: Protocol) -> tuple[Cell, ...]:
+def _line(protocol: Fitted) -> tuple[Cell, ...]:
     fitted, score = protocol.fit, protocol.score
-    assert fitted is not None  # noqa: S101 - those without were left out
     unseen = ("", "", "", "")
     if score is not None:
         unseen = (str(score.points), f"{score.rmse:.4f}", f"{score.r2:.4f}", f"{protocol.r2_worst:.3f}")
-    return (
-        protocol.variant,
-        protocol.axis,
-        protocol.name,
-        parameter(fitted, "K_max"),
-        parameter(fitted, "N_0"),
-        f"{fitted.r2_pooled:.4f}",
-        f"{min(size.r2 for size in fitted.sizes):.3f}",
-        f"{fitted.rmse:.4f}",
-        *unseen,
-        yes(fitted.identified),
-    )
+    parameters = (parameter(fitted, "K_max"), parameter(fitted, "N_0"))
+    seen = (f"{fitted.r2_pooled:.4f}", f"{min(size.r2 for size in fitted.sizes):.3f}", f"{fitted.rmse:.4f}")
+    return (protocol.variant, protocol.axis, protocol.name, *parameters, *seen, *unseen, yes(fitted.identified))
 
 
 def decomposition(evidence: Evidence) -> Table:

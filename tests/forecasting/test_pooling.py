@@ -19,6 +19,11 @@ def size(params, slope, level=-0.1, noise=0.0, steps=60, seed=0, first=1.0):
     return PooledSize(f"{params:g}", params, log_x, loss, np.zeros(steps, int))
 
 
+def empty(model, params):
+    """A size without points."""
+    return PooledSize(model, params, np.zeros(0), np.zeros(0), np.zeros(0, int))
+
+
 def lawful(noise=0.0, first=1.0):
     """A ladder whose slopes saturate, 0.2 / (1 + 3e9 / N)."""
     return [size(N, 0.2 / (1 + 3e9 / N), -0.1, noise, seed=i, first=first) for i, N in enumerate(SIZES)]
@@ -42,7 +47,7 @@ def curves(sizes):
 
 
 def test_a_size_without_points_gets_the_slope_of_the_law_that_made_the_others():
-    sizes = [*lawful(noise=0.002), PooledSize.empty("new", 6e9)]
+    sizes = [*lawful(noise=0.002), empty("new", 6e9)]
     pooled = pool(sizes)
     _, _, k = pooled.draw(6, np.log([100.0]), 2000, seed=0)
     low, high = np.quantile(k, [0.05, 0.95])
@@ -71,7 +76,7 @@ def test_the_interval_widens_past_the_last_point():
 
 
 def test_draws_of_two_sizes_share_what_the_ladder_shares_whatever_the_places_asked():
-    pooled = pool([*lawful(noise=0.005), PooledSize.empty("a", 5e10), PooledSize.empty("b", 5.1e10)])
+    pooled = pool([*lawful(noise=0.005), empty("a", 5e10), empty("b", 5.1e10)])
     k = [pooled.draw(r, np.log(x), 500, seed=0)[2] for r, x in ((6, [10.0]), (7, [10.0, 20.0, 30.0]))]
     assert np.corrcoef(*k)[0, 1] > 0.3
 

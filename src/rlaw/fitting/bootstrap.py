@@ -18,7 +18,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from rlaw.fitting.curves import Curves
+from rlaw.fitting.curves import Curves, each_run
 from rlaw.fitting.drift import Drift, fit_drift
 from rlaw.fitting.items import assumed, resampled
 from rlaw.fitting.objective import Space
@@ -137,21 +137,11 @@ def _runs(rng: np.random.Generator, curves: Curves, unit: np.ndarray, draws: int
     """(B, R, M) deviations of whole runs, drawn from all sizes with random sign."""
     pool = [d for r in range(len(curves.models)) for d in _deviations(curves, r, unit)]
     noise = np.zeros((draws, *curves.loss.shape))
-    for r in range(len(curves.models)):
-        for i in range(curves.runs[r]):
-            here = np.flatnonzero(curves.run[r] == i)
-            if not len(here):
-                continue
-            stretched = np.stack([_stretch(d, len(here)) for d in pool])
-            sign = rng.choice((-1.0, 1.0), size=(draws, 1))
-            noise[:, r, here] = sign * stretched[rng.integers(len(pool), size=draws)]
+    for r, here in each_run(curves):  # each deviation stretched to the length of the run
+        stretched = np.stack([d[np.round(np.linspace(0, len(d) - 1, len(here))).astype(int)] for d in pool])
+        sign = rng.choice((-1.0, 1.0), size=(draws, 1))
+        noise[:, r, here] = sign * stretched[rng.integers(len(pool), size=draws)]
     return noise
-
-
-def _stretch(series: np.ndarray, length: int) -> np.ndarray:
-    """The series at `length` places from its start to its end."""
-    place = np.round(np.linspace(0, len(series) - 1, length)).astype(int)
-    return series[place]
 
 
 def _drifts(
@@ -159,17 +149,13 @@ def _drifts(
 ) -> tuple[np.ndarray, Drift]:
     """(B, R, M) drifts of runs, and the drift estimated from all of them; residuals in binomial units."""
     followed = len(law.coefficients) + len(law.local) + bool(law.shared)
-    places = [
-        (r, np.flatnonzero(curves.run[r] == i))
-        for r in range(len(curves.models))
-        for i in np.unique(curves.run[r, curves.present[r]])
-    ]
-    runs = []
-    for r, here in places:
-        log_x = curves.at.log_x[0, r, here]
-        runs.append((residual[r, here], np.vander(log_x, followed) / unit[r, here, None]))
-    drift = fit_drift(runs)
+    drift = fit_drift(
+        [
+            (residual[r, here], np.vander(curves.at.log_x[0, r, here], followed) / unit[r, here, None])
+            for r, here in each_run(curves)
+        ]
+    )
     noise = np.zeros((draws, *residual.shape))
-    for r, here in places:
+    for r, here in each_run(curves):
         noise[:, r, here] = drift.draw(rng, len(here), draws)
     return noise, drift

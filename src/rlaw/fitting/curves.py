@@ -3,13 +3,17 @@
 Axes: R sizes, M points of a size, padded with points that are not `present`; I items.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotFound, RlawError
 from rlaw.laws import Points
+
+#: what stands in the pads of each array
+PADS = {"loss": 1.0, "present": False, "step": -1, "run": -1, "items": np.nan}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +57,10 @@ class Curves:
 
     def where(self, keep: np.ndarray) -> "Curves":
         """The same ladder with only the points where the (R, M) mask holds; pads are where the others were."""
-        keep = keep & self.present
-        at = self.at
+        keep, at = keep & self.present, self.at
         x = np.where(keep, at.x, at.x_ref)
-        return Curves(
-            models=self.models,
-            at=Points.of(x, at.x_ref, at.params, at.base_loss),
-            loss=np.where(keep, self.loss, 1.0),
-            present=keep,
-            step=np.where(keep, self.step, -1),
-            run=np.where(keep, self.run, -1),
-            items=np.where(keep, self.items, np.nan),
-            right=self.right,
-        )
+        arrays = {name: np.where(keep, getattr(self, name), pad) for name, pad in PADS.items()}
+        return replace(self, at=Points.of(x, at.x_ref, at.params, at.base_loss), **arrays)
 
     def compact(self) -> "Curves":
         """The same points as if no others had ever been there: pads at the end, and `x_ref` of these points alone."""
@@ -77,31 +72,17 @@ class Curves:
         x, present = of(self.at.x[0]), of(self.present)
         logs = np.where(present, np.log(x), 0.0).sum(axis=1) / np.maximum(self.counts, 1)
         x_ref = np.exp(logs)[:, None]
-        x = np.where(present, x, x_ref)
-        return Curves(
-            models=self.models,
-            at=Points.of(x[None], x_ref[None], self.at.params, self.at.base_loss),
-            loss=of(self.loss),
-            present=present,
-            step=of(self.step),
-            run=of(self.run),
-            items=of(self.items),
-            right=None if self.right is None else np.take_along_axis(self.right, order[:, :, None], axis=1),
-        )
+        at = Points.of(np.where(present, x, x_ref)[None], x_ref[None], self.at.params, self.at.base_loss)
+        right = None if self.right is None else np.take_along_axis(self.right, order[:, :, None], axis=1)
+        return replace(self, at=at, right=right, **{name: of(getattr(self, name)) for name in PADS})
 
     def pick(self, index: np.ndarray) -> "Curves":
         """The curves of some sizes."""
-        at = self.at
-        picked = Points(*(a[:, index] for a in (at.x, at.x_ref, at.log_x, at.params, at.base_loss)))
         return Curves(
             models=tuple(self.models[i] for i in index),
-            at=picked,
-            loss=self.loss[index],
-            present=self.present[index],
-            step=self.step[index],
-            run=self.run[index],
-            items=self.items[index],
+            at=self.at.each(lambda array: array[:, index]),
             right=None if self.right is None else self.right[index],
+            **{name: getattr(self, name)[index] for name in PADS},
         )
 
     @staticmethod
@@ -131,32 +112,24 @@ class Curves:
         place = np.arange(len(x)) - np.flatnonzero(new)[size]
         shape = (size[-1] + 1, place.max() + 1)
 
-        def grid(values: np.ndarray, pad: float | int | bool) -> np.ndarray:
-            out = np.full(shape, pad)
+        def grid(values: np.ndarray, pad: float) -> np.ndarray:
+            out = np.full((*shape, *values.shape[1:]), pad)
             out[size, place] = values
             return out
 
         starts = np.flatnonzero(new)
-        present = grid(np.ones(len(x), bool), False)
+        columns = {"loss": loss, "present": np.ones(len(x), bool), "step": step, "items": items}
+        columns["run"] = _run_numbers(size, seed)
+        arrays = {name: grid(columns[name], pad) for name, pad in PADS.items()}
         x_ref = np.exp(np.add.reduceat(np.log(x), starts) / np.bincount(size))[:, None]
         base = np.array([_mean(base_loss[size == r]) for r in range(shape[0])])[:, None]
-        x_grid = np.where(present, grid(x, 1.0), x_ref)
+        x_grid = np.where(arrays["present"], grid(x, 1.0), x_ref)
         return Curves(
             models=tuple(str(m) for m in model[starts]),
             at=Points.of(x_grid[None], x_ref[None], params[starts][None, :, None].astype(float), base[None]),
-            loss=grid(loss, 1.0),
-            present=present,
-            step=grid(step, -1),
-            run=grid(_run_numbers(size, seed), -1),
-            items=grid(items, np.nan),
-            right=None if right is None else _item_grid(right[order], size, place, shape),
+            right=None if right is None else grid(right[order], 0.0),
+            **arrays,
         )
-
-
-def _item_grid(right: np.ndarray, size: np.ndarray, place: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    out = np.zeros((*shape, right.shape[1]))
-    out[size, place] = right
-    return out
 
 
 def _mean(values: np.ndarray) -> float:
@@ -172,9 +145,12 @@ def _run_numbers(size: np.ndarray, seed: np.ndarray) -> np.ndarray:
     return number - number[np.flatnonzero(new_size)][size]
 
 
-def each_run(curves: Curves) -> list[tuple[int, int]]:
-    """Every run as (size, number of the run)."""
-    return [(r, i) for r in range(len(curves.models)) for i in range(curves.runs[r])]
+def each_run(curves: Curves) -> Iterator[tuple[int, np.ndarray]]:
+    """Every run that has points: its size, and (n,) where its points are in the size's row."""
+    for r, numbers in enumerate(curves.run):
+        for i in range(curves.runs[r]):
+            if len(here := np.flatnonzero(numbers == i)):
+                yield r, here
 
 
 def find_size(curves: Curves, which: str | float) -> int:

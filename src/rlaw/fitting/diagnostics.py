@@ -192,9 +192,8 @@ def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> list[Caution]:
 
 def _axis(curves: Curves) -> list[Caution]:
     falling = 0
-    for r, i in each_run(curves):
-        x = curves.at.x[0, r, curves.run[r] == i]
-        falling += int(np.sum(np.diff(x) < 0))
+    for r, here in each_run(curves):
+        falling += int(np.sum(np.diff(curves.at.x[0, r, here]) < 0))
     if not falling:
         return []
     text = f"the axis falls from one step to the next at {falling} points: check how compute was counted"
@@ -209,8 +208,7 @@ def _best_so_far(curves: Curves, alone: Slopes) -> list[Caution]:
     fall thereabouts outdoes it; neighbouring differences are negatively correlated, so the product is on the safe side.
     """
     falls, rough, stood = [], [], 0
-    for r, i in each_run(curves):
-        here = np.flatnonzero(curves.run[r] == i)
+    for r, here in each_run(curves):
         loss, line = curves.loss[r, here], alone.loss[r, here]
         change = np.diff(loss)
         if np.any(change > 0):

@@ -5,7 +5,7 @@ Source: Golub and Pereyra 1973 (variable projection), Kaufman 1975 (the Jacobian
 Axes: B draws (or starts), R sizes, M points of a size, C coefficients, P searched variables.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,17 +35,8 @@ class Problem:
         def of(a: np.ndarray) -> np.ndarray:
             return a if len(a) == 1 else a[index]
 
-        return Problem(
-            self.law,
-            self.at.take(index),
-            of(self.y),
-            of(self.w),
-            self.space,
-            of(self.reference),
-            of(self.low),
-            of(self.high),
-            self.logs,
-        )
+        arrays = {name: of(getattr(self, name)) for name in ("y", "w", "reference", "low", "high")}
+        return replace(self, at=self.at.each(of), **arrays)
 
     def theta(self, u: np.ndarray) -> Theta:
         """The parameters at (B, P) variables."""
@@ -71,9 +62,8 @@ class Projection:
 
     coefficients: np.ndarray  # (B, R, C)
     loss: np.ndarray  # (B, R, M) fitted
-    columns: tuple[
-        np.ndarray, ...
-    ]  # (B, R, M) derivative of the target with respect to each coefficient; 0 where it is held at 0
+    #: (B, R, M) derivative of the target with respect to each coefficient; 0 where it is held at 0
+    columns: tuple[np.ndarray, ...]
 
 
 def project(problem: Problem, theta: Theta) -> Projection:
@@ -143,9 +133,7 @@ def normal_equations(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.nd
     for s in range(S):
         J[:, s] = _off(_derivative(problem, u, slice(s, s + 1), fit.coefficients), directions, problem.w)
     for i in range(len(problem.law.local)):
-        block = slice(
-            S + i * R, S + (i + 1) * R
-        )  # moving every size's own parameter at once: sizes do not touch each other
+        block = slice(S + i * R, S + (i + 1) * R)  # every size's own parameter at once: sizes do not touch each other
         moved = _off(_derivative(problem, u, block, fit.coefficients), directions, problem.w)
         J[:, np.arange(block.start, block.stop), np.arange(R)] = np.moveaxis(moved, 1, 0).swapaxes(0, 1)
     residual = problem.y - target(fit.loss, problem.space)

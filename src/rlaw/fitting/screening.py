@@ -110,25 +110,20 @@ def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> 
 def collapsed(curves: Curves) -> np.ndarray:
     """(R, M) the points of runs that broke down: the loss ends well above its best and above where it began."""
     broken = np.zeros_like(curves.present)
-    for r, i in each_run(curves):
-        here = curves.run[r] == i
+    for r, here in each_run(curves):
         loss = curves.loss[r, here]
         tenth = max(1, len(loss) // 10)
         first, last = loss[:tenth].mean(), loss[-tenth:].mean()
         if len(loss) >= 5 and last - loss.min() >= _COLLAPSE and last - first >= _COLLAPSE / 2:
-            broken[r] |= here
+            broken[r, here] = True
     return broken
 
 
 def copies(curves: Curves) -> np.ndarray:
     """(R, M) the points of runs that repeat an earlier run of their size to the last digit: no new evidence."""
-    copied = np.zeros_like(curves.present)
-    for r in range(len(curves.models)):
-        earlier = set()
-        for i in range(curves.runs[r]):
-            here = curves.run[r] == i
-            series = (curves.step[r, here].tobytes(), curves.at.x[0, r, here].tobytes(), curves.loss[r, here].tobytes())
-            if series in earlier:
-                copied[r] |= here
-            earlier.add(series)
+    copied, earlier = np.zeros_like(curves.present), set()
+    for r, here in each_run(curves):
+        series = (r, *(values[r, here].tobytes() for values in (curves.step, curves.at.x[0], curves.loss)))
+        copied[r, here] = series in earlier
+        earlier.add(series)
     return copied

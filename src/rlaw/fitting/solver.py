@@ -44,12 +44,6 @@ class Solution:
     def __len__(self) -> int:
         return len(self.objective)
 
-    def take(self, index: np.ndarray) -> "Solution":
-        """The solutions of some draws."""
-        theta = tuple(t[index] for t in self.theta)
-        bound = tuple(b[index] for b in self.bound)
-        return Solution(theta, self.coefficients[index], self.objective[index], bound)
-
 
 def solve(
     law: Law, at: Points, loss: np.ndarray, weights: np.ndarray, space: Space, start: Solution | None = None
@@ -113,8 +107,8 @@ def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Spac
     B, R, M = y.shape
     separate = not law.shared
     if separate:  # sizes take the place of draws
-        w, at = np.broadcast_to(w, y.shape).reshape(B * R, 1, M), _spread(at, B)
-        y = y.reshape(B * R, 1, M)
+        w, y = np.broadcast_to(w, y.shape).reshape(B * R, 1, M), y.reshape(B * R, 1, M)
+        at = at.each(lambda a: np.broadcast_to(a, (B, *a.shape[1:])).reshape(B * R, 1, -1))
     problem = _problem(law, at, y, w, space)
     if not law.parameters:
         u = np.zeros((len(y), 0))
@@ -123,15 +117,6 @@ def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Spac
     else:
         u = _descend(problem, np.clip(_variables(law, problem, start, B), problem.low, problem.high))[0]
     return _solution(problem, u, (B, R))
-
-
-def _spread(at: Points, B: int) -> Points:
-    """Every size of every draw on its own: (B·R, 1, M)."""
-
-    def of(a: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(a, (B, *a.shape[1:])).reshape(B * a.shape[1], 1, a.shape[2])
-
-    return Points(of(at.x), of(at.x_ref), of(at.log_x), of(at.params), of(at.base_loss))
 
 
 def _problem(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Space) -> Problem:

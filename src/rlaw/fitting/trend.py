@@ -21,7 +21,7 @@ from itertools import permutations
 import numpy as np
 
 from rlaw.fitting.bootstrap import binomial_unit
-from rlaw.fitting.curves import Curves
+from rlaw.fitting.curves import Curves, each_run
 from rlaw.fitting.drift import Drift, fit_drift
 
 _LEAST_PLACES = 3  # of a curve whose slope has an error
@@ -95,15 +95,9 @@ def slopes(curves: Curves) -> Slopes:
     k = -np.sum(pull * (y - middle), axis=1)
     line = np.exp(middle - np.where(places > 1, k, 0.0)[:, None] * z)
     unit = binomial_unit(line)
-    runs = [
-        (r, np.flatnonzero(curves.run[r] == i))
-        for r in np.flatnonzero(places >= _LEAST_PLACES)
-        for i in range(curves.runs[r])
-    ]
+    runs = [(r, i) for r, i in each_run(curves) if places[r] >= _LEAST_PLACES]
     left = (curves.loss - line) / unit
-    drift = fit_drift(
-        [(left[r, i], np.vander(z[r, i], 2) * (line[r, i] / unit[r, i])[:, None]) for r, i in runs if len(i)]
-    )
+    drift = fit_drift([(left[r, i], np.vander(z[r, i], 2) * (line[r, i] / unit[r, i])[:, None]) for r, i in runs])
     variance = np.zeros(len(k))
     for r, i in runs:
         variance[r] += _variance(pull[r, i] * unit[r, i] / line[r, i], drift)
@@ -125,14 +119,14 @@ def _variance(pull: np.ndarray, drift: Drift) -> float:
 def _widened(curves: Curves, z: np.ndarray, y: np.ndarray, drift: Drift, line: np.ndarray, unit: np.ndarray) -> float:
     """How many times more the slopes of runs of one size differ than their errors say; 1 without such runs."""
     squares, freedom = 0.0, 0
-    for r in range(len(curves.models)):
-        of_runs = []
-        for i in range(curves.runs[r]):
-            here = np.flatnonzero(curves.run[r] == i)
-            about = z[r, here] - z[r, here].mean() if len(here) else z[r, here]
-            if len(np.unique(about)) >= _LEAST_PLACES:
-                pull = about / (about @ about)
-                of_runs.append((pull @ y[r, here], _variance(pull * unit[r, here] / line[r, here], drift)))
+    by_size: dict[int, list[tuple[float, float]]] = {}
+    for r, here in each_run(curves):
+        about = z[r, here] - z[r, here].mean()
+        if len(np.unique(about)) >= _LEAST_PLACES:
+            pull = about / (about @ about)
+            fitted = pull @ y[r, here], _variance(pull * unit[r, here] / line[r, here], drift)
+            by_size.setdefault(r, []).append(fitted)
+    for of_runs in by_size.values():
         if len(of_runs) > 1:
             k, variance = np.array(of_runs).T
             middle = np.sum(k / np.maximum(variance, 1e-300)) / np.sum(1 / np.maximum(variance, 1e-300))

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotFound, RlawError, UsageError
-from rlaw.fitting.curves import Curves, find_size
+from rlaw.fitting.curves import PADS, Curves, find_size
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.screening import collapsed, copies
 from rlaw.forecasting.splits import first_steps
@@ -186,8 +186,5 @@ def _with_target(curves: Curves, target: str | float) -> tuple[Curves, int, bool
     values = ((at.x, 1.0), (at.x_ref, 1.0), (at.params, params), (at.base_loss, np.nan))
     points = Points.of(*(grown(array, value, 1) for array, value in values))
     models = (*curves.models[:r], str(target), *curves.models[r:])
-    added = Curves(
-        models, points, grown(curves.loss, 1.0), grown(curves.present, False), grown(curves.step, -1),
-        grown(curves.run, -1), grown(curves.items, np.nan), None,
-    )  # fmt: skip
-    return added, r, False
+    arrays = {name: grown(getattr(curves, name), pad) for name, pad in PADS.items()}
+    return Curves(models=models, at=points, **arrays), r, False

@@ -7,6 +7,7 @@ Axes: B draws, R sizes, M points of a size (short sizes are padded; see `Points`
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -39,15 +40,13 @@ class Points:
         """Points from (…, R, M) axis values and (…, R, 1) facts of the sizes."""
         return Points(x, x_ref, np.log(x) - np.log(x_ref), params, base_loss)
 
-    def take(self, index: np.ndarray) -> "Points":
-        """The points of some draws (arrays without a draw axis are shared and stay as they are)."""
-        picked = [a if len(a) == 1 else a[index] for a in (self.x, self.x_ref, self.log_x, self.params, self.base_loss)]
-        return Points(*picked)
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Points":
+        """The points with every array changed in the same way."""
+        return Points(*map(change, (self.x, self.x_ref, self.log_x, self.params, self.base_loss)))
 
     def size(self, index: int) -> "Points":
         """The points of one size."""
-        at = slice(index, index + 1)
-        return Points(*(a[:, at] for a in (self.x, self.x_ref, self.log_x, self.params, self.base_loss)))
+        return self.each(lambda array: array[:, index : index + 1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaw.fitting.curves import Curves
+from rlaw.fitting.curves import Curves, each_run
 
 _MOST_POINTS = 200  # of a run; more are averaged in groups
 _SMALLEST = 1e-5
@@ -36,26 +36,20 @@ class PooledSize:
     run: np.ndarray
     level: float = 0.0
 
-    @staticmethod
-    def empty(model: str, params: float, level: float = 0.0) -> "PooledSize":
-        """A size without points."""
-        return PooledSize(model, params, np.zeros(0), np.zeros(0), np.zeros(0, int), level)
-
 
 def sizes_of(curves: Curves) -> list[PooledSize]:
     """The points of every size; long runs averaged in groups of neighbouring evaluations."""
     found = []
     for r, model in enumerate(curves.models):
-        parts = []
-        for i in range(curves.runs[r]):
-            here = np.flatnonzero(curves.present[r] & (curves.run[r] == i))
-            here = here[np.argsort(curves.step[r, here], kind="stable")]
-            group = np.arange(len(here)) * min(len(here), _MOST_POINTS) // max(len(here), 1)
+        parts = [(np.zeros(0), np.zeros(0), np.zeros(0, int))]
+        for _, points in each_run(curves.pick(np.array([r]))):
+            here = points[np.argsort(curves.step[r, points], kind="stable")]
+            group = np.arange(len(here)) * min(len(here), _MOST_POINTS) // len(here)
             count = np.maximum(np.bincount(group), 1)
             log_x, loss = (np.bincount(group, a[r, here]) / count for a in (np.log(curves.at.x[0]), curves.loss))
-            parts.append((log_x, loss, np.full(len(loss), i)))
-        log_x, loss, run = (np.concatenate(p) for p in zip(*parts, strict=True)) if parts else (np.zeros(0),) * 3
-        found.append(PooledSize(model, float(curves.params[r]), log_x, loss, run.astype(int)))
+            parts.append((log_x, loss, np.full(len(loss), curves.run[r, here[0]])))
+        log_x, loss, run = (np.concatenate(p) for p in zip(*parts, strict=True))
+        found.append(PooledSize(model, float(curves.params[r]), log_x, loss, run))
     return found
 
 

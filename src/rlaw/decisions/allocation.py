@@ -23,8 +23,8 @@ from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, fr
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution
-from rlaw.fitting.interval import Interval, median, percentile
-from rlaw.fitting.screening import Screened, drop_broken
+from rlaw.fitting.interval import Interval, median, percentile, plain
+from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
@@ -48,8 +48,10 @@ class Allocation(Prediction):
         best: name of the size with the lowest expected loss.
         best_tau: its reuse factor.
         doubling: change of the lowest loss when the budget is doubled and the size chosen anew: what more is worth.
-        frontier: crossovers between neighbouring sizes, iso-compute and iso-loss; empty when the data have no
-            compute.
+        crossovers: where each size is overtaken by the next larger one, over compute; empty, like the next two, when
+            the data have no compute.
+        iso_compute: every size at some computes.
+        iso_loss: what some losses cost at every size.
         target_loss: the loss to reach, or None.
         doublings_needed: of the budget, until the expected best size has that loss; infinite beyond ten.
         accounting: how compute is counted.
@@ -60,25 +62,12 @@ class Allocation(Prediction):
     best: str
     best_tau: float
     doubling: Interval
-    frontier: Frontier
+    crossovers: tuple[Crossover, ...]
+    iso_compute: tuple[IsoCompute, ...]
+    iso_loss: tuple[IsoLoss, ...]
     target_loss: float | None
     doublings_needed: Interval | None
     accounting: str
-
-    @property
-    def crossovers(self) -> tuple[Crossover, ...]:
-        """Where each size is overtaken by the next larger one, over compute."""
-        return self.frontier.crossovers
-
-    @property
-    def iso_compute(self) -> tuple[IsoCompute, ...]:
-        """Every size at some computes."""
-        return self.frontier.iso_compute
-
-    @property
-    def iso_loss(self) -> tuple[IsoLoss, ...]:
-        """What some losses cost at every size."""
-        return self.frontier.iso_loss
 
     def choice(self, model: str, tau: float | None = None) -> Choice:
         """One size, by its name; with its best reuse factor where it has several."""
@@ -87,26 +76,13 @@ class Allocation(Prediction):
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw allocate --json`, schema 1."""
-        needed = self.doublings_needed
-        return {
-            "schema": 1,
-            "budget": self.budget.to_json(),
-            "accounting": self.accounting,
-            "choices": [c.to_json() for c in self.choices],
-            "best": self.best,
-            "best_tau": self.best_tau,
-            "doubling": self.doubling.to_json(),
-            "crossovers": [c.to_json() for c in self.crossovers],
-            "iso_compute": [c.to_json() for c in self.iso_compute],
-            "iso_loss": [c.to_json() for c in self.iso_loss],
-            "target_loss": self.target_loss,
-            "doublings_needed": None if needed is None else needed.to_json(),
-            **self.common_json(),
-        }
+        names = ("budget", "accounting", "choices", "best", "best_tau", "doubling", "crossovers", "iso_compute")
+        names += ("iso_loss", "target_loss", "doublings_needed")
+        return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}, **self.common_json()}
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each choice."""
-        return [choice.to_json() for choice in self.choices]
+        return plain(self.choices)
 
     def __str__(self) -> str:
         level = f"[{self.settings['level']:.0%}]"
@@ -140,31 +116,20 @@ class Allocation(Prediction):
 
     def _choices_table(self, level: str) -> str:
         rows = [
-            [
-                c.model,
-                f"{c.tau:g}",
-                f"{c.steps:,.4g}",
-                "" if c.data is None else f"{c.data:,.0f}",
-                "" if c.compute_flops is None else f"{c.compute_flops:.3g}",
-                c.loss.text(_loss),
-                f"{c.doubling.value:+.4f}",
-                f"{c.probability_best:.0%}",
-                f"{c.axis_factor:.3g}×" if c.axis_factor > 1 else "",
-            ]
+            {
+                "size": c.model,
+                "tau": f"{c.tau:g}",
+                "steps": f"{c.steps:,.4g}",
+                "prompts": "" if c.data is None else f"{c.data:,.0f}",
+                "compute": "" if c.compute_flops is None else f"{c.compute_flops:.3g}",
+                f"loss {level}": c.loss.text(_loss),
+                "when doubled": f"{c.doubling.value:+.4f}",
+                "P(best)": f"{c.probability_best:.0%}",
+                "extrapolated": f"{c.axis_factor:.3g}×" if c.axis_factor > 1 else "",
+            }
             for c in self.choices
         ]
-        headings = [
-            "size",
-            "tau",
-            "steps",
-            "prompts",
-            "compute",
-            f"loss {level}",
-            "when doubled",
-            "P(best)",
-            "extrapolated",
-        ]
-        return table(headings, rows)
+        return table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def allocate(
@@ -218,23 +183,23 @@ def allocate(
         for c in choices_of(arms, curves, spent, tau, x, loss, level)
     )
     losses = () if target_loss is None else (target_loss,)
+    no_law = [] if sizes.caution is None else [sizes.caution]
+    over = Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, losses, **how)
     return Allocation(
         budget=spent,
         choices=choices,
         best=choices[chosen[0]].model,
         best_tau=choices[chosen[0]].tau,
         doubling=median(followed[:, ONE] - followed[:, 0], level),
-        frontier=Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, losses, **how),
+        crossovers=over.crossovers,
+        iso_compute=over.iso_compute,
+        iso_loss=over.iso_loss,
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
-        warnings=(*_cautions_of(screened, sizes.caution), *_doubts(frame, spent, choices)),
+        warnings=(*screened.cautions, *no_law, *_doubts(frame, spent, choices)),
         **origin,
     )
-
-
-def _cautions_of(screened: Screened, caution: Caution | None) -> tuple[Caution, ...]:
-    return (*screened.cautions, *([caution] if caution else []))
 
 
 def _tau(frame: "Frame") -> float:
@@ -328,13 +293,9 @@ _loss = "{:.4f}".format
 
 def _reachable(value: float) -> str:
     """A place that may lie out of reach on either side."""
-    return (
-        f"{value:.3g}"
-        if np.isfinite(value)
-        else "beyond reach"
-        if value > 0
-        else "already ahead at the smallest compute"
-    )
+    if np.isfinite(value):
+        return f"{value:.3g}"
+    return "beyond reach" if value > 0 else "already ahead at the smallest compute"
 
 
 def _place(place: Interval) -> str:

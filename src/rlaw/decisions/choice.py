@@ -4,14 +4,14 @@ Axes: R choices, S draws, M budgets.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlaw.decisions.budget import Budget
 from rlaw.decisions.frontier import best_of
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.interval import Interval, median
+from rlaw.fitting.interval import Interval, Plain, median
 from rlaw.measurements.frame import AXES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ONE = int(np.searchsorted(DOUBLINGS, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Plain):
     """One size, or one reuse factor of a size, at the budget.
 
     Attributes:
@@ -48,11 +48,6 @@ class Choice:
     doubling: Interval
     probability_best: float
     axis_factor: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        document = {name: getattr(self, name) for name in self.__slots__}
-        return document | {"loss": self.loss.to_json(), "doubling": self.doubling.to_json()}
 
 
 def choices_of(

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.interval import Interval, median, percentile
+from rlaw.fitting.interval import Interval, Plain, median, percentile
 from rlaw.forecasting.predictors import PooledLadder
 
 _GRID = 121
@@ -44,7 +44,7 @@ class Crossover:
 
 
 @dataclass(frozen=True, slots=True)
-class IsoCompute:
+class IsoCompute(Plain):
     """Every size at one compute.
 
     Attributes:
@@ -58,11 +58,6 @@ class IsoCompute:
     best: str
     probability_best: float
     losses: dict[str, Interval]
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        head = {"compute_flops": self.compute_flops, "best": self.best, "probability_best": self.probability_best}
-        return head | {"losses": {name: loss.to_json() for name, loss in self.losses.items()}}
 
 
 @dataclass(frozen=True, slots=True)

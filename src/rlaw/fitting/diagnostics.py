@@ -9,6 +9,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.fitting.curves import Curves, each_run
+from rlaw.fitting.interval import Plain
 from rlaw.fitting.items import ASSUMED_DIFFICULTY
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.trend import Slopes, Trend, trend
@@ -22,7 +23,7 @@ _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
+class Caution(Plain):
     """One warning about a result.
 
     Attributes:
@@ -32,10 +33,6 @@ class Caution:
 
     code: str
     text: str
-
-    def to_json(self) -> dict[str, str]:
-        """`code` and `text`."""
-        return {"code": self.code, "text": self.text}
 
 
 def cautions_of_fit(

@@ -1,8 +1,8 @@
-"""A number with its interval."""
+"""A number with its interval, and results as plain data."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,9 @@ class Interval:
         """The value and its interval, as in `1.2 [1, 1.5]`; the value alone where there is no interval.
 
         Args:
-            number: writes one number, such as `rlaw.units.count`; four digits when None.
+            number: writes one number, such as `rlaw.units.count`; at most four digits (0.1, 1.2) when None.
         """
-        number = number or four_digits
+        number = number or (lambda value: f"{value:.4g}".replace("inf", "∞"))
         if math.isnan(self.low):
             return number(self.value)
         return f"{number(self.value)} [{number(self.low)}, {number(self.high)}]"
@@ -33,6 +33,24 @@ class Interval:
     def to_json(self) -> dict[str, Any]:
         """`value`, `low` and `high`; null where there is no number."""
         return {name: finite(getattr(self, name)) for name in ("value", "low", "high")}
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A dataclass whose document for JSON has its fields."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def plain(value: Any) -> Any:
+    """Plain data: what has a document of its own as that, also inside of lists and dicts."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def finite(number: float) -> float | None:
@@ -55,11 +73,6 @@ def percentile(value: float, draws: np.ndarray | None, level: float) -> Interval
 def median(draws: np.ndarray, level: float) -> Interval:
     """The median of (draws,) values with the percentile interval at `level`."""
     return percentile(float(np.median(draws)), draws, level)
-
-
-def four_digits(number: float) -> str:
-    """A number with at most four digits: 0.1, 1.2."""
-    return f"{number:.4g}".replace("inf", "∞")
 
 
 def three_digits(number: float) -> str:

@@ -10,7 +10,7 @@ from rlaw.errors import NotFound, NotIdentifiable, UsageError
 from rlaw.fitting.bootstrap import Draws
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import NOT_IDENTIFIED, Caution
-from rlaw.fitting.interval import Interval, finite, percentile
+from rlaw.fitting.interval import Interval, finite, percentile, plain
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.values import HeldOut, SizeFit
 from rlaw.laws import Law, Points
@@ -145,20 +145,18 @@ class Fit(Readable):
             **self.settings,
             "points": self.points,
             "dropped": self.dropped,
-            "parameters": {name: value.to_json() for name, value in self.parameters.items()},
-            "rungs": [size.to_json() for size in self.sizes],
+            "parameters": plain(self.parameters),
+            "rungs": plain(self.sizes),
             "r2_pooled": finite(self.r2_pooled),
             "rmse": finite(self.rmse),
             "identified": self.identified,
-            "warnings": [w.to_json() for w in self.warnings],
+            "warnings": plain(self.warnings),
         }
-        if self.held_out is not None:
-            document["held_out"] = self.held_out.to_json()
-        return document
+        return document if self.held_out is None else {**document, "held_out": self.held_out.to_json()}
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each size."""
-        return [size.to_json() for size in self.sizes]
+        return plain(self.sizes)
 
     def __str__(self) -> str:
         excluded = f"; excluded: {excluded_rows(self.dropped)}" if self.dropped else ""

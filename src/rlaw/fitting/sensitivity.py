@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rlaw import units
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.fit import Fit, fit
-from rlaw.fitting.interval import Interval
+from rlaw.fitting.interval import Interval, finite, plain
 from rlaw.laws import Law
 from rlaw.text import Readable
 
@@ -38,7 +38,7 @@ class Moved:
 
     def to_json(self) -> dict[str, float | None]:
         """`value` and `half_widths`, null where there is none."""
-        return {"value": self.value, "half_widths": self.half_widths if math.isfinite(self.half_widths) else None}
+        return {"value": self.value, "half_widths": finite(self.half_widths)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class Refit:
     values: dict[str, Moved]
     identified: bool
     refused: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers by name, and what became of the law."""
+        return {"values": plain(self.values), "identified": self.identified, "refused": self.refused or None}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,9 +88,9 @@ class Sensitivity(Readable):
         """The key "sensitivity" of `rlaw fit --sensitivity --json`."""
         return {
             "k_at": self.largest,
-            "values": {name: value.to_json() for name, value in self.values.items()},
-            "sizes": [{"without": r.change, **_document(r)} for r in self.sizes],
-            "windows": [{"window": r.change, **_document(r)} for r in self.windows],
+            "values": plain(self.values),
+            "sizes": [{"without": r.change, **r.to_json()} for r in self.sizes],
+            "windows": [{"window": r.change, **r.to_json()} for r in self.windows],
         }
 
     def documents(self) -> list[dict[str, Any]]:
@@ -110,11 +114,6 @@ class Sensitivity(Readable):
         tables = (*_table(self, "without", self.sizes), *_table(self, "window", self.windows))
         beware = "a window that spans less of the axis moves more by noise alone"
         return "\n".join((head, unit, *tables, "", beware))
-
-
-def _document(refit: Refit) -> dict[str, Any]:
-    values = {name: moved.to_json() for name, moved in refit.values.items()}
-    return {"values": values, "identified": refit.identified, "refused": refit.refused or None}
 
 
 def _table(moved: Sensitivity, what: str, refits: tuple[Refit, ...]) -> list[str]:

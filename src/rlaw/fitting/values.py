@@ -10,13 +10,13 @@ import numpy as np
 
 from rlaw.fitting.bootstrap import Draws
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.interval import Interval, finite, percentile
+from rlaw.fitting.interval import Interval, finite, percentile, plain
 from rlaw.fitting.objective import Space, r_squared, rms, weights
 from rlaw.fitting.solver import Solution, levels
 from rlaw.laws import Law, Points
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SizeFit:
     """One size in a fit: its parameters by name, and how well the law follows its curve."""
 
@@ -29,32 +29,25 @@ class SizeFit:
 
     def to_json(self) -> dict[str, Any]:
         """The size, its values with their intervals, R² and RMSE."""
-        values_json = {name: value.to_json() for name, value in self.values.items()}
-        head = {"model": self.model, "params": finite(self.params), "points": self.points}
-        return head | values_json | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
+        head = {"model": self.model, "params": finite(self.params), **self._how(), **plain(self.values)}
+        return head | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
+
+    def _how(self) -> dict[str, Any]:
+        return {"points": self.points}
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
+@dataclass(frozen=True, kw_only=True)
+class HeldOut(SizeFit):
     """How the law does on a size that was left out of the fit.
 
     The slope is predicted; where the law leaves the level of a size free, the level is fitted on the curve that was
     held out, as in the paper's inter-model protocol, so that this is not a blind forecast.
     """
 
-    model: str
-    params: float
-    points: int
-    values: dict[str, Interval]
     level: Literal["fitted on the held-out curve", "predicted"]
-    r2: float
-    rmse: float
 
-    def to_json(self) -> dict[str, Any]:
-        """The size, its values with their intervals, R² and RMSE on its curve."""
-        head = {"model": self.model, "params": finite(self.params), "points": self.points, "level": self.level}
-        values_json = {name: value.to_json() for name, value in self.values.items()}
-        return head | values_json | {"r2": finite(self.r2), "rmse": finite(self.rmse)}
+    def _how(self) -> dict[str, Any]:
+        return {"points": self.points, "level": self.level}
 
 
 def shared_values(law: Law, estimate: Solution, drawn: Draws | None, level: float) -> dict[str, Interval]:
@@ -74,17 +67,7 @@ def size_fits(
 ) -> tuple[SizeFit, ...]:
     """Every size in a fit, from the (R, M) fitted loss, the fit and its draws."""
     values = _values(law, curves.at, estimate, drawn.solution if drawn else None, level)
-    return tuple(
-        SizeFit(
-            model=model,
-            params=float(curves.params[r]),
-            points=int(curves.counts[r]),
-            values={name: value[r] for name, value in values.items()},
-            r2=r_squared(curves.loss[r], fitted[r], curves.present[r]),
-            rmse=rms(curves.loss[r] - fitted[r], curves.present[r]),
-        )
-        for r, model in enumerate(curves.models)
-    )
+    return tuple(SizeFit(**_followed(curves, r, fitted[r], values)) for r in range(len(curves.models)))
 
 
 def held_out(
@@ -100,16 +83,21 @@ def held_out(
             free = levels(law, s.theta, held.at, held.loss, w, space)
             solved.append(Solution(s.theta, np.broadcast_to(free, (len(s), *free.shape[1:])), s.objective, s.bound))
     values = _values(law, held.at, solved[0], solved[1] if len(solved) > 1 else None, level)
-    fitted = law.loss(solved[0].theta, solved[0].coefficients, held.at)[0]
-    return HeldOut(
-        model=held.models[0],
-        params=float(held.params[0]),
-        points=int(held.present.sum()),
-        values={name: value[0] for name, value in values.items()},
-        level="fitted on the held-out curve" if law.coefficients else "predicted",
-        r2=r_squared(held.loss, fitted, held.present),
-        rmse=rms(held.loss - fitted, held.present),
-    )
+    fitted = law.loss(solved[0].theta, solved[0].coefficients, held.at)[0, 0]
+    level_from = "fitted on the held-out curve" if law.coefficients else "predicted"
+    return HeldOut(level=level_from, **_followed(held, 0, fitted, values))
+
+
+def _followed(curves: Curves, r: int, fitted: np.ndarray, values: dict[str, list[Interval]]) -> dict[str, Any]:
+    """Size r, its values, and how well its (M,) fitted loss follows its curve."""
+    return {
+        "model": curves.models[r],
+        "params": float(curves.params[r]),
+        "points": int(curves.counts[r]),
+        "values": {name: value[r] for name, value in values.items()},
+        "r2": r_squared(curves.loss[r], fitted, curves.present[r]),
+        "rmse": rms(curves.loss[r] - fitted, curves.present[r]),
+    }
 
 
 def _values(

@@ -16,6 +16,7 @@ import numpy as np
 
 from rlaw import laws as family
 from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.interval import plain
 from rlaw.fitting.objective import Space
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
@@ -60,13 +61,12 @@ class Comparison(Readable):
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw compare --json`, schema 1."""
-        head = {"schema": 1, "protocol": self.protocol, "axis": self.axis, "source": self.source, "digest": self.digest}
-        scores = {"level": self.level, "laws": [s.to_json() for s in self.laws], "skipped": self.skipped}
-        return head | scores | {"best": self.best, "verdict": self.verdict}
+        names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict")
+        return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}}
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each law."""
-        return [score.to_json() for score in self.laws]
+        return plain(self.laws)
 
     def __str__(self) -> str:
         lines = [self.protocol, "", f"{'law':<16}{'MAE':>8}{'RMSE':>8}{'bias':>9}{'coverage':>10}{'log score':>11}"]

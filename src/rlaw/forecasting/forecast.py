@@ -17,7 +17,7 @@ import numpy as np
 from rlaw import units
 from rlaw.errors import NotIdentifiable
 from rlaw.fitting.diagnostics import Caution
-from rlaw.fitting.interval import Interval, median
+from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
 from rlaw.forecasting.predictors import AUTO, Samples, by_law, law_or_auto, no_law, pooled_ladder
@@ -33,17 +33,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class Point(Plain):
     """The forecast at one place: median and interval of the loss that a run would measure there."""
 
     x: float
     loss: float
     low: float
     high: float
-
-    def to_json(self) -> dict[str, float]:
-        """The fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -89,16 +85,16 @@ class Forecast(Prediction):
             "axis": self.axis,
             "target": {"model": self.target, "params": self.params},
             "anchor": self.anchor,
-            "k": None if self.k is None else self.k.to_json(),
-            "points": [p.to_json() for p in self.points],
-            "held_out": None if self.held_out is None else self.held_out.to_json(),
+            "k": plain(self.k),
+            "points": plain(self.points),
+            "held_out": plain(self.held_out),
             "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
             **self.common_json(),
         }
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each place of the axis."""
-        return [point.to_json() for point in self.points]
+        return plain(self.points)
 
     def __str__(self) -> str:
         reach = f"{self.size_factor:.3g} times in size, {self.axis_factor:.3g} times along the axis"

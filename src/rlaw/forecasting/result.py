@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlaw.errors import UsageError
 from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.interval import plain
 from rlaw.fitting.selection import Window, window_text
 from rlaw.text import Readable
 
@@ -39,7 +40,7 @@ class Prediction(Readable):
     def common_json(self) -> dict[str, Any]:
         """Whether a law is identified, the settings, the source and the warnings, for JSON."""
         document = {"identified": self.identified, **self.settings, "source": self.source, "digest": self.digest}
-        return document | {"warnings": [w.to_json() for w in self.warnings]}
+        return document | {"warnings": plain(self.warnings)}
 
     def warning_lines(self) -> list[str]:
         """The lines that end the text."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from rlaw.fitting.interval import plain
 from rlaw.fitting.objective import r_squared
 
 _ERRORS = ("mae", "rmse", "bias", "coverage")
@@ -111,7 +112,7 @@ class LawScore(Score):
     def to_json(self) -> dict[str, Any]:
         """The law, its errors and the log score, and those of each size under "rungs"."""
         document = {name: getattr(self, name) for name in ("law", *_ERRORS, "log_score")}
-        return document | {"rungs": [r.to_json() for r in self.sizes]}
+        return document | {"rungs": plain(self.sizes)}
 
 
 def log_score(measured: np.ndarray, drawn: np.ndarray) -> float:

@@ -93,8 +93,7 @@ def group_size(evidence: Evidence) -> Finding:
         return GROUP_SIZE.not_tested("every run has the same group size")
     small, large = found[0], found[-1]
     p = evidence.noise_of_arms.probability_lower((large.loss, large.runs), (small.loss, small.runs))
-    text = ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
-    observed = f"{text}; largest lower with probability {p:.2f}"
+    observed = f"{_losses(found)}; largest lower with probability {p:.2f}"
     return GROUP_SIZE.by_probability(p, observed, Interval(small.loss - large.loss))
 
 
@@ -111,11 +110,12 @@ def groups_at_compute(evidence: Evidence) -> Finding:
     if len(early) < len(late):
         return GROUPS_AT_COMPUTE.undecided(f"not every group size was measured by {_EARLY:.0%} of the compute")
     p = float(np.mean(_best(evidence, late, seed=6) > _best(evidence, early, seed=5)))
-    text = "; ".join(
-        f"{when}: " + ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
-        for when, found in ((f"at {_EARLY:.0%} of the compute", early), ("at the end", late))
-    )
+    text = f"at {_EARLY:.0%} of the compute: {_losses(early)}; at the end: {_losses(late)}"
     return GROUPS_AT_COMPUTE.by_probability(p, f"{text}; best one larger at the end with probability {p:.2f}")
+
+
+def _losses(found: list[End]) -> str:
+    return ", ".join(f"G {end.setting:g} {end.loss:.3f}" for end in found)
 
 
 def _best(evidence: Evidence, found: list[End], seed: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import AHEAD, grid, usable
+from rlaw.reporting.figures.marks import AHEAD, fitted_x, grid, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, plain
 
 _COLUMNS = 2
@@ -64,8 +64,7 @@ def _forecast(axes: Any, evidence: Evidence, model: str, end: float) -> None:
     power = evidence.power
     if power is None or model not in power.curves.models:
         return
-    r = power.curves.models.index(model)
-    used = power.curves.at.x[0, r, power.curves.present[r]]
+    used = fitted_x(power, model)
     solid = np.geomspace(used.min(), used.max(), 50)
     axes.plot(solid, power.predict(model, solid), color="#33383d", linewidth=1.1, zorder=2)
     if end > used.max() * 1.001:

@@ -140,7 +140,7 @@ class Figure:
 
 
 class FigureFn(Protocol):
-    """A member of the family: one module, one `draw`."""
+    """A member of the family: one function, one figure."""
 
     def __call__(self, evidence: Evidence) -> Figure:
         """Draw the figure.

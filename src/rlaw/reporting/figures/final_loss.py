@@ -22,9 +22,7 @@ def draw(evidence: Evidence) -> Figure:
         raise DataError("the final loss against size needs two sizes with a known number of parameters")
     canvas = new_canvas(WIDTH_INCHES, 3.6)
     axes = canvas.subplots()
-    params = np.array([r.params for r in sizes])
-    base = np.array([r.base_loss for r in sizes])
-    final = np.array([r.final_loss for r in sizes])
+    params, base, final = np.array([(r.params, r.base_loss, r.final_loss) for r in sizes]).T
     errors = np.array([evidence.noise.error(r.final_loss, r.runs) for r in sizes])
     singles = [loss for r in sizes for loss in r.run_losses if loss > 0]
     loss_axis(axes, min([*singles, *np.maximum(final - errors, final / 2)]), base.max(), headroom=0.1)

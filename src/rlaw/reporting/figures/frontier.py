@@ -9,6 +9,7 @@ from rlaw.decisions.frontier import Crossover, frontier
 from rlaw.errors import DataError
 from rlaw.fitting.fit import Fit
 from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.marks import fitted_x
 from rlaw.reporting.figures.style import (
     WIDTH_INCHES,
     axis_title,
@@ -51,8 +52,8 @@ def _crossovers(axes: Any, evidence: Evidence, fit: Fit, crossovers: tuple[Cross
     log_axis(axes, used.min() / 1.3, used.max() * _REACH, axis_title(evidence, "compute"))
     axes.set_title("who leads")
     how = styles(evidence)
-    for r, model in enumerate(fit.curves.models):
-        own = fit.curves.at.x[0, r, fit.curves.present[r]]
+    for model in fit.curves.models:
+        own = fitted_x(fit, model)
         x = np.geomspace(own.min(), own.max(), 60)
         axes.plot(x, fit.predict(model, x), color=how[model].color, linewidth=1.1)
     for crossing in crossovers:
@@ -76,10 +77,7 @@ def _is_near(crossing: Crossover, fit: Fit) -> bool:
 
 def _run_to(fit: Fit, model: str) -> float:
     """The most compute that a size was run for; 0 when it is not in the fit."""
-    if model not in fit.curves.models:
-        return 0.0
-    r = fit.curves.models.index(model)
-    return float(fit.curves.at.x[0, r, fit.curves.present[r]].max())
+    return float(fitted_x(fit, model).max()) if model in fit.curves.models else 0.0
 
 
 def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
@@ -111,8 +109,8 @@ def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
 def _needed(fit: Fit, level: float) -> tuple[np.ndarray, np.ndarray]:
     """(R,) compute at which each size's fitted loss reaches the level, nan out of reach; whether it was measured."""
     needed, measured = [], []
-    for r, model in enumerate(fit.curves.models):
-        own = fit.curves.at.x[0, r, fit.curves.present[r]]
+    for model in fit.curves.models:
+        own = fitted_x(fit, model)
         x = np.geomspace(own.min(), own.max() * _REACH, _GRID)
         below = np.flatnonzero(fit.predict(model, x) <= level)
         needed.append(x[below[0]] if len(below) and below[0] else np.nan)

@@ -11,7 +11,7 @@ from rlaw.fitting.fit import Fit
 from rlaw.measurements.frame import AXES, Axis
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import AHEAD, MOST_MARKERS, points, single_runs, usable
+from rlaw.reporting.figures.marks import AHEAD, MOST_MARKERS, fitted_x, points, single_runs, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
 
 _POINTS_OF_A_LINE = 60
@@ -48,8 +48,7 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, style: Style) ->
     """The fitted line with its band: solid over the window, dashed over what else was measured. Its last level."""
     if model not in fit.curves.models:
         return None
-    r = fit.curves.models.index(model)
-    used = fit.curves.at.x[0, r, fit.curves.present[r]]
+    used = fitted_x(fit, model)
     solid = np.geomspace(used.min(), used.max(), _POINTS_OF_A_LINE)
     axes.plot(solid, fit.predict(model, solid), color=style.color, zorder=3)
     if fit.drawn is not None:

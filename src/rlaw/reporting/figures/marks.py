@@ -50,6 +50,12 @@ def law_line(axes: Any, predict: Any, low: float, high: float, style: Style, *, 
     return float(y[-1])
 
 
+def fitted_x(fit: Fit, model: str) -> np.ndarray:
+    """(points,) places on the axis at which one size was fitted."""
+    r = fit.curves.models.index(model)
+    return fit.curves.at.x[0, r, fit.curves.present[r]]
+
+
 def law_lines(axes: Any, fit: Fit, model: str, x: np.ndarray, used: np.ndarray, style: Style) -> float:
     """The law along one size: solid where it was fitted, dashed from there on to the last point; the loss there."""
 

@@ -20,18 +20,15 @@ from rlaw.text import round_number
 def ladder(evidence: Evidence) -> Table:
     """The sizes as measured."""
     base = "loss at step 0" if evidence.base_is_step_0 else "loss at the first evaluation"
-    rows = tuple(
-        (r.model, _count(r.params), str(r.runs), f"{r.base_loss:.3f}", f"{r.final_loss:.3f}", str(r.last_step))
-        for r in evidence.sizes
-    )
+    rows = []
+    for size in evidence.sizes:
+        params = f"{size.params:,.0f}" if math.isfinite(size.params) else ""
+        losses = (f"{size.base_loss:.3f}", f"{size.final_loss:.3f}")
+        rows.append((size.model, params, str(size.runs), *losses, str(size.last_step)))
     caption = (
         "The ladder as measured, means over runs. The last step is the last one that all runs of the size reached."
     )
-    return Table("ladder", caption, ("size", "N", "runs", base, "loss at last step", "last step"), rows)
-
-
-def _count(params: float) -> str:
-    return f"{params:,.0f}" if math.isfinite(params) else ""
+    return Table("ladder", caption, ("size", "N", "runs", base, "loss at last step", "last step"), tuple(rows))
 
 
 def equal_compute(evidence: Evidence) -> Table:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -13,7 +14,7 @@ from rlaw.fitting.interval import Plain
 from rlaw.fitting.items import ASSUMED_DIFFICULTY
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.trend import Slopes, Trend, trend
-from rlaw.laws import Law
+from rlaw.laws import BASELINES, Law
 
 #: with one of these the data do not determine the parameters of the law
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
@@ -48,10 +49,9 @@ def cautions_of_fit(
         alone: the straight line through each curve, with the error of its slope.
         drawn: bootstrap draws; None without.
     """
-    cautions = [
+    return [
         *_sizes(law, curves),
-        *_slopes(law, alone),
-        *_off_law(law, curves, fitted, alone),
+        *_slopes(law, curves, fitted, alone),
         *_bounds(law, curves, estimate),
         *(_unbounded(law, drawn) if drawn is not None else []),
         *(_correlated(law, drawn) if drawn is not None else []),
@@ -61,24 +61,27 @@ def cautions_of_fit(
         *_axis(curves),
         *_best_so_far(curves, alone),
     ]
-    return cautions
 
 
-def _sizes(law: Law, curves: Curves) -> list[Caution]:
+def _sizes(law: Law, curves: Curves) -> Iterator[Caution]:
     n = len(np.unique(curves.params))
-    if not law.shared or n >= 5:
-        return []
-    text = f"only {n} sizes: {' and '.join(p.name for p in law.shared)} rest on few slopes; add sizes to the ladder"
-    if n < 4 and _ties_efficiency_to_size(law):
-        text += f" (slopes of {n} sizes rise in order by luck once in {math.factorial(n)} times)"
-    return [Caution("few-sizes", text)]
+    if law.shared and n < 5:
+        text = f"only {n} sizes: {' and '.join(p.name for p in law.shared)} rest on few slopes; add sizes to the ladder"
+        if n < 4 and ties_efficiency_to_size(law):
+            text += f" (slopes of {n} sizes rise in order by luck once in {math.factorial(n)} times)"
+        yield Caution("few-sizes", text)
 
 
-def _slopes(law: Law, alone: Slopes) -> list[Caution]:
-    if not _ties_efficiency_to_size(law) or len(alone.k) < 3:
-        return []
-    rise = trend(alone)
-    return [] if rise.rises else [not_rising(rise)]
+def _slopes(law: Law, curves: Curves, fitted: np.ndarray, alone: Slopes) -> Iterator[Caution]:
+    if not ties_efficiency_to_size(law):
+        return
+    if len(alone.k) >= 3 and not (rise := trend(alone)).rises:
+        yield not_rising(rise)
+    left, least = (float(np.sum(((curves.loss - f) * curves.present) ** 2)) for f in (fitted, alone.loss))
+    if left > 2 * least + _ROUNDING * curves.present.sum():
+        times = f"{left / max(least, 1e-300):.3g}"
+        text = f"the residuals are {times} times those of a line per size: k(N) is not of this form"
+        yield Caution("slopes-off-law", text)
 
 
 def not_rising(rise: Trend) -> Caution:
@@ -86,80 +89,59 @@ def not_rising(rise: Trend) -> Caution:
     return Caution("slopes-not-rising", f"{rise}: no size dependence is found")
 
 
-def _off_law(law: Law, curves: Curves, fitted: np.ndarray, alone: Slopes) -> list[Caution]:
-    if not _ties_efficiency_to_size(law):
-        return []
-    left, least = (float(np.sum(((curves.loss - f) * curves.present) ** 2)) for f in (fitted, alone.loss))
-    if left <= 2 * least + _ROUNDING * curves.present.sum():
-        return []
-    text = f"the residuals are {left / max(least, 1e-300):.3g} times those of a line per size: k(N) is not of this form"
-    return [Caution("slopes-off-law", text)]
-
-
-def _ties_efficiency_to_size(law: Law) -> bool:
+def ties_efficiency_to_size(law: Law) -> bool:
+    """Whether the law gives the efficiency k of any size, or lets each have its own."""
     return type(law).efficiency is not Law.efficiency
 
 
-def _bounds(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
-    cautions = []
+def _bounds(law: Law, curves: Curves, estimate: Solution) -> Iterator[Caution]:
     for p, bound in zip(law.parameters, estimate.bound, strict=True):
         for side, word in ((-1, "lower"), (1, "upper")):
-            where = np.flatnonzero(bound[0] == side)
-            if not len(where):
-                continue
-            own = p in law.local
-            whose = f" of {', '.join(curves.models[i] for i in where)}" if own else ""
-            code = "rung-at-bound" if own else "at-bound"
-            text = f"{p.name}{whose} is at the {word} bound of its search: the data do not determine it"
-            cautions.append(Caution(code, text))
-    return cautions
+            if len(where := np.flatnonzero(bound[0] == side)):
+                own = p in law.local
+                whose = f" of {', '.join(curves.models[i] for i in where)}" if own else ""
+                text = f"{p.name}{whose} is at the {word} bound of its search: the data do not determine it"
+                yield Caution("rung-at-bound" if own else "at-bound", text)
 
 
-def _unbounded(law: Law, drawn: Solution) -> list[Caution]:
-    cautions = []
+def _unbounded(law: Law, drawn: Solution) -> Iterator[Caution]:
     for p, bound in zip(law.shared, drawn.bound, strict=False):
         for side, word in ((-1, "below"), (1, "above")):
             share = float(np.mean(bound == side))
             if share > 0.05:
                 text = f"{p.name} is unbounded {word}: {share:.0%} of the bootstrap draws put it at its bound"
-                cautions.append(Caution("unbounded", text))
-    return cautions
+                yield Caution("unbounded", text)
 
 
-def _correlated(law: Law, drawn: Solution) -> list[Caution]:
+def _correlated(law: Law, drawn: Solution) -> Iterator[Caution]:
     if len(law.shared) < 2 or len(drawn) < 20:
-        return []
+        return
     values = [
         np.log(np.maximum(t.ravel(), 1e-300)) if p.log else t.ravel()
         for p, t in zip(law.shared, drawn.theta, strict=False)
     ]
-    cautions = []
     for (i, a), (j, b) in itertools.combinations(enumerate(law.shared), 2):
         if np.std(values[i]) == 0 or np.std(values[j]) == 0:
             continue
         r = float(np.corrcoef(values[i], values[j])[0, 1])
         if abs(r) > 0.9:
-            text = (
-                f"{a.name} and {b.name} move together (correlation {r:.2f}): read k at a size, not either of them alone"
-            )
-            cautions.append(Caution("correlated-parameters", text))
-    return cautions
+            together = f"{a.name} and {b.name} move together (correlation {r:.2f})"
+            yield Caution("correlated-parameters", f"{together}: read k at a size, not either of them alone")
 
 
-def _ladder(law: Law, curves: Curves, estimate: Solution) -> list[Caution]:
+def _ladder(law: Law, curves: Curves, estimate: Solution) -> Iterator[Caution]:
     names = [p.name for p in law.shared]
-    if "N_0" not in names or not _ties_efficiency_to_size(law):
-        return []
+    if "N_0" not in names or not ties_efficiency_to_size(law):
+        return
     n0 = float(estimate.theta[names.index("N_0")].ravel()[0])
     low, high = curves.params.min(), curves.params.max()
-    if low <= n0 <= high:
-        return []
-    ladder = f"{units.count(low)} to {units.count(high)}"
-    text = f"N_0 = {units.count(n0)} lies outside the ladder ({ladder}): the bend was not seen"
-    return [Caution("n0-outside-ladder", text)]
+    if not low <= n0 <= high:
+        ladder = f"{units.count(low)} to {units.count(high)}"
+        text = f"N_0 = {units.count(n0)} lies outside the ladder ({ladder}): the bend was not seen"
+        yield Caution("n0-outside-ladder", text)
 
 
-def _residuals(curves: Curves, fitted: np.ndarray) -> list[Caution]:
+def _residuals(curves: Curves, fitted: np.ndarray) -> Iterator[Caution]:
     trending = []
     for r, model in enumerate(curves.models):
         here = curves.present[r]
@@ -168,36 +150,32 @@ def _residuals(curves: Curves, fitted: np.ndarray) -> list[Caution]:
         spread = float(np.sum(residual**2))
         if len(residual) >= 10 and spread > 0 and float(np.sum(residual[1:] * residual[:-1])) / spread > 0.5:
             trending.append(model)
-    if not trending:
-        return []
-    text = f"residuals drift along the curve for {', '.join(trending)}: the law does not fit these curves"
-    return [Caution("residual-trend", text)]
+    if trending:
+        text = f"residuals drift along the curve for {', '.join(trending)}: the law does not fit these curves"
+        yield Caution("residual-trend", text)
 
 
-def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> list[Caution]:
+def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> Iterator[Caution]:
     here = curves.present
     mean = np.sum(curves.loss * here, axis=1, keepdims=True) / np.maximum(here.sum(axis=1, keepdims=True), 1)
     left = float(np.sum(((curves.loss - fitted) * here) ** 2))
     spread = float(np.sum(((curves.loss - mean) * here) ** 2))
-    if law.name in ("constant", "last-value") or left < 0.9 * spread:
-        return []
-    if spread <= _ROUNDING * here.sum():
-        return [Caution("worse-than-baseline", "the loss of every size is constant: there is nothing to explain")]
+    if law.name in BASELINES or left < 0.9 * spread:
+        return
     text = f"{law.name} leaves {left / spread:.0%} of what a constant per size leaves: it explains next to nothing"
-    return [Caution("worse-than-baseline", text)]
+    if spread <= _ROUNDING * here.sum():
+        text = "the loss of every size is constant: there is nothing to explain"
+    yield Caution("worse-than-baseline", text)
 
 
-def _axis(curves: Curves) -> list[Caution]:
-    falling = 0
-    for r, here in each_run(curves):
-        falling += int(np.sum(np.diff(curves.at.x[0, r, here]) < 0))
-    if not falling:
-        return []
-    text = f"the axis falls from one step to the next at {falling} points: check how compute was counted"
-    return [Caution("non-monotone-compute", text)]
+def _axis(curves: Curves) -> Iterator[Caution]:
+    falling = sum(int(np.sum(np.diff(curves.at.x[0, r, here]) < 0)) for r, here in each_run(curves))
+    if falling:
+        text = f"the axis falls from one step to the next at {falling} points: check how compute was counted"
+        yield Caution("non-monotone-compute", text)
 
 
-def _best_so_far(curves: Curves, alone: Slopes) -> list[Caution]:
+def _best_so_far(curves: Curves, alone: Slopes) -> Iterator[Caution]:
     """A loss that stands still but never rises, although it is noisy: a running best, not the value at the step.
 
     The noise is that of fourth differences of the residuals from a line per size: neither a law nor a slow departure
@@ -209,55 +187,52 @@ def _best_so_far(curves: Curves, alone: Slopes) -> list[Caution]:
         loss, line = curves.loss[r, here], alone.loss[r, here]
         change = np.diff(loss)
         if np.any(change > 0):
-            return []
+            return
         stood += int(np.sum(change == 0))
         falls.append(_running_mean(-change))
         rough.append(np.diff(loss - line, n=4))
     fall = np.concatenate(falls)
     spread = math.sqrt(float(np.mean(np.concatenate(rough) ** 2)) / 70) if any(map(len, rough)) else 0.0
     if not stood or spread <= _ROUNDING:
-        return []
+        return
     chance = math.exp(sum(math.log(max(NormalDist().cdf(f), 1e-300)) for f in fall / (spread * math.sqrt(2))))
-    if chance >= _NEVER_CHANCE:
-        return []
-    text = (
-        f"the loss never rises along any curve and stands still at {stood} points, which noise of its size would do "
-        f"with a chance of {chance:.0e}: it is probably a best so far; give the loss measured at each step"
-    )
-    return [Caution("best-on-test", text)]
+    if chance < _NEVER_CHANCE:
+        text = (
+            f"the loss never rises along any curve and stands still at {stood} points, which noise of its size would "
+            f"do with a chance of {chance:.0e}: it is probably a best so far; give the loss measured at each step"
+        )
+        yield Caution("best-on-test", text)
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:
     """Mean of each value and its neighbours, up to three on either side."""
+    if not len(values):
+        return values
     near = np.ones(min(7, len(values)))
-    return (
-        np.convolve(values, near, "same") / np.convolve(np.ones(len(values)), near, "same") if len(values) else values
-    )
+    return np.convolve(values, near, "same") / np.convolve(np.ones(len(values)), near, "same")
 
 
-def cautions_of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> list[Caution]:
+def cautions_of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> Iterator[Caution]:
     """Cautions about what the intervals rest on, for `copied` runs left out and the kinds of noise drawn."""
-    cautions = []
     if copied:
         text = f"runs that repeat another to the last digit: {copied}; they are no new evidence and are left out"
-        cautions.append(Caution("copied-runs", text))
+        yield Caution("copied-runs", text)
     if "runs" not in noise:
         alone = int(np.sum(curves.runs == 1))
         text = (
             f"{alone} of {len(curves.models)} sizes have one run: how another seed would differ is judged by how the "
             "runs drift about the law; run more seeds"
         )
-        cautions.append(Caution("replicates-missing", text))
+        yield Caution("replicates-missing", text)
     if "items assumed" in noise:
         text = (
             "per-item answers are not in the data: the error that all evaluations share is that of problems whose "
             f"difficulty spreads by {ASSUMED_DIFFICULTY:g} logits, an assumption"
         )
-        cautions.append(Caution("items-assumed", text))
+        yield Caution("items-assumed", text)
     elif "items" not in noise:
         text = (
             "neither per-item answers nor the number of problems are in the data: intervals leave out the error that "
             "all evaluations share; give the number with --items"
         )
-        cautions.append(Caution("items-missing", text))
-    return cautions
+        yield Caution("items-missing", text)

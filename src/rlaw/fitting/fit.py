@@ -19,8 +19,8 @@ from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit
 from rlaw.fitting.objective import NoiseModel, Space, r_squared, rms, weights
 from rlaw.fitting.profile import profile
 from rlaw.fitting.result import Fit
-from rlaw.fitting.screening import Screened, screen
-from rlaw.fitting.selection import Window, curves_of, window_text
+from rlaw.fitting.screening import screen
+from rlaw.fitting.selection import Window, check_draws, curves_of, window_text
 from rlaw.fitting.solver import Solution, solve
 from rlaw.fitting.trend import slopes
 from rlaw.fitting.values import HeldOut, SizeFit, held_out, shared_values, size_fits
@@ -76,18 +76,36 @@ def fit(
     window = window or frame.window
     _check(space, noise, intervals, draws, level)
     settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
-    screened = screen(
-        law,
-        *curves_of(frame, axis=axis, window=window, items=items, need_params=bool(law.shared)),
-        hold_out,
-        frame.source,
-    )
-    w, estimate = _estimate(law, screened.curves, space, noise, frame.source)
+    measured = curves_of(frame, axis=axis, window=window, items=items, need_params=bool(law.shared))
+    screened = screen(law, *measured, hold_out, frame.source)
+    curves = screened.curves
+    w, estimate = _estimate(law, curves, space, noise, frame.source)
     drawn = None
     if intervals != "none":
-        drawn = bootstrap(law, screened.curves, w, space, estimate, draws=draws, level=level, seed=seed)
+        drawn = bootstrap(law, curves, w, space, estimate, draws=draws, level=level, seed=seed)
     settings["intervals"] = _method(intervals, drawn, seed)
-    result = _result(law, axis, frame, screened, w, estimate, drawn, settings)
+    fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
+    found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
+    of_draws = cautions_of_draws(curves, screened.copied, drawn.noise) if drawn else ()
+    held = screened.held
+    result = Fit(
+        law=law,
+        axis=axis,
+        parameters=shared_values(law, estimate, drawn, level),
+        sizes=size_fits(law, curves, fitted, estimate, drawn, level),
+        r2_pooled=r_squared(curves.loss, fitted, curves.present),
+        rmse=rms(curves.loss - fitted, curves.present),
+        warnings=(*screened.cautions, *found, *of_draws),
+        settings=settings,
+        dropped=screened.dropped,
+        source=frame.source,
+        frame=frame,
+        curves=curves,
+        weights=w,
+        estimate=estimate,
+        drawn=drawn,
+        held_out=None if held is None else held_out(law, held, estimate, drawn, space, level),
+    )
     if intervals != "profile":
         return result
     return replace(result, parameters={name: profile(result, name).interval for name in result.parameters})
@@ -101,8 +119,7 @@ def _check(space: str, noise: str, intervals: str, draws: int, level: float) -> 
     ):
         if value not in known:
             raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}")
-    if draws < 20 or not 0 < level < 1:
-        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+    check_draws(draws, level)
 
 
 def _estimate(law: Law, curves: Curves, space: Space, noise: NoiseModel, source: str) -> tuple[np.ndarray, Solution]:
@@ -122,40 +139,3 @@ def _method(name: str, drawn: Draws | None, seed: int) -> dict[str, Any]:
         return {"method": name}
     how = {"method": name, "draws": len(drawn), "seed": seed, "noise": list(drawn.noise)}
     return how | ({"freedom": drawn.freedom} if drawn.drift is None else asdict(drawn.drift))
-
-
-def _result(
-    law: Law,
-    axis: str,
-    frame: "Frame",
-    screened: Screened,
-    w: np.ndarray,
-    estimate: Solution,
-    drawn: Draws | None,
-    settings: dict[str, Any],
-) -> Fit:
-    """The fit, from its solution and draws."""
-    curves, held, space, level = screened.curves, screened.held, settings["space"], settings["level"]
-    fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
-    found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
-    cautions = [*screened.cautions, *found]
-    if drawn is not None:
-        cautions += cautions_of_draws(curves, screened.copied, drawn.noise)
-    return Fit(
-        law=law,
-        axis=axis,
-        parameters=shared_values(law, estimate, drawn, level),
-        sizes=size_fits(law, curves, fitted, estimate, drawn, level),
-        r2_pooled=r_squared(curves.loss, fitted, curves.present),
-        rmse=rms(curves.loss - fitted, curves.present),
-        warnings=tuple(cautions),
-        settings=settings,
-        dropped=screened.dropped,
-        source=frame.source,
-        frame=frame,
-        curves=curves,
-        weights=w,
-        estimate=estimate,
-        drawn=drawn,
-        held_out=None if held is None else held_out(law, held, estimate, drawn, space, level),
-    )

@@ -115,6 +115,12 @@ def window_of(window: Window) -> tuple[float, float]:
     return low, high
 
 
+def check_draws(draws: int, level: float) -> None:
+    """Raise UsageError for too few draws, or a level outside (0, 1)."""
+    if draws < 20 or not 0 < level < 1:
+        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+
+
 def window_text(window: Window) -> str:
     """The window as it is written on the command line."""
     if isinstance(window, tuple):

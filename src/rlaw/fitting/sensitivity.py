@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from rlaw import units
 from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.diagnostics import ties_efficiency_to_size
 from rlaw.fitting.fit import Fit, fit
 from rlaw.fitting.interval import Interval, finite, plain
-from rlaw.laws import Law
 from rlaw.text import Readable
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def sensitivity(whole: Fit) -> Sensitivity:
 
 def _k(whole: Fit, refit: Fit) -> Interval | None:
     """The efficiency of the largest size of the whole fit by a refit; None when the law ties none to size."""
-    if type(whole.law).efficiency is Law.efficiency:
+    if not ties_efficiency_to_size(whole.law):
         return None
     return refit.k(whole.sizes[-1].params, float(whole.curves.at.base_loss[0, -1, 0]))
 

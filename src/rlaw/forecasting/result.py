@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rlaw.errors import UsageError
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import plain
-from rlaw.fitting.selection import Window, window_text
+from rlaw.fitting.selection import Window, check_draws, window_text
 from rlaw.text import Readable
 
 if TYPE_CHECKING:
@@ -65,7 +64,6 @@ def origin_of(frame: "Frame", *, window: Window, draws: int, level: float, seed:
     Raises:
         UsageError: too few draws, or a level outside (0, 1).
     """
-    if draws < 20 or not 0 < level < 1:
-        raise UsageError(f"draws = {draws} and level = {level}: at least 20 draws and a level between 0 and 1")
+    check_draws(draws, level)
     settings = {"window": window_text(window), "draws": draws, "level": level, "seed": seed}
     return {"settings": settings, "source": frame.source, "digest": frame.digest}

@@ -11,6 +11,7 @@ under a budget of unique data the reuse factors tau in the data.
 Axes: R choices, S draws, M budgets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,6 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
     """
     import polars as pl
 
-    frame = frame.one_law(every_tau=True)
     rows = frame.rows
     if rows["tau"].drop_nulls().n_unique() < 2:
         raise NotIdentifiable(
@@ -256,36 +256,33 @@ def _needed(followed: np.ndarray, target: float, level: float) -> Interval:
     return percentile(float(np.quantile(place, 0.5, method="nearest")), place, level)
 
 
-def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> list[Caution]:
-    cautions = []
+def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> Iterator[Caution]:
     far = [
         f"{c.model}{f' tau {c.tau:g}' if spent.reused else ''} ({c.axis_factor:.3g} times)"
         for c in choices
         if c.axis_factor > _FAR
     ]
     if far:
-        cautions.append(Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}"))
+        yield Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}")
     if "gpu" in spent.given:
         text = (
             f"a GPU is taken to execute {spent.given['mfu']:.0%} of its peak, and "
             f"{spent.given['executed_flops'] / spent.amount:.3g} FLOPs for each one that the data count "
-            f"({frame.accounting}): set --mfu to what your own runs measure, "
-            "executed FLOPs over peak times time"
+            f"({frame.accounting}): set --mfu to what your own runs measure, executed FLOPs over peak times time"
         )
-        cautions.append(Caution("assumed-mfu", text))
+        yield Caution("assumed-mfu", text)
     if "tokens_per_second" in spent.given:
         text = (
             f"tokens became FLOPs at {spent.given['flops_per_param_token']:g} for each parameter and token, and the "
             f"data count compute {frame.accounting}; every size is taken to run at the same FLOP/s"
         )
-        cautions.append(Caution("assumed-throughput", text))
+        yield Caution("assumed-throughput", text)
     if spent.reused:
         text = (
             "each tau is read off its own run, whose unique prompts may be more or fewer than the budget: that loss "
             "depends on tau and on the prompts seen, and not on how many are unique, is assumed"
         )
-        cautions.append(Caution("assumed-reuse", text))
-    return cautions
+        yield Caution("assumed-reuse", text)
 
 
 _loss = "{:.4f}".format

@@ -9,6 +9,7 @@ on. Decisions follow from the records alone, so that an interrupted study comes 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rlaw import units
@@ -86,7 +87,7 @@ def run(
         begun = any(store.status(run.label).attempt for run in runs)  # then the decision stands
         kept = earlier.get(runs[0].size.name) if begun else None
         made.append(kept or _decide(plan, store, stages[:index], runs, stages[-1][0]))
-        _keep(store, made)
+        write_json(store.stages, {"schema": 1, "decisions": [asdict(decision) for decision in made]})
         go = made[-1].go
         if go and index + 1 < min(stage.start, len(stages)):
             continue  # the first sizes are run together
@@ -106,16 +107,10 @@ def decisions(store: Store) -> tuple[Decision, ...]:
     return tuple(Decision(**prediction) for prediction in kept["decisions"])
 
 
-def _keep(store: Store, made: list[Decision]) -> None:
-    write_json(store.stages, {"schema": 1, "decisions": [asdict(decision) for decision in made]})
-
-
 def _stages(plan: Plan) -> list[list[Run]]:
     """The runs of each size, smallest size first."""
-    by_size: dict[int, list[Run]] = {}
-    for run in sorted(plan, key=lambda run: run.params):
-        by_size.setdefault(run.params, []).append(run)
-    return list(by_size.values())
+    ordered = sorted(plan, key=lambda run: run.params)
+    return [list(runs) for _, runs in groupby(ordered, key=lambda run: run.params)]
 
 
 def _decide(plan: Plan, store: Store, done: list[list[Run]], runs: list[Run], largest: Run) -> Decision:

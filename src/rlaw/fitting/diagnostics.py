@@ -162,9 +162,9 @@ def _baseline(law: Law, curves: Curves, fitted: np.ndarray) -> Iterator[Caution]
     spread = float(np.sum(((curves.loss - mean) * here) ** 2))
     if law.name in BASELINES or left < 0.9 * spread:
         return
-    text = f"{law.name} leaves {left / spread:.0%} of what a constant per size leaves: it explains next to nothing"
-    if spread <= _ROUNDING * here.sum():
-        text = "the loss of every size is constant: there is nothing to explain"
+    text = "the loss of every size is constant: there is nothing to explain"
+    if spread > _ROUNDING * here.sum():
+        text = f"{law.name} leaves {left / spread:.0%} of what a constant per size leaves: it explains next to nothing"
     yield Caution("worse-than-baseline", text)
 
 

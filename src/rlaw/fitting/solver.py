@@ -120,15 +120,16 @@ def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Spac
 
 
 def _problem(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Space) -> Problem:
-    R = at.params.shape[1]
+    S, R = len(law.shared), at.params.shape[1]
     used = w.max(axis=0, keepdims=True) > 0 if len(at.x) == 1 else w > 0
-    columns = [_range(p, at, used, R, own=i >= len(law.shared)) for i, p in enumerate(law.parameters)]
+    columns = [_range(p, at, used, R, own=i >= S) for i, p in enumerate(law.parameters)]
     rows = max((len(a) for c in columns for a in c), default=1)
     reference, low, high = (
         np.concatenate([np.zeros((rows, 0)), *(np.broadcast_to(c[j], (rows, c[j].shape[1])) for c in columns)], axis=1)
         for j in range(3)
     )
-    return Problem(law, at, y, w, space, reference, low, high, _logarithmic(law, low.shape[1]))
+    logs = [p.log for p in law.shared] + [p.log for p in law.local for _ in range(R)]
+    return Problem(law, at, y, w, space, reference, low, high, np.array(logs, bool))
 
 
 def _range(p: Parameter, at: Points, used: np.ndarray, R: int, own: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -152,13 +153,6 @@ def _range(p: Parameter, at: Points, used: np.ndarray, R: int, own: bool) -> tup
     return reference, np.log(p.low * smallest / reference), np.log(p.high * largest / reference)
 
 
-def _logarithmic(law: Law, P: int) -> np.ndarray:
-    """(P,) which variables are logarithms."""
-    S, L = len(law.shared), len(law.local)
-    sizes = (P - S) // L if L else 0
-    return np.array([p.log for p in law.shared] + [p.log for p in law.local for _ in range(sizes)], bool)
-
-
 def _variables(law: Law, problem: Problem, start: Solution, B: int) -> np.ndarray:
     """(B or B·R, P) variables of a solution of one draw."""
     flat = [t[0, :, 0] for t in start.theta]
@@ -171,14 +165,11 @@ def _variables(law: Law, problem: Problem, start: Solution, B: int) -> np.ndarra
 
 def _grid(problem: Problem) -> np.ndarray:
     """(G, P) starting variables: the product of every parameter's starts, the same for all sizes."""
-    law, P = problem.law, problem.low.shape[1]
-    own = (P - len(law.shared)) // max(len(law.local), 1)
-    rows = []
+    law, rows, sizes = problem.law, [], problem.at.params.shape[1]
     for choice in product(*(p.starts for p in law.parameters)):
         values = [np.log(v) if p.log else v for v, p in zip(choice, law.parameters, strict=True)]
-        S = len(law.shared)
-        rows.append([*values[:S], *(v for v in values[S:] for _ in range(own))])
-    return np.array(rows, float)
+        rows.append(np.repeat(values, [1] * len(law.shared) + [sizes] * len(law.local)))
+    return np.array(rows)
 
 
 def _search(problem: Problem) -> np.ndarray:

@@ -3,7 +3,7 @@
 Axes: R sizes, M points of a size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -77,13 +77,14 @@ def held_out(
     if law.local or not law.shared:
         return None
     w = weights(held, space, "equal")
-    solved = []
-    for s in (estimate, drawn.solution if drawn else None):
-        if s is not None:
-            free = levels(law, s.theta, held.at, held.loss, w, space)
-            solved.append(Solution(s.theta, np.broadcast_to(free, (len(s), *free.shape[1:])), s.objective, s.bound))
-    values = _values(law, held.at, solved[0], solved[1] if len(solved) > 1 else None, level)
-    fitted = law.loss(solved[0].theta, solved[0].coefficients, held.at)[0, 0]
+
+    def with_levels(solution: Solution) -> Solution:
+        free = levels(law, solution.theta, held.at, held.loss, w, space)
+        return replace(solution, coefficients=np.broadcast_to(free, (len(solution), *free.shape[1:])))
+
+    solved = with_levels(estimate)
+    values = _values(law, held.at, solved, with_levels(drawn.solution) if drawn else None, level)
+    fitted = law.loss(solved.theta, solved.coefficients, held.at)[0, 0]
     level_from = "fitted on the held-out curve" if law.coefficients else "predicted"
     return HeldOut(level=level_from, **_followed(held, 0, fitted, values))
 

@@ -121,10 +121,8 @@ def compare(
     frame = load(data).one_law()
     window = window or frame.window
     if (cut is not None) + (hold_out is not None) + rolling > 1:
-        raise UsageError(
-            "compare takes either cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each "
-            "origin -> the next)"
-        )
+        ways = "cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each origin -> the next)"
+        raise UsageError(f"compare takes either {ways}")
     curves = drop_broken(*curves_of(frame, axis=axis, window=window)).curves
     if not curves.models:
         raise NotIdentifiable(
@@ -151,11 +149,8 @@ def compare(
 def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
     """How a law, or "auto" when None, predicts the test points of the splits."""
     whole = splits[0].whole  # splits test different points of the same curves
-    test, predicted, drawn = (
-        np.zeros_like(whole.present),
-        np.zeros(whole.loss.shape),
-        np.zeros((draws, *whole.loss.shape)),
-    )
+    test, predicted = np.zeros_like(whole.present), np.zeros(whole.loss.shape)
+    drawn = np.zeros((draws, *whole.loss.shape))
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     for split in splits:
         if law is None:

@@ -11,10 +11,8 @@ from rlaw.errors import NotIdentifiable
 from rlaw.fitting.curves import Curves, find_size
 
 _LEAST_TEST = 3  # held-out points that make a score
-_ORIGINS = (
-    4  # of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
-)
-_FROM, _TO = 0.2, 0.8
+#: origins of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
+_ORIGINS, _FROM, _TO = 4, 0.2, 0.8
 _LEAST_ROLLED = 10  # steps of a curve that the first origin leaves two of
 
 
@@ -63,10 +61,8 @@ def by_origins(curves: Curves) -> tuple[list[Split], str]:
         early = first_steps(curves, origin)
         splits.append(Split(curves, curves.where(early), first_steps(curves, until) & ~early, None))
     listed = ", ".join(str(n) for n in origins)
-    return (
-        splits,
-        f"rolling origin: the first {listed} points of each curve in turn -> its points up to the next of these",
-    )
+    each = f"the first {listed} points of each curve in turn -> its points up to the next of these"
+    return splits, f"rolling origin: {each}"
 
 
 def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[list[Split], str]:

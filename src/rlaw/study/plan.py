@@ -42,10 +42,12 @@ class Run:
     @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
-        sections = ("base", "task", "rl", "data", "evaluation", "engine")
-        parts = {name: getattr(self, name).model_dump(mode="json") for name in sections}
+        parts = self._sections("base", "task", "rl", "data", "evaluation", "engine")
         shape = {key: value for key, value in self.size.model_dump(mode="json").items() if key not in NOT_IN_THE_ID}
         return {"family": self.family, "variant": self.variant, "seed": self.seed, "rung": shape, **parts}
+
+    def _sections(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name).model_dump(mode="json") for name in names}
 
     @property
     def label(self) -> str:
@@ -91,9 +93,7 @@ class Run:
     def programs(self) -> str:
         """Digest of what an engine compiles for RL and evaluations: the same for runs that differ in no more than seed,
         variant, base or data."""
-        sections = {
-            name: getattr(self, name).model_dump(mode="json") for name in ("task", "rl", "evaluation", "engine")
-        }
+        sections = self._sections("task", "rl", "evaluation", "engine")
         return content_digest({"family": self.family, "shape": asdict(self.architecture), **sections})
 
     @property
@@ -225,7 +225,7 @@ def plan(study: Study) -> Plan:
 
 def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
     chosen = arm or Arm(name=MAIN)
-    rl, data, evaluation = (study.section(name, arm) for name in ("rl", "data", "evaluation"))
+    sections = {name: study.section(name, arm) for name in ("rl", "data", "evaluation")}
     for size in study.model.ladder:
         if chosen.rungs is not None and size.name not in chosen.rungs:
             continue
@@ -241,9 +241,7 @@ def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
                     variant=variant,
                     base=study.model.variants[variant].changed(size.base),
                     task=study.task,
-                    rl=rl,
-                    data=data,
-                    evaluation=evaluation,
+                    **sections,
                     engine=study.engine,
                     seed=seed,
                 )

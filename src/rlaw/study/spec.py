@@ -22,20 +22,10 @@ def run_of(given: dict[str, Any]) -> Run:
     Raises:
         StoreError: the document was changed: its content no longer gives its id.
     """
-    run = Run(
-        study=given["study"],
-        arm=given["arm"],
-        family=given["family"],
-        size=Size.model_validate(given["rung"]),
-        variant=given["variant"],
-        base=Base.model_validate(given["base"]),
-        task=tasks.of(given["task"]),
-        rl=RL.model_validate(given["rl"]),
-        data=Data.model_validate(given["data"]),
-        evaluation=Evaluation.model_validate(given["evaluation"]),
-        engine=EngineChoice.model_validate(given["engine"]),
-        seed=given["seed"],
-    )
+    kinds = {"base": Base, "rl": RL, "data": Data, "evaluation": Evaluation, "engine": EngineChoice}
+    sections: dict[str, Any] = {name: kind.model_validate(given[name]) for name, kind in kinds.items()}
+    named = {name: given[name] for name in ("study", "arm", "family", "variant", "seed")}
+    run = Run(**named, size=Size.model_validate(given["rung"]), task=tasks.of(given["task"]), **sections)
     if run.id != given["id"]:
         raise StoreError(
             f"the description of run {given['id']} was changed, or is of another version: it now gives {run.id}\n"
@@ -47,13 +37,10 @@ def run_of(given: dict[str, Any]) -> Run:
 def single_study(run: Run) -> dict[str, Any]:
     """A study of this run alone, resolved: running it gives a run with the same id."""
     content = run.content
+    ladder, variants = [run.size.model_dump(mode="json")], {run.variant: content["base"]}
     return {
         "name": run.study,
-        "model": {
-            "family": run.family,
-            "ladder": [run.size.model_dump(mode="json")],
-            "variants": {run.variant: content["base"]},
-        },
+        "model": {"family": run.family, "ladder": ladder, "variants": variants},
         **{section: content[section] for section in ("task", "rl", "data", "evaluation")},
         "seeds": [run.seed],
         "engine": content["engine"],

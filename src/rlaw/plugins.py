@@ -5,8 +5,8 @@ There are two ways. An installed package registers an object as an entry point, 
 `module:Object`, or `file.py:Object`, both searched for from the current folder.
 """
 
-import hashlib
 import sys
+import zlib
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -90,7 +90,7 @@ def _of_file(path: Path) -> ModuleType:
     """The module that a file makes; imported once, under a name of its own."""
     if not path.is_file():
         raise NotFound(f"no such file: {path}\n  next: give its path from the current folder, {Path.cwd()}")
-    name = f"rlaw_plugin_{path.stem}_{hashlib.sha256(bytes(path.resolve())).hexdigest()[:8]}"
+    name = f"rlaw_plugin_{path.stem}_{zlib.crc32(bytes(path.resolve())):08x}"
     if name not in sys.modules:
         spec = spec_from_file_location(name, path.resolve())
         sys.modules[name] = module = module_from_spec(spec)  # pyright: ignore[reportArgumentType] - .py has a loader

@@ -1,7 +1,6 @@
 """Tables and names as plain text: columns as wide as their widest cell, numbers to the right."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ class Readable:
         return f"<{type(self).__name__}: {str(self).partition(chr(10))[0]}>"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         rows = [_flat(row) for row in self.documents()]
         if not rows:
             return f"<pre>{escape(str(self))}</pre>"

@@ -8,7 +8,7 @@ import rlaw
 from rlaw.decisions.budget import budget
 from rlaw.errors import DataError, NotFound, NotIdentifiable, UsageError
 from rlaw.measurements.frame import Frame
-from rlaw.study.compute import PEAK_FLOPS
+from rlaw.study.gpus import PEAK_FLOPS
 
 
 def crossing_ladder(noise=0.002, seed=0):

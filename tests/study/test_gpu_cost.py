@@ -8,7 +8,7 @@ import pytest
 from rlaw.cli import main
 from rlaw.errors import NotFound, UsageError
 from rlaw.study import gpu_cost
-from rlaw.study.compute import PEAK_FLOPS
+from rlaw.study.gpus import PEAK_FLOPS
 from rlaw.study.plan import plan
 from rlaw.study.presets import LADDERS, study_file
 from rlaw.study.study import Study

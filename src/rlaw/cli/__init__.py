@@ -38,9 +38,9 @@ app = typer.Typer(
     help="Scaling studies of RL post-training of language models: run them, fit their laws, forecast, decide.",
     epilog="Start with `rlaw demo` or `rlaw init`. Exit codes: 0 ok, 1 failure, 2 usage or invalid "
     "study, 3 not found, 4 a gate failed, 130 interrupted.",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 COMMANDS = (
     init.init,
@@ -82,7 +82,7 @@ def options(
 
 def main(args: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    given = sys.argv[1:] if args is None else args
+    given = (sys.argv[1:] if args is None else args) or ["--help"]
     as_json = "--json" in given
     try:
         with warnings.catch_warnings():

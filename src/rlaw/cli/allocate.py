@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
-from rlaw.cli.options import Draws, Format, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Data, Draws, Format, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
-from rlaw.study.compute import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
+from rlaw.study.gpus import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
 
 
 def allocate(
-    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    data: Data,
     compute: Annotated[str | None, Option(metavar="FLOPS", help="budget of one run, as the data count compute")] = None,
     gpu_hours: Annotated[str | None, Option(metavar="H", help="budget in hours of --gpu")] = None,
     usd: Annotated[str | None, Option(metavar="USD", help="budget in money, at --usd-per-gpu-hour")] = None,
@@ -36,7 +36,7 @@ def allocate(
     strict: Strict = False,
     json: Json = False,
 ) -> None:
-    """Choose a size for a budget of FLOPs, GPU-hours, money, time or prompts, or how often to pass over the data.
+    """Choose a size for a budget. FLOPs, GPU-hours, money, time or prompts; or how often to pass over the data.
 
     Example: rlaw allocate qwen2.5-math-base --compute 1e20
     """

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import Option
 
-from rlaw.cli.options import Draws, Format, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Data, Draws, Format, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -12,7 +12,7 @@ Laws = Annotated[list[str], Option(metavar="A,B,…", help="laws to judge, auto 
 
 
 def compare(
-    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    data: Data,
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     cut: Annotated[int | None, Option(min=2, metavar="K", help="see the first K points of every curve")] = None,
     hold_out: Annotated[str | None, Option(metavar="largest|each|SIZE", help="see the other sizes")] = None,
@@ -29,7 +29,7 @@ def compare(
     strict: Annotated[bool, Option("--strict", help="exit 4 when no law beats the baselines")] = False,
     json: Json = False,
 ) -> None:
-    """Judge laws by held-out points: the rest of each curve, what comes next along it, or a size left out.
+    """Judge laws by held-out points. The rest of each curve, what comes next along it, or a size left out.
 
     Example: rlaw compare qwen2.5-math-base --cut 25 --axis data
     """

@@ -10,12 +10,12 @@ from rlaw.cli.terminal import Json, show
 from rlaw.errors import UsageError
 from rlaw.text import table
 
-app = typer.Typer(no_args_is_help=True, help="Prepare and inspect files of problems: hold out, order, check for leaks.")
+app = typer.Typer(help="Prepare and inspect files of problems.")
 
 
 @app.command()
 def prepare(
-    source: Annotated[Path, Argument(help="rated problems: Parquet in veRL's layout, or JSON lines")],
+    source: Annotated[Path, Argument(metavar="SOURCE", help="rated problems: Parquet in veRL's layout, or JSON lines")],
     out: Annotated[Path, Option(metavar="DIR", help="the folder to write; must not be there")],
     held_out: Annotated[int, Option(metavar="N", help="problems never trained on, half easy and half hard")] = 500,
     easy: Annotated[float, Option(metavar="RATE", help="the least pass rate of an easy problem")] = 0.3,
@@ -33,7 +33,7 @@ def prepare(
     rating: Annotated[str | None, Option(metavar="KEY", help="name of the pass rate in the source")] = None,
     json: Json = False,
 ) -> None:
-    """Make training data of rated problems, as arXiv 2509.25300 does, and say what was done.
+    """Make training data of rated problems. Follows arXiv 2509.25300; reports what was done.
 
     Example: rlaw data prepare rated.parquet --out data/mathematics --held-out 500 --order curriculum
     """
@@ -55,10 +55,10 @@ def prepare(
 
 @app.command("show")
 def show_data(
-    data: Annotated[Path, Argument(help="a folder that `rlaw data prepare` wrote, or a file of problems")],
+    data: Annotated[Path, Argument(metavar="DATA", help="what `rlaw data prepare` wrote, or a file of problems")],
     json: Json = False,
 ) -> None:
-    """Show what files of problems hold, how hard they are, and whether they are as they were written.
+    """Show what files of problems hold. Counts, difficulties, and whether they are as they were written.
 
     Example: rlaw data show data/mathematics
     """

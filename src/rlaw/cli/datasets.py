@@ -6,7 +6,7 @@ from rlaw.cli.terminal import Json, show
 
 
 def datasets(json: Json = False) -> None:
-    """List the measurements that come with the package: source, accuracy, caveats.
+    """List the bundled measurements: source, accuracy, caveats.
 
     Example: rlaw datasets
     """

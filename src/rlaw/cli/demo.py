@@ -17,7 +17,7 @@ def demo(
     output: Annotated[Path, Option("--output", "-o", help="folder for the page and its figures")] = Path("rlaw-demo"),
     json: Json = False,
 ) -> None:
-    """Fit, forecast, allocate and draw the Qwen2.5 curves that come with the package, in seconds.
+    """Fit, forecast, allocate and draw the bundled Qwen2.5 curves.
 
     Example: rlaw demo
     """

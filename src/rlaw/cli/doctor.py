@@ -4,9 +4,7 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +21,7 @@ def doctor(
     store: Annotated[Path, Option(help="where you would keep a store")] = Path(),
     json: Json = False,
 ) -> None:
-    """Check this machine: what it has, what rlaw can do here, and what to install for the rest.
+    """Check this machine. What it has, what rlaw can do here, and what to install for the rest.
 
     Example: rlaw doctor
     """
@@ -33,13 +31,15 @@ def doctor(
 
 def examine(store: Path) -> dict[str, Any]:
     """What is here: machine, Python, extras, the folder for stores."""
+    from importlib.metadata import version
+
     from rlaw.engines.verl import engine as verl
     from rlaw.execution.local import cores
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     extras = _extras()
     return {
-        "rlaw": metadata.version("rlaw"),
+        "rlaw": version("rlaw"),
         "python": sys.version.split()[0],
         "cores": cores(),
         "threads_per_worker": 1,
@@ -69,9 +69,11 @@ def gemm_gflops() -> float:
 
 def _folder(path: Path) -> dict[str, Any]:
     """The nearest folder that is there already, whether it can be written, and the room in it."""
+    from tempfile import TemporaryFile
+
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     try:
-        with tempfile.TemporaryFile(dir=there) as file:
+        with TemporaryFile(dir=there) as file:
             file.write(b"rlaw")
         writable, why = True, ""
     except OSError as error:
@@ -81,8 +83,10 @@ def _folder(path: Path) -> dict[str, Any]:
 
 def _extras() -> list[dict[str, Any]]:
     """The optional parts as in rlaw's metadata: which packages each needs, and which are missing."""
+    from importlib.metadata import requires
+
     needs: dict[str, list[str]] = {}
-    for requirement in metadata.requires("rlaw") or []:
+    for requirement in requires("rlaw") or []:
         package, mark, extra = requirement.partition("; extra == ")
         name = extra.strip("'\"")
         if mark and name not in _COLLECTIONS:
@@ -98,9 +102,11 @@ def _extra(name: str, requirements: list[str]) -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
+        return version(package)
+    except PackageNotFoundError:
         return None
 
 

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from rlaw.cli.options import Data, Listed, Name, Output, ReportDraws, Seed
+from rlaw.cli.options import Listed, MaybeData, Name, Output, ReportDraws, Seed
 from rlaw.cli.terminal import Json, requested, show, write
 
 
 def figure(
     name: Name = None,
-    data: Data = None,
+    data: MaybeData = None,
     output: Output = None,
     listed: Listed = False,
     draws: ReportDraws = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Draw one figure of DATA as PDF, SVG or PNG (NAME.svg here without -o): vectors, the same bytes every time.
+    """Draw one figure of DATA. PDF, SVG or PNG (NAME.svg here without -o): vectors, the same bytes every time.
 
     Example: rlaw figure intra-model qwen2.5-math-base -o intra.pdf
     """

@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import Option
 
-from rlaw.cli.options import Draws, Format, Items, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Data, Draws, Format, Items, Level, Map, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
 
 def fit(
-    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    data: Data,
     law: Annotated[str, Option(help="one of `rlaw laws`")] = "saturating",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     where: Where = [],  # noqa: B006 - the command line makes a new list

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import Option
 
-from rlaw.cli.options import Draws, Format, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Data, Draws, Format, Level, Map, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -12,7 +12,7 @@ At = Annotated[list[float], Option("--at", metavar="X", help="place on the axis;
 
 
 def forecast(
-    data: Annotated[str, Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")],
+    data: Data,
     target: Annotated[str, Option(metavar="MODEL|SIZE", help="a model's name, largest, or a size, in the data or not")],
     anchor: Annotated[
         str, Option(metavar="none|step0|first:K", help="what the forecast may use of the target")
@@ -30,7 +30,7 @@ def forecast(
     strict: Strict = False,
     json: Json = False,
 ) -> None:
-    """Forecast the loss of a size: blind, anchored at its step 0, or calibrated by its first evaluations.
+    """Forecast the loss of a size. Blind, anchored at its step 0, or calibrated by its first evaluations.
 
     Example: rlaw forecast qwen2.5-math-base --target 72B --anchor first:10 --axis data
     """

@@ -13,14 +13,14 @@ from rlaw.study.presets import STUDIES, study_file
 
 
 def init(
-    path: Annotated[Path, Argument(help="the study file to write")] = Path("study.yaml"),
+    path: Annotated[Path, Argument(metavar="PATH", help="the study file to write")] = Path("study.yaml"),
     preset: Annotated[
         str | None, Option(metavar="|".join(STUDIES), help="write this study in place of the small one")
     ] = None,
     schema: Annotated[bool, Option("--schema", help="print the JSON Schema of study files, for editors")] = False,
     json: Json = False,
 ) -> None:
-    """Write a small commented study to start from: three sizes, about a minute on two cores.
+    """Write a commented study to start from: three sizes, a minute.
 
     Example: rlaw init study.yaml
     Example: rlaw init qwen.yaml --preset qwen2.5-math

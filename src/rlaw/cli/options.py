@@ -28,8 +28,10 @@ ReportDraws = Annotated[
 ]
 Level = Annotated[float, typer.Option(min=0.01, max=0.999, help="share of the draws inside an interval")]
 Seed = Annotated[int, typer.Option(min=0, help="of the random numbers")]
-Name = Annotated[str | None, typer.Argument(help="one of --list")]
-Data = Annotated[str | None, typer.Argument(help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="one of --list")]
+_DATA = typer.Argument(metavar="DATA", help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")
+Data = Annotated[str, _DATA]
+MaybeData = Annotated[str | None, _DATA]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the file; its format is what the name ends with")]
 Listed = Annotated[bool, typer.Option("--list", help="print the names with what each shows")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit 4 when the ladder identifies no law of the size")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from rlaw.cli.terminal import Json, show
-from rlaw.study.compute import DEFAULT_MFU, PEAK_FLOPS
+from rlaw.study.gpus import DEFAULT_MFU, PEAK_FLOPS
 from rlaw.text import table
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rlaw.errors import UsageError
-from rlaw.study.compute import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
+from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
 from rlaw.text import table
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from rlaw.cli.terminal import Json, show
 
 
 def report(
-    data: Annotated[Path, Argument(help="a store; or, with -o, a table or a bundled dataset's name")],
+    data: Annotated[Path, Argument(metavar="DATA", help="a store; or, with -o, a table or a bundled dataset's name")],
     output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
     form: Annotated[Literal["pdf", "png"] | None, Option(help="save the figures in this format too")] = None,
     draws: ReportDraws = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Write a report of DATA: fits, findings, figures and tables in one HTML file, with a folder of SVG figures.
+    """Write a report of DATA. Fits, findings, figures and tables in one HTML file, with a folder of SVG figures.
 
     Example: rlaw report runs/micro --form pdf
     """

@@ -48,7 +48,7 @@ def run(
     quiet: Annotated[bool, Option("--quiet", "-q", help="no progress")] = False,
     json: Json = False,
 ) -> None:
-    """Run all runs of STUDY that are not done yet, and keep every record.
+    """Run all runs of STUDY that are not done yet.
 
     The same command resumes where it was interrupted: finished runs are skipped,
     others continue from their last checkpoint. Failed runs are left as they are,

@@ -23,7 +23,7 @@ def show(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show one run: its settings, its attempts and machines, its evaluations.
+    """Show one run. Its settings, its attempts and machines, its evaluations.
 
     Example: rlaw show runs/micro 148k-base-s0
     """

@@ -1,19 +1,19 @@
 """`rlaw table`."""
 
-from rlaw.cli.options import Data, Listed, Name, Output, ReportDraws, Seed
+from rlaw.cli.options import Listed, MaybeData, Name, Output, ReportDraws, Seed
 from rlaw.cli.terminal import Json, requested, show, write
 
 
 def table(
     name: Name = None,
-    data: Data = None,
+    data: MaybeData = None,
     output: Output = None,
     listed: Listed = False,
     draws: ReportDraws = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Make one table of DATA as LaTeX (booktabs) or CSV; without -o, print it as CSV.
+    """Make one table of DATA. LaTeX (booktabs) or CSV; without -o, print it as CSV.
 
     Example: rlaw table efficiency-fits qwen2.5-math-base -o table6.tex
     """

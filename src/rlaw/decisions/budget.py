@@ -5,8 +5,9 @@ from typing import Any
 
 from rlaw import units
 from rlaw.errors import NotFound, UsageError
-from rlaw.study.compute import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
+from rlaw.study.gpus import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
 
+Amount = float | str
 _WAYS = "`compute=`, `gpu_hours=`, `usd=`, `wall=`, `data=` or `unique_data=`"
 
 
@@ -50,12 +51,12 @@ class Budget:
 
 def budget(
     *,
-    compute: float | str | None = None,
-    gpu_hours: float | str | None = None,
-    usd: float | str | None = None,
-    wall: float | str | None = None,
-    data: float | str | None = None,
-    unique_data: float | str | None = None,
+    compute: Amount | None = None,
+    gpu_hours: Amount | None = None,
+    usd: Amount | None = None,
+    wall: Amount | None = None,
+    data: Amount | None = None,
+    unique_data: Amount | None = None,
     gpu: str | None = None,
     gpus: int = 1,
     mfu: float = DEFAULT_MFU,
@@ -99,8 +100,17 @@ def budget(
         return Budget("data", units.parse(amount, "count"), {}, reused=data is None)
     if wall is not None and tokens_per_second is not None:
         return _of_throughput(units.parse(wall, "duration"), tokens_per_second, flops_per_param_token)
-    counted = flops_per_param_token / executed_factor
-    return _of_gpus(gpu_hours, usd, wall, _gpu(gpu, named[0]), gpus, mfu, usd_per_gpu_hour, counted)
+    kind = _gpu(gpu, named[0])
+    if not 0 < mfu <= 1 or not usd_per_gpu_hour > 0 or gpus < 1:
+        raise UsageError(
+            f"mfu = {mfu}, usd_per_gpu_hour = {usd_per_gpu_hour} and gpus = {gpus}: a share up to 1, a positive price "
+            "and at least one GPU"
+        )
+    hours, paid = _hours(gpu_hours, usd, wall, gpus, usd_per_gpu_hour)
+    executed = hours * 3600 * PEAK_FLOPS[kind] * mfu
+    used = {"gpu": kind, "peak_flops": PEAK_FLOPS[kind], "mfu": mfu, **paid}
+    counted = executed * (flops_per_param_token / executed_factor)
+    return Budget("compute", counted, {**used, "gpu_hours": hours, "executed_flops": executed})
 
 
 def _gpu(gpu: str | None, budget: str) -> str:
@@ -112,34 +122,17 @@ def _gpu(gpu: str | None, budget: str) -> str:
     return gpu.upper()
 
 
-def _of_gpus(
-    gpu_hours: float | str | None,
-    usd: float | str | None,
-    wall: float | str | None,
-    gpu: str,
-    gpus: int,
-    mfu: float,
-    usd_per_gpu_hour: float,
-    counted: float,
-) -> Budget:
-    if not 0 < mfu <= 1 or not usd_per_gpu_hour > 0 or gpus < 1:
-        raise UsageError(
-            f"mfu = {mfu}, usd_per_gpu_hour = {usd_per_gpu_hour} and gpus = {gpus}: a share up to 1, a positive price "
-            "and at least one GPU"
-        )
-    given: dict[str, Any] = {"gpu": gpu, "peak_flops": PEAK_FLOPS[gpu], "mfu": mfu}
+def _hours(
+    gpu_hours: Amount | None, usd: Amount | None, wall: Amount | None, gpus: int, usd_per_gpu_hour: float
+) -> tuple[float, dict[str, float]]:
+    """Hours of one GPU, and what they come from."""
     if gpu_hours is not None:
-        hours = units.parse(gpu_hours, "GPU-h")
-    elif usd is not None:
+        return units.parse(gpu_hours, "GPU-h"), {}
+    if usd is not None:
         money = units.parse(usd, "USD")
-        hours = money / usd_per_gpu_hour
-        given |= {"usd": money, "usd_per_gpu_hour": usd_per_gpu_hour}
-    else:
-        seconds = units.parse(wall if wall is not None else 0, "duration")
-        hours = gpus * seconds / 3600
-        given |= {"wall_seconds": seconds, "gpus": gpus}
-    executed = hours * 3600 * PEAK_FLOPS[gpu] * mfu
-    return Budget("compute", executed * counted, {**given, "gpu_hours": hours, "executed_flops": executed})
+        return money / usd_per_gpu_hour, {"usd": money, "usd_per_gpu_hour": usd_per_gpu_hour}
+    seconds = units.parse(0 if wall is None else wall, "duration")
+    return gpus * seconds / 3600, {"wall_seconds": seconds, "gpus": gpus}
 
 
 def _of_throughput(seconds: float, throughput: str, flops_per_param_token: float) -> Budget:
@@ -149,10 +142,10 @@ def _of_throughput(seconds: float, throughput: str, flops_per_param_token: float
             f"tokens per second {throughput!r} does not say of which size\n  next: `tokens_per_second=40k@7B`"
         )
     rate, params = units.parse(tokens, "count"), units.parse(size, "count")
-    given = {
-        "wall_seconds": seconds,
+    per_second = {
         "tokens_per_second": rate,
         "throughput_params": params,
         "flops_per_param_token": flops_per_param_token,
     }
-    return Budget("compute", seconds * rate * params * flops_per_param_token, given)
+    flops = seconds * rate * params * flops_per_param_token
+    return Budget("compute", flops, {"wall_seconds": seconds, **per_second})

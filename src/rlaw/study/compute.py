@@ -8,10 +8,6 @@ Accounting models; N: non-embedding parameters, T: processed tokens (prompt + re
 * exact: the sum of `Flops` as executed: matrix products of every pass, attention and output head included.
 
 2N per token for a forward pass and 4N for a backward one: Kaplan et al. 2020, arXiv 2001.08361, section 2.1.
-
-Peak dense bf16 FLOP/s of a GPU, without sparsity, and its memory from NVIDIA's data sheets: A100 80 GB (2021), H100 SXM
-and H200 SXM (2023, 2024), HGX B200 per GPU (2024). Prices are assumptions: an hour on demand, round figures for the end
-of 2025.
 """
 
 from dataclasses import dataclass
@@ -22,13 +18,6 @@ if TYPE_CHECKING:
 
 Accounting = Literal["6N", "8N", "12N", "exact"]
 FACTORS: dict[str, int] = {"6N": 6, "8N": 8, "12N": 12}
-PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12}
-MEMORY_GB = {"A100": 80.0, "H100": 80.0, "H200": 141.0, "B200": 180.0}
-USD_PER_GPU_HOUR = {"A100": 1.8, "H100": 2.5, "H200": 3.2, "B200": 5.0}
-#: share of the peak that the counted FLOPs take of a GPU-hour of RL, rollouts and waiting included: an assumption
-DEFAULT_MFU = 0.3
-#: price of a GPU-hour, an assumption
-DEFAULT_USD_PER_GPU_HOUR = 2.5
 
 
 @dataclass(frozen=True, slots=True)

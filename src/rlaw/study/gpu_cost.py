@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaw.errors import NotFound, UsageError
-from rlaw.study.compute import MEMORY_GB, PEAK_FLOPS, Architecture, accounted_flops
+from rlaw.study.compute import Architecture, accounted_flops
+from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS
 from rlaw.study.plan import MAIN, Plan, Run
 from rlaw.study.presets.qwen25 import LADDER, PUBLISHED_FLOPS, PUBLISHED_ROLLOUTS
 

@@ -7,7 +7,8 @@ and so of each run's id.
 import hashlib
 import json
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,23 +16,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from rlaw import laws, tasks, units
-from rlaw.errors import NotFound, RlawError, UsageError
+from rlaw.errors import NotFound, UsageError
 from rlaw.study import yaml
-from rlaw.study.compute import DEFAULT_USD_PER_GPU_HOUR, Accounting
-from rlaw.study.model import Model, Size
-from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems
+from rlaw.study.compute import Accounting
+from rlaw.study.gpus import DEFAULT_USD_PER_GPU_HOUR
+from rlaw.study.model import Model
+from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems, placed
 from rlaw.tasks import AnyTask
 from rlaw.tasks.base import Settings
 from rlaw.text import Readable
 
 
 def _quantity(kind: str) -> BeforeValidator:
-    def read(value: Any) -> float:
-        try:
-            return units.parse(value, kind)
-        except RlawError as error:
-            raise ValueError(str(error)) from error
-
+    read = placed()(lambda value: units.parse(value, kind))
     return BeforeValidator(read, json_schema_input_type=float | str)
 
 
@@ -85,12 +82,10 @@ class FitChoice(Settings):
 
     @field_validator("laws")
     @classmethod
+    @placed()
     def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         for name in named:
-            try:
-                laws.get(name)
-            except (NotFound, UsageError) as error:
-                raise ValueError(str(error)) from error
+            laws.get(name)
         return named
 
 
@@ -133,10 +128,8 @@ class Study(Readable, Settings):
     def _task_by_name(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
-        try:
+        with placed():
             tasks.get(str(raw.get("name")))
-        except (NotFound, UsageError) as error:
-            raise ValueError(str(error)) from error
         return tasks.of(raw)
 
     @model_validator(mode="after")
@@ -165,26 +158,17 @@ class Study(Readable, Settings):
             SpecError: it is not a valid study; the message names file, line and key of every fault.
         """
         document = yaml.load(path)
-        try:
+        with _located(document):
             study = cls.model_validate(document.data)
-        except ValidationError as error:
-            raise document.error(error, known=_known_keys(document.data)) from error
         for index, size in enumerate(study.model.ladder):
-            study.check_size(index, size, document)
+            with _located(document, "model", "ladder", index, "base"):
+                for base in study.model.variants.values():
+                    base.changed(size.base)
         for index, arm in enumerate(study.arms):
-            study.check_arm(index, arm, document)
+            study._check_arm(index, arm, document)
         return study
 
-    def check_size(self, index: int, size: Size, document: "yaml.Document") -> None:
-        """Raise SpecError, with file and line, when a size changes its pretraining to nonsense."""
-        try:
-            for base in self.model.variants.values():
-                base.changed(size.base)
-        except ValidationError as error:
-            keys, prefix = _known_keys(document.data), ("model", "ladder", index, "base")
-            raise document.error(error, prefix=prefix, known=keys) from error
-
-    def check_arm(self, index: int, arm: Arm, document: "yaml.Document") -> None:
+    def _check_arm(self, index: int, arm: Arm, document: "yaml.Document") -> None:
         """Raise SpecError, with file and line, when an arm names what is not there or changes it to nonsense."""
         known = {"rungs": [r.name for r in self.model.ladder], "variants": list(self.model.variants)}
         for key, names in known.items():
@@ -192,11 +176,8 @@ class Study(Readable, Settings):
                 if name not in names:
                     raise document.fault(("arms", index, key), f"no such name {name!r}; there are {', '.join(names)}")
         for section in ("rl", "data", "evaluation"):
-            try:
+            with _located(document, "arms", index, section):
                 self.section(section, arm)
-            except ValidationError as error:
-                keys = _known_keys(document.data)
-                raise document.error(error, prefix=("arms", index, section), known=keys) from error
         try:
             enough_problems(self.section("rl", arm), self.section("data", arm))
         except ValueError as error:
@@ -217,6 +198,15 @@ class Study(Readable, Settings):
     def __str__(self) -> str:
         sizes = ", ".join(size.name for size in self.model.ladder)
         return f"study {self.name}: {sizes} · seeds {', '.join(map(str, self.seeds))} · {self.rl.steps} steps"
+
+
+@contextmanager
+def _located(document: "yaml.Document", *at: str | int) -> Iterator[None]:
+    """Settings that are not valid become a SpecError that names the file and the lines, under that place of it."""
+    try:
+        yield
+    except ValidationError as error:
+        raise document.error(error, prefix=at, known=_known_keys(document.data)) from error
 
 
 def _known_keys(data: dict[str, Any]) -> set[str]:

@@ -16,7 +16,7 @@ from rlaw.engines.verl.launch import ADDRESS_VARIABLE
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
 from rlaw.store.records import Record
-from rlaw.study.compute import DEFAULT_MFU, PEAK_FLOPS
+from rlaw.study.gpus import DEFAULT_MFU, PEAK_FLOPS
 from rlaw.study.plan import Run
 from rlaw.tasks import of_text
 

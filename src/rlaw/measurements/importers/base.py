@@ -17,7 +17,7 @@ class Importer(Protocol):
         ...
 
     def read(self, path: Path) -> pl.DataFrame:
-        """One row for each evaluation, columns as in `rlaw.measurements.frame.COLUMNS`; unknown ones are kept.
+        """One row for each evaluation, columns as in `rlaw.measurements.cleaning.COLUMNS`; unknown ones are kept.
 
         Raises:
             DataError: it cannot be read.

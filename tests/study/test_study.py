@@ -72,6 +72,7 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
         ("name: tiny", "name: ../../etc", r":1: name: "),
         ("name: tiny", "name: &a tiny\nquestion: *a", r"aliases"),
         ("name: tiny", "name: !!python/object:os.system x", r":1: tag .* is not taken"),
+        ("seeds: [0, 1]", "data: {pool: 12x}", r":\d+: data\.pool: '12x' is not a count"),
         ("seeds: [0, 1]", "data: {pool: 10}", r"take 5120 problems, data gives 10"),
         (
             "hidden: 24, layers: 3}",

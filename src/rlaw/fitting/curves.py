@@ -4,6 +4,7 @@ Axes: R sizes, M points of a size, padded with points that are not `present`; I 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -163,15 +164,10 @@ def find_size(curves: Curves, which: str | float) -> int:
         return len(curves.models) - 1
     if which in curves.models:
         return curves.models.index(str(which))
-    matches = [r for r, params in enumerate(curves.params) if _is_size(which, params)]
-    if len(matches) == 1:
-        return matches[0]
+    with suppress(RlawError):
+        size = units.parse(which, "count")
+        matches = [r for r, params in enumerate(curves.params) if abs(size / params - 1) < 0.01]
+        if len(matches) == 1:
+            return matches[0]
     listed = ", ".join(f"{m} ({units.count(p)})" for m, p in zip(curves.models, curves.params, strict=True))
     raise NotFound(f"no size of this ladder is {which!r}\n  next: choose one of {listed}")
-
-
-def _is_size(which: str | float, params: float) -> bool:
-    try:
-        return abs(units.parse(which, "count") / params - 1) < 0.01
-    except RlawError:
-        return False

@@ -3,21 +3,33 @@
 Defaults live here, in `model.py` and in `study.py`, and nowhere else. All of it is part of a run's id.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from rlaw import units
+from rlaw.errors import RlawError
 from rlaw.tasks.base import Settings
 
+
+@contextmanager
+def placed() -> Iterator[None]:
+    """What is refused inside becomes a ValueError, so that the message about the study names its line."""
+    try:
+        yield
+    except RlawError as error:
+        raise ValueError(str(error)) from error
+
+
+@placed()
+def _count(value: Any) -> Any:
+    return round(units.parse(value, "count")) if isinstance(value, str) else value
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
-Count = Annotated[
-    int,
-    BeforeValidator(
-        lambda v: round(units.parse(v, "count")) if isinstance(v, str) else v, json_schema_input_type=int | str
-    ),
-    Field(gt=0),
-]
+Count = Annotated[int, BeforeValidator(_count, json_schema_input_type=int | str), Field(gt=0)]
 
 
 class WidthScaling(Settings):

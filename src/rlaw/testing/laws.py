@@ -69,17 +69,13 @@ def _points(law: Law) -> Points:
 
 def says_what_it_is(law: Law) -> None:
     """Name, formula and source are there; bounds hold the starts; the worked example has a value for everything."""
-    _require(
-        re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", law.name) is not None, f"name {law.name!r} is not lower-case words"
-    )
-    _require(
-        bool(law.title and law.formula and law.source and law.__doc__), f"{law.name}: title, formula or source is empty"
-    )
+    _require(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", law.name), f"name {law.name!r} is not lower-case words")
+    _require(law.title and law.formula and law.source and law.__doc__, f"{law.name}: title, formula or source is empty")
     wanted = len(law.parameters) + len(law.coefficients)
     _require(len(law.example) == wanted, f"{law.name}: the example has {len(law.example)} values, not {wanted}")
     _require(len(law.coefficients) <= 2, f"{law.name}: at most two coefficients are solved in closed form")
     for p in law.parameters:
-        _require(p.low < p.high and bool(p.starts and p.text), f"{law.name}: {p.name} has no range, start or meaning")
+        _require(p.low < p.high and p.starts and p.text, f"{law.name}: {p.name} has no range, start or meaning")
         _require(all(p.low <= s <= p.high for s in p.starts), f"{law.name}: a start of {p.name} is out of its range")
         _require(p.log or not p.unit, f"{law.name}: {p.name} has a unit and must be searched on a logarithmic scale")
 
@@ -91,10 +87,8 @@ def stays_finite_and_positive(law: Law) -> None:
     for factor in (1e-6, 1.0, 1e6):
         far = Points.of(at.x * factor, at.x_ref, at.params, at.base_loss)
         for value in (*law.parts(theta, far), law.loss(theta, coefficients, far)):
-            _require(
-                bool(np.isfinite(value).all() and (value >= 0).all()),
-                f"{law.name}: not finite and >= 0 at x · {factor}",
-            )
+            sound = np.isfinite(value).all() and (value >= 0).all()
+            _require(sound, f"{law.name}: not finite and >= 0 at x · {factor}")
 
 
 def many_draws_are_as_one_each(law: Law) -> None:
@@ -104,9 +98,8 @@ def many_draws_are_as_one_each(law: Law) -> None:
     two = tuple(np.concatenate([t, 1.1 * t]) for t in theta)
     both = law.loss(two, np.concatenate([coefficients, coefficients]), at)
     alone = law.loss(tuple(1.1 * t for t in theta), coefficients, at)
-    _require(
-        bool(np.allclose(both[-1], alone[0], rtol=1e-12)), f"{law.name}: the second of two draws differs from it alone"
-    )
+    same = np.allclose(both[-1], alone[0], rtol=1e-12)
+    _require(same, f"{law.name}: the second of two draws differs from it alone")
 
 
 def noiseless_data_give_back_the_law(law: Law) -> None:
@@ -114,9 +107,8 @@ def noiseless_data_give_back_the_law(law: Law) -> None:
     curves = ladder(law)
     for space in ("loss", "log"):
         found = solve(law, curves.at, curves.loss, weights(curves, space, "equal"), space)
-        _require(
-            found.objective[0] < 1e-12, f"{law.name}: {space} residual {found.objective[0]:.3g} on data of its own"
-        )
+        left = found.objective[0]
+        _require(left < 1e-12, f"{law.name}: {space} residual {left:.3g} on data of its own")
         for p, t, value in zip(law.parameters, found.theta, law.example, strict=False):
             worst = float(np.max(np.abs(t / value - 1)))
             _require(worst < 1e-3, f"{law.name}: {p.name} = {t.ravel()} is not {value} (fitted in {space})")
@@ -138,7 +130,7 @@ def _fit(law: Law, unit: float) -> Theta:
     return solve(law, curves.at, curves.loss, weights(curves, "loss", "equal"), "loss").theta
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def _require(holds: object, otherwise: str) -> None:
     if not holds:
         raise AssertionError(otherwise)
 

@@ -9,6 +9,7 @@ from rlaw.cli import main
 from rlaw.errors import NotFound, UsageError
 from rlaw.study import gpu_cost
 from rlaw.study.gpus import PEAK_FLOPS
+from rlaw.study.model import Resources
 from rlaw.study.plan import plan
 from rlaw.study.presets import LADDERS, study_file
 from rlaw.study.study import Study
@@ -47,8 +48,8 @@ def test_every_run_of_the_paper_fits_the_memory_of_the_smallest_gpu(paper):
 
 def test_memory_of_the_training_states_is_sixteen_bytes_a_parameter_over_the_gpus():
     shape = LADDERS["qwen2.5-math"].sizes["7B"].architecture
-    one = gpu_cost.memory(shape, gpus=1, tensor_parallel=1, micro_batch=1, sequence_tokens=6144)
-    four = gpu_cost.memory(shape, gpus=4, tensor_parallel=1, micro_batch=2, sequence_tokens=6144)
+    one = gpu_cost.memory(shape, Resources(gpus=1), 6144)
+    four = gpu_cost.memory(shape, Resources(gpus=4, micro_batch=2), 6144)
     assert one.states == 16 * shape.params_total == 4 * four.states
     assert four.logits == 2 * one.logits == 2 * 6144 * 152064 * 10
     assert one.peak > one.states

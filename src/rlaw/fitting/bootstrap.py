@@ -14,6 +14,7 @@ Axes: B draws, R sizes, M points of a size.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from statistics import NormalDist
 
 import numpy as np
@@ -75,9 +76,10 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
     unit = binomial_unit(fitted)
-    freedom = int(np.maximum(_replicates(curves) - 1, 0).sum())
+    deviations = [_deviations(curves, r, unit) for r in range(len(curves.models))]
+    freedom = sum(max(len(of_size) - 1, 0) for of_size in deviations)
     if freedom >= _LEAST_FREEDOM:
-        noise, drift = _runs(rng, curves, unit, draws) * student_factor(freedom, level), None
+        noise, drift = _runs(rng, curves, list(chain(*deviations)), draws) * student_factor(freedom, level), None
     else:
         noise, drift = _drifts(rng, law, curves, (curves.loss - fitted) / unit, unit, draws)
     drawn = fitted + noise * unit
@@ -117,11 +119,6 @@ def student_factor(freedom: int, level: float) -> float:
     return (z + first / n + second / n**2 + third / n**3) / z
 
 
-def _replicates(curves: Curves) -> np.ndarray:
-    """(R,) runs of each size that share steps with another run of it."""
-    return np.array([len(_deviations(curves, r, np.ones_like(curves.loss))) for r in range(len(curves.models))])
-
-
 def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
     """Each run's deviations from the mean of its size at the steps it shares with another run, in binomial units."""
     step, run, loss = (a[r, curves.present[r]] for a in (curves.step, curves.run, curves.loss))
@@ -133,9 +130,8 @@ def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
     return [scaled[(run == i) & (n > 1)] for i in range(run.max() + 1) if np.any((run == i) & (n > 1))]
 
 
-def _runs(rng: np.random.Generator, curves: Curves, unit: np.ndarray, draws: int) -> np.ndarray:
-    """(B, R, M) deviations of whole runs, drawn from all sizes with random sign."""
-    pool = [d for r in range(len(curves.models)) for d in _deviations(curves, r, unit)]
+def _runs(rng: np.random.Generator, curves: Curves, pool: list[np.ndarray], draws: int) -> np.ndarray:
+    """(B, R, M) deviations of whole runs, drawn from those of all sizes with random sign."""
     noise = np.zeros((draws, *curves.loss.shape))
     for r, here in each_run(curves):  # each deviation stretched to the length of the run
         stretched = np.stack([d[np.round(np.linspace(0, len(d) - 1, len(here))).astype(int)] for d in pool])

@@ -42,9 +42,8 @@ class Noise:
 
         Few replicates widen it as Student's t does at `level`.
         """
-        error = math.hypot(self.error(*a), self.error(*b)) * (
-            student_factor(self.freedom, level) if self.freedom else 1
-        )
+        wide = student_factor(self.freedom, level) if self.freedom else 1
+        error = math.hypot(self.error(*a), self.error(*b)) * wide
         if error == 0:
             return 0.5 if a[0] == b[0] else float(a[0] < b[0])
         return NormalDist().cdf((b[0] - a[0]) / error)
@@ -83,9 +82,8 @@ def _of_replicates(frame: "Frame") -> Noise | None:
                 spare += len(loss) - 1
     if not freedom or not spare:
         return None
-    return Noise(
-        math.sqrt(squares / spare), int(freedom), f"replicates, {int(freedom)} degrees of freedom, sizes pooled"
-    )
+    how = f"replicates, {int(freedom)} degrees of freedom, sizes pooled"
+    return Noise(math.sqrt(squares / spare), int(freedom), how)
 
 
 def _of_neighbours(frame: "Frame") -> float:

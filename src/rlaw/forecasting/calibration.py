@@ -16,6 +16,7 @@ whose errors along a curve hang together and count as one.
 Axes: R sizes, M points to predict, S draws.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,21 +49,17 @@ class Backtest:
     factor: float = 1.0
     bent: bool = False
 
-    def cautions(self) -> list[Caution]:
+    def cautions(self) -> Iterator[Caution]:
         """What was changed in the forecast because of it."""
-        cautions = []
         if self.factor > 1:
             text = (
                 f"cut short and forecast, the {self.sizes} sizes seen miss by more than their intervals say: these are "
                 f"widened {self.factor:.2g} times"
             )
-            cautions.append(Caution("widened", text))
+            yield Caution("widened", text)
         if self.bent:
-            text = (
-                "cut short, the curves seen are forecast better by sigmoids than by lines: half of the draws are theirs"
-            )
-            cautions.append(Caution("bent-curves", text))
-        return cautions
+            better = "cut short, the curves seen are forecast better by sigmoids than by lines"
+            yield Caution("bent-curves", f"{better}: half of the draws are theirs")
 
 
 def calibrated(

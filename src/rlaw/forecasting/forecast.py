@@ -8,7 +8,7 @@ A forecast is *blind* (without the target's own data), *anchored* (its base at s
 *calibrated* (its first K evaluations). The rest of the target's rows judges the forecast, and does nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -180,7 +180,7 @@ def forecast(
 
 def _draw(
     law: Law | None, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
-) -> tuple[Samples, str, list[Caution]]:
+) -> tuple[Samples, str, Iterable[Caution]]:
     """Draws at the places, the law that made them, and warnings."""
     if law is not None:
         drawn = by_law(law, aim.train, aim.r, x, draws=draws, level=level, seed=seed)

@@ -3,7 +3,7 @@
 Axes: R sizes, M points of a size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,17 +89,14 @@ class Target:
         end = own.max() if len(own) else self._ladder_axis()[1]
         return float(size), float(max(x.max() / end, 1.0))
 
-    def far(self, size_factor: float, axis_factor: float) -> list[Caution]:
+    def far(self, size_factor: float, axis_factor: float) -> Iterator[Caution]:
         """What is to be said of such a reach."""
-        cautions = []
         if size_factor > 1:
             side = "larger than the largest" if self.r else "smaller than the smallest"
-            cautions.append(Caution("beyond-ladder", f"the target is {size_factor:.3g} times {side} other size"))
+            yield Caution("beyond-ladder", f"the target is {size_factor:.3g} times {side} other size")
         if axis_factor > _FAR:
             what = "the ladder" if self.kind == "blind" or self.from_base else "what was seen of the target"
-            text = f"the forecast goes {axis_factor:.3g} times beyond {what} along the axis"
-            cautions.append(Caution("beyond-axis", text))
-        return cautions
+            yield Caution("beyond-axis", f"the forecast goes {axis_factor:.3g} times beyond {what} along the axis")
 
     def _ladder_axis(self) -> tuple[float, float]:
         """First and last axis value of the other sizes, at the target's size: straight lines in log N."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from rlaw.errors import NotFound, UsageError
 from rlaw.study.compute import Architecture, accounted_flops
 from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS
+from rlaw.study.model import Resources
 from rlaw.study.plan import MAIN, Plan, Run
 from rlaw.study.presets.qwen25 import LADDER, PUBLISHED_FLOPS, PUBLISHED_ROLLOUTS
 
@@ -48,27 +49,25 @@ class Memory:
         return self.states + max(self.gathered + self.activations + self.logits, self.rollout)
 
 
-def memory(arch: Architecture, *, gpus: int, tensor_parallel: int, micro_batch: int, sequence_tokens: int) -> Memory:
+def memory(arch: Architecture, resources: Resources, sequence_tokens: int) -> Memory:
     """Estimate the memory of one GPU.
 
     Args:
         arch: the model.
-        gpus: over which its training states are sharded.
-        tensor_parallel: GPUs that share a copy of it in rollouts.
-        micro_batch: sequences of full length at a time.
+        resources: GPUs over which its training states are sharded, and sequences of full length at a time; 1 when None.
         sequence_tokens: of a prompt and a response at their longest.
     """
-    tokens, d = micro_batch * sequence_tokens, arch.hidden
+    tokens, d = (resources.micro_batch or 1) * sequence_tokens, arch.hidden
     layer = arch.params / arch.layers
     embeddings = arch.vocab * d * (1 if arch.tied_embeddings else 2)
     inside = 2 * d + 2 * (arch.heads + arch.kv_heads) * arch.head_dim + 3 * arch.intermediate  # of the layer at work
     keys_and_values = 4 * arch.layers * arch.kv_heads * arch.head_dim * tokens
     return Memory(
-        states=STATE_BYTES * arch.params_total / max(1, gpus),
+        states=STATE_BYTES * arch.params_total / max(1, resources.gpus),
         gathered=2 * (GATHERED * layer + embeddings),
         activations=2.0 * tokens * (arch.layers * d + inside),
         logits=float(LOGIT_BYTES * tokens * arch.vocab),
-        rollout=(2 * arch.params_total + keys_and_values) / tensor_parallel,
+        rollout=(2 * arch.params_total + keys_and_values) / resources.tensor_parallel,
     )
 
 
@@ -95,17 +94,10 @@ class GpuCost:
 
 def run_cost(run: Run, gpu: str, mfu: float, usd_per_gpu_hour: float) -> GpuCost:
     """What one run takes on GPUs of that type."""
-    resources = run.resources
-    taken = memory(
-        run.architecture,
-        gpus=resources.gpus,
-        tensor_parallel=resources.tensor_parallel,
-        micro_batch=resources.micro_batch or 1,
-        sequence_tokens=run.sequence_tokens,
-    )
+    gpus, taken = run.resources.gpus, memory(run.architecture, run.resources, run.sequence_tokens)
     hours = run.executed_flops / (PEAK_FLOPS[gpu] * mfu * 3600)
     fits = taken.peak <= MEMORY_GB[gpu] * 1e9
-    return GpuCost(resources.gpus, taken, fits, hours, hours / max(1, resources.gpus), hours * usd_per_gpu_hour)
+    return GpuCost(gpus, taken, fits, hours, hours / max(1, gpus), hours * usd_per_gpu_hour)
 
 
 def known_gpus(names: Sequence[str], prices: Mapping[str, float], mfu: float) -> tuple[str, ...]:

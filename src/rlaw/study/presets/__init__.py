@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from rlaw import plugins
-from rlaw.errors import RlawError
 from rlaw.study.presets import llama3, qwen3, qwen25
-from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize
-from rlaw.study.presets.folder import shape_in
+from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize, shape_in
+from rlaw.study.recipe import placed
 
-LADDERS: dict[str, Ladder] = {
-    "qwen2.5-math": qwen25.LADDER,
-    "qwen3": qwen3.LADDER,
-    "llama3": llama3.LADDER,
-}
+LADDERS: dict[str, Ladder] = {"qwen2.5-math": qwen25.LADDER, "qwen3": qwen3.LADDER, "llama3": llama3.LADDER}
 
 STUDIES = ("qwen2.5-math",)
 
@@ -44,10 +39,8 @@ def resolve(model: dict[str, Any]) -> dict[str, Any]:
     if "ladder" in rest or "family" in rest:
         raise ValueError("preset names the family and its ladder: leave `ladder` and `family` out, or preset")
     name = str(model["preset"])
-    try:
+    with placed():
         ladder = LADDERS.get(name) or plugins.find("ladders", name, Ladder)
-    except RlawError as error:
-        raise ValueError(str(error)) from error
     if ladder is None:
         there = ", ".join((*LADDERS, *plugins.names("ladders")))
         raise ValueError(f"no preset is called {name!r}: there are {there}, or file.py:LADDER")

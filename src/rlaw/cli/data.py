@@ -1,5 +1,6 @@
 """`rlaw data`: files of problems in words, for training on real mathematics."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ def prepare(
     text = (
         f"{done}\n{out} written\n  next: task: {{name: mathematics, folder: {out}, digest: {digest}}} in a study file"
     )
-    show({"folder": str(out), **done.to_document()}, text, as_json=json)
+    show({"folder": str(out), **asdict(done)}, text, as_json=json)
 
 
 @app.command("show")
@@ -72,4 +73,4 @@ def show_data(
         for one in surveys
     ]
     text = table(["file", ">problems", ">easy", ">hard", ">mean difficulty", "digest", "as written"], rows)
-    show({"files": [one.to_document() for one in surveys]}, text, as_json=json)
+    show({"files": [asdict(one) for one in surveys]}, text, as_json=json)

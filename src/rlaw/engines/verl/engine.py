@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
 
-from rlaw.engines.base import Workspace
+from rlaw.engines.base import Engine, Workspace
 from rlaw.engines.verl import settings
 from rlaw.engines.verl.launch import ADDRESS_VARIABLE
 from rlaw.engines.verl.paths import Paths
@@ -30,7 +30,7 @@ SHOWN_CHARACTERS = 600  # of the end of what veRL says against a configuration
 _ANSWERS: dict[str, str] = {}  # what veRL said of each set of engine.settings; nothing: it takes them
 
 
-class VerlEngine:
+class VerlEngine(Engine):
     """RL post-trains a Hugging Face checkpoint with veRL: FSDP and vLLM on the GPUs of the size's resources."""
 
     name = "verl"
@@ -57,12 +57,9 @@ class VerlEngine:
 
     def estimate_seconds(self, run: Run) -> float:
         """Wall seconds on the size's GPUs, as if they were H100 at the assumed share of their peak. An estimate."""
-        flops = run.rl_flops("12N" if run.rl.beta else "8N") + run.evaluation_flops
-        return SECONDS_TO_START + flops / (max(1, run.resources.gpus) * PEAK_FLOPS[ASSUMED_GPU] * DEFAULT_MFU)
-
-    def shared_seconds(self, run: Run) -> dict[str, float]:
-        """Nothing is shared."""
-        return {}
+        return SECONDS_TO_START + run.executed_flops / (
+            max(1, run.resources.gpus) * PEAK_FLOPS[ASSUMED_GPU] * DEFAULT_MFU
+        )
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields the run's records while veRL trains; steps without a record when the iterator is closed are lost."""

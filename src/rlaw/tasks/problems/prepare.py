@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -91,10 +91,6 @@ class Prepared:
     leaks: dict[str, int]
     files: tuple[Written, ...]
 
-    def to_document(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
-
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts.items())
         lines = [f"{self.source}, digest {self.source_digest}: {counts}"]
@@ -129,7 +125,7 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
         folder = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
             done = _write(source, problems, folder, recipe, benchmarks or {})
-            (folder / MANIFEST).write_text(json.dumps(done.to_document(), indent=1) + "\n", encoding="utf-8")
+            (folder / MANIFEST).write_text(json.dumps(asdict(done), indent=1) + "\n", encoding="utf-8")
             folder.chmod(0o755)
             folder.rename(out)
         except BaseException:

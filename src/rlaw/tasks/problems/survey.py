@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,10 +37,6 @@ class Survey:
     sources: dict[str, int]
     digest: str
     state: Literal["yes", "changed", "unknown"]
-
-    def to_document(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def of(path: Path) -> list[Survey]:

@@ -170,9 +170,8 @@ def _by_rule(plan: Plan, decision: Decision, frame: "Frame", candidate: Run, lar
 
 def _frame(plan: Plan, store: Store, done: list[list[Run]]) -> "Frame":
     """The main study's measurements of the sizes done, of its first variant and benchmark."""
-    models = tuple(runs[0].size.name for runs in done)
-    frame = load(store.path).where(arm=MAIN, benchmark=plan.study.evaluation.benchmarks[0], model=models)
-    return frame.where(variant=next(iter(plan.study.model.variants)))
+    first = {"benchmark": plan.study.evaluation.benchmarks[0], "variant": next(iter(plan.study.model.variants))}
+    return load(store.path).where(arm=MAIN, model=tuple(runs[0].size.name for runs in done), **first)
 
 
 def _best(frame: "Frame") -> float:

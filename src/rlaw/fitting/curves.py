@@ -149,9 +149,8 @@ def _run_numbers(size: np.ndarray, seed: np.ndarray) -> np.ndarray:
 def each_run(curves: Curves) -> Iterator[tuple[int, np.ndarray]]:
     """Every run that has points: its size, and (n,) where its points are in the size's row."""
     for r, numbers in enumerate(curves.run):
-        for i in range(curves.runs[r]):
-            if len(here := np.flatnonzero(numbers == i)):
-                yield r, here
+        for i in np.unique(numbers[numbers >= 0]):
+            yield r, np.flatnonzero(numbers == i)
 
 
 def find_size(curves: Curves, which: str | float) -> int:

@@ -31,7 +31,6 @@ class Fit(Readable):
         sizes: the fit of each size, smallest first.
         r2_pooled: over all points, sizes together: mostly the difference between sizes.
         rmse: root mean square error of the loss over all points.
-        identified: False when the data do not determine the law's parameters.
         warnings: what speaks against trusting it.
         settings: window, space, noise, items, intervals, draws, level and seed, as used.
         dropped: rows left out, by reason.

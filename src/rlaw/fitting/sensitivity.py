@@ -141,10 +141,7 @@ def sensitivity(whole: Fit) -> Sensitivity:
             f"{whole.law.name} shares no parameter between sizes, so no size weighs on another\n"
             "  next: a law of the ladder: saturating"
         )
-    values = dict(whole.parameters)
-    k = _k(whole, whole)
-    if k is not None:
-        values["k"] = k
+    values = _numbers(whole, whole)
     own = whole.settings["window"]
     frame = whole.frame.where(model=tuple(size.model for size in whole.sizes))
     sizes = tuple(_refit(whole, values, frame, size.model, own, size.model) for size in whole.sizes)
@@ -153,11 +150,12 @@ def sensitivity(whole: Fit) -> Sensitivity:
     return Sensitivity(whole.law.name, whole.axis, own, whole.sizes[-1].model, values, counts, sizes, windows)
 
 
-def _k(whole: Fit, refit: Fit) -> Interval | None:
-    """The efficiency of the largest size of the whole fit by a refit; None when the law ties none to size."""
+def _numbers(whole: Fit, refit: Fit) -> dict[str, Interval]:
+    """The parameters of a refit, and the efficiency of the whole fit's largest size, where the law ties it to size."""
     if not ties_efficiency_to_size(whole.law):
-        return None
-    return refit.k(whole.sizes[-1].params, float(whole.curves.at.base_loss[0, -1, 0]))
+        return refit.parameters
+    k = refit.k(whole.sizes[-1].params, float(whole.curves.at.base_loss[0, -1, 0]))
+    return {**refit.parameters, "k": k}
 
 
 def _windows(whole: Fit, frame: "Frame") -> list[str]:
@@ -180,11 +178,8 @@ def _refit(
         again = fit(whole.law, frame, window=window, intervals="none", hold_out=without, **how)
     except NotIdentifiable as error:
         return Refit(change, {}, identified=False, refused=str(error))
-    found = {name: value.value for name, value in again.parameters.items()}
-    k = _k(whole, again)
-    if k is not None:
-        found["k"] = k.value
-    return Refit(change, {n: _moved(v, values[n]) for n, v in found.items()}, again.identified)
+    moved = {name: _moved(found.value, values[name]) for name, found in _numbers(whole, again).items()}
+    return Refit(change, moved, again.identified)
 
 
 def _moved(value: float, of: Interval) -> Moved:

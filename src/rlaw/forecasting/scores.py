@@ -98,13 +98,12 @@ class LawScore(Score):
     @staticmethod
     def over(law: str, sizes: list[SizeScore], log_scores: list[float]) -> "LawScore":
         """The means over sizes, from the score and the log score of each."""
+        means = {name: float(np.mean([getattr(size, name) for size in sizes])) for name in ("mae", "bias", "coverage")}
         return LawScore(
             law=law,
-            points=sum(r.points for r in sizes),
-            mae=float(np.mean([r.mae for r in sizes])),
-            rmse=float(np.sqrt(np.mean([r.rmse**2 for r in sizes]))),
-            bias=float(np.mean([r.bias for r in sizes])),
-            coverage=float(np.mean([r.coverage for r in sizes])),
+            points=sum(size.points for size in sizes),
+            rmse=float(np.sqrt(np.mean([size.rmse**2 for size in sizes]))),
+            **means,
             log_score=float(np.mean(log_scores)),
             sizes=tuple(sizes),
         )

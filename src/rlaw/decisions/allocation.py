@@ -185,7 +185,7 @@ def allocate(
     )
     losses = () if target_loss is None else (target_loss,)
     no_law = [] if sizes.caution is None else [sizes.caution]
-    over = Frontier() if spent.reused else _frontier(frame, window, spent, curves, sizes, losses, **how)
+    over = _frontier(frame, window, spent, (curves, sizes), losses=losses, **how)
     return Allocation(
         budget=spent,
         choices=choices,
@@ -232,21 +232,15 @@ def _by_reuse(frame: "Frame") -> tuple["Frame", dict[str, tuple[str, float]]]:
 
 
 def _frontier(
-    frame: "Frame",
-    window: Window,
-    spent: Budget,
-    curves: Curves,
-    sizes: PooledLadder,
-    losses: tuple[float, ...],
-    **how: Any,
+    frame: "Frame", window: Window, spent: Budget, ladder: tuple[Curves, PooledLadder], **how: Any
 ) -> Frontier:
-    """The frontier over compute, whatever the budget is; empty where the data have no compute."""
-    if frame.rows["compute_flops"].null_count() == len(frame):
+    """The frontier over compute, whatever the budget is; empty for unique data, and where the data have no compute."""
+    if spent.reused or frame.rows["compute_flops"].null_count() == len(frame):
         return Frontier()
     if spent.axis != "compute":
         curves = drop_broken(*curves_of(frame, axis="compute", window=window)).curves
-        sizes = pooled_ladder(curves)
-    return frontier(curves, sizes, losses=losses, **how)
+        ladder = curves, pooled_ladder(curves)
+    return frontier(*ladder, **how)
 
 
 def _needed(followed: np.ndarray, target: float, level: float) -> Interval:

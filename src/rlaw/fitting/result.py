@@ -167,12 +167,8 @@ class Fit(Readable):
         for p in self.law.shared:
             value = self.parameters[p.name].text(units.count if p.unit == "params" else None)
             lines.append(f"  {p.name:<8}{value:<34}{p.text}")
-        lines += [
-            "",
-            self._table(),
-            "",
-            f"R² {self.r2_pooled:.4f} over all points (sizes together), RMSE {self.rmse:.4f}",
-        ]
+        together = f"R² {self.r2_pooled:.4f} over all points (sizes together), RMSE {self.rmse:.4f}"
+        lines += ["", self._table(), "", together]
         if self.held_out is not None:
             h = self.held_out
             slope = f", k {h.values['k']}" if "k" in h.values else ""

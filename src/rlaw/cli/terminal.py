@@ -13,7 +13,7 @@ from typer import Exit
 from rlaw.errors import RlawError, UsageError
 
 if TYPE_CHECKING:
-    from rlaw.reporting.registry import Registry
+    from rlaw.reporting.family import Family
 
 SCHEMA = 1
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
@@ -81,7 +81,7 @@ def fail(error: RlawError, as_json: bool) -> int:
 
 
 def requested(
-    family: "Registry[Any]", name: str | None, data: str | None, output: Path | None, *, listed: bool, as_json: bool
+    family: "Family[Any]", name: str | None, data: str | None, output: Path | None, *, listed: bool, as_json: bool
 ) -> tuple[str, str]:
     """NAME and DATA of `rlaw figure` or `rlaw table`, checked with the output file before any work is done.
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from rlaw.laws.base import Parameter, Theta
 from rlaw.laws.base_efficiency import REFERENCE
-from rlaw.laws.efficiency import EfficiencyLaw, k_max, n_0
+from rlaw.laws.saturating import EfficiencyLaw, k_max, n_0
 
 
 class BaseAndSizeLaw(EfficiencyLaw):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from rlaw.laws.base import Parameter, Theta
-from rlaw.laws.efficiency import EfficiencyLaw
+from rlaw.laws.saturating import EfficiencyLaw
 
 REFERENCE = 0.9  # loss of the base of which k_90 is the efficiency
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from rlaw.laws.base import Parameter, Points, Theta
-from rlaw.laws.efficiency import EfficiencyLaw, k_max, n_0
+from rlaw.laws.saturating import EfficiencyLaw, k_max, n_0
 
 
 class CommonPointLaw(EfficiencyLaw):

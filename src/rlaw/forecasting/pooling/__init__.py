@@ -12,8 +12,8 @@ How far sizes scatter about the law, how much curves wander and drift, and the l
 chosen but averaged over a grid, each weighed by its marginal likelihood: how well it predicts the measured points one
 after the other. Given them, everything is Gaussian and in closed form.
 
-`size` holds the measured points, `prior` the assumptions, `grid` the settings that are averaged over and how well each
-predicts the points, `posterior` the pooled ladder.
+`size` holds the measured points, `prior` the assumptions, `posterior` the settings that are averaged over, each with
+its posterior and how well it predicts the points, `pooled` the pooled ladder.
 
 Source: Laird and Ware 1982 (random effects of growth curves); Rasmussen and Williams 2006, section 2.7 (marginal
 likelihood with a basis of unknown weight); Kass and Raftery 1995 (averaging over models).
@@ -21,7 +21,7 @@ likelihood with a basis of unknown weight); Kass and Raftery 1995 (averaging ove
 Axes: R sizes, n points of a size, H settings of the grid, S draws, M points to predict.
 """
 
-from rlaw.forecasting.pooling.posterior import Pooled, pool
+from rlaw.forecasting.pooling.pooled import Pooled, pool
 from rlaw.forecasting.pooling.size import PooledSize, sizes_of
 
 __all__ = ["Pooled", "PooledSize", "pool", "sizes_of"]

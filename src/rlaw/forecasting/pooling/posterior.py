@@ -1,136 +1,154 @@
-"""A ladder pooled: the loss of every size, measured or not, in draws and in their middle.
+"""The grid that a ladder is averaged over: each setting with its weight and its posterior, Gaussian, in closed form.
 
-Axes: R sizes, n points of a size, J stretches of the shared walk, S draws, M points to predict.
+Source: Rasmussen and Williams 2006, section 2.7 (marginal likelihood with a basis of unknown weight).
+
+Axes: R sizes, H laws of a prior, J stretches of the shared walk, P = 2R + J levels, slopes and stretches.
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
-from rlaw.fitting.bootstrap import binomial_unit
-from rlaw.forecasting.pooling.grid import GridPoint, averaged, settings_of, weighed
-from rlaw.forecasting.pooling.size import DRIFTS, PooledSize, Whitened, design, middle_of, span_of, walk_of, whiten
+from rlaw.forecasting.pooling.prior import Prior, laws_of, stretches, together, with_levels
+from rlaw.forecasting.pooling.size import PooledSize, Whitened, scales_of
 
-_STRETCH = 0.5  # of the shared walk, e-folds
-_SLOPE_POINTS = 9
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """The posterior of a ladder.
-
-    Attributes:
-        sizes: the measured points, smallest first.
-        middle: intercept and slope, in ln N, of the ln X about which the lines turn: the middle of the curves.
-        edges: ends of the stretches of the shared walk, ln X from the middle; one of them is 0.
-        span: ends of the points of all sizes, ln X from the middle.
-        settings: the settings of the grid that carry the weight.
-        typical_unit: root mean square of √(L (1 - L)) over the points, to which the noise refers.
-    """
-
-    sizes: tuple[PooledSize, ...]
-    middle: tuple[float, float]
-    edges: np.ndarray
-    span: tuple[float, float]
-    settings: tuple[GridPoint, ...]
-    whitened: tuple[tuple[Whitened, ...], ...]
-    typical_unit: float
-
-    def draw(self, r: int, log_x: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draws of one size: (S, M) true loss, (S, M) loss as a run would measure it, (S,) k.
-
-        k is the slope of the straight line through the size's curve, walks included, over the axis of the ladder.
-        With the same seed, draw s of one size and draw s of another share everything that the ladder shares.
-        """
-        rng, own_rng = np.random.default_rng(seed), np.random.default_rng([seed, r + 1])
-        M, about = len(log_x), np.linspace(*self.span, _SLOPE_POINTS) - np.mean(self.span)
-        middle = self.middle[0] + self.middle[1] * np.log(self.sizes[r].params)
-        places = np.concatenate([log_x, middle + np.mean(self.span) + about])
-        weights = np.array([s.weight for s in self.settings])
-        counts = rng.multinomial(draws, weights / weights.sum())
-        true, measured, slopes = [], [], []
-        for setting, count in zip(self.settings, counts, strict=True):
-            if not count:
-                continue
-            many = setting.mean + rng.standard_normal((count, len(setting.mean))) @ setting.root.T
-            beta, kriged = self._own(r, many, setting), self._krige(r, places, setting)
-            logs = kriged.at(beta) + own_rng.standard_normal((count, len(places))) @ kriged.root().T
-            loss = np.exp(logs[:, :M])
-            unit = setting.noise * binomial_unit(loss) / self.typical_unit
-            true.append(loss)
-            measured.append(np.maximum(loss + unit * own_rng.standard_normal(loss.shape), 0.0))
-            slopes.append(-logs[:, M:] @ about / (about @ about))
-        return np.concatenate(true), np.concatenate(measured), np.concatenate(slopes)
-
-    def expected(self, r: int, log_x: np.ndarray) -> np.ndarray:
-        """(M,) loss of one size along the mean of its log loss: the middle of `draw`, without its scatter."""
-        total = np.zeros(len(log_x))
-        for setting in self.settings:
-            kriged = self._krige(r, np.asarray(log_x, float), setting)
-            total += setting.weight * kriged.at(self._own(r, setting.mean[None], setting))[0]
-        return np.exp(total)
-
-    def hide(self, r: int, observed: PooledSize) -> "Pooled":
-        """The same ladder and the same settings with fewer points of size r."""
-        turn = self.middle[0] + self.middle[1] * np.log(observed.params)
-        whitened = tuple(
-            (*kind[:r], whiten(observed, turn, self.edges, drift), *kind[r + 1 :])
-            for kind, drift in zip(self.whitened, DRIFTS, strict=False)
-        )
-        settings = settings_of(whitened, [(s.drift, s.noise, s.wander, s.prior) for s in self.settings], self.edges)
-        sizes = (*self.sizes[:r], observed, *self.sizes[r + 1 :])
-        return replace(self, sizes=sizes, settings=weighed(settings), whitened=whitened)
-
-    def _own(self, r: int, many: np.ndarray, setting: GridPoint) -> np.ndarray:
-        """(S, 2 + J) level, slope and shared walk of one size, from the ladder's."""
-        R = len(self.sizes)
-        return np.concatenate([many[:, 2 * r : 2 * r + 2], many[:, 2 * R :] * setting.shape[r]], axis=1)
-
-    def _krige(self, r: int, log_x: np.ndarray, setting: GridPoint) -> "_Kriged":
-        """The walk of one size at some points, given how its measured points leave its line."""
-        size, observed = self.sizes[r], self.whitened[setting.drift][r]
-        middle = self.middle[0] + self.middle[1] * np.log(size.params)
-        z = log_x - middle
-        across = setting.wander**2 * walk_of(z, size.log_x - middle) @ observed.turn
-        beyond = z - np.clip(z, self.edges[0], self.edges[-1])
-        free = setting.wander**2 * walk_of(z, z) + setting.shared * setting.shape[r] ** 2 * walk_of(beyond, beyond)
-        pull = across / (setting.noise**2 + setting.wander**2 * observed.walk)
-        return _Kriged(size.level, design(z, self.edges), pull, free - pull @ across.T, observed, float(free.max()))
+_WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
+_NOISE = (0.6, 0.75, 0.9, 1.1)  # in units of the scatter about a parabola for each size
+_BEND = (0.02, 0.07, 0.2)  # of the level in log N
+_OWN = (0.01, 0.04, 0.12)  # scatter of a size's level about the curve
+_FREE = 10.0  # scatter of levels that owe nothing to a law
+_MOST_SETTINGS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class _Kriged:
-    """Log loss at some points: a line, a pull of the measured points, and what is left free."""
+class GridPoint:
+    """One setting of the grid with its weight and the (2R + J,) normal posterior of levels, slopes and shared walk."""
 
-    level: float
-    design: np.ndarray  # (M, 2 + J)
-    pull: np.ndarray  # (M, n)
-    left: np.ndarray  # (M, M)
-    observed: Whitened
-    scale: float
+    drift: int
+    noise: float
+    wander: float
+    prior: Prior  # one row
+    weight: float
+    mean: np.ndarray
+    root: np.ndarray
 
-    def at(self, beta: np.ndarray) -> np.ndarray:
-        """(S, M) expected log loss for (S, 2 + J) lines."""
-        return self.level + beta @ self.design.T + (self.observed.y - beta @ self.observed.X.T) @ self.pull.T
+    @property
+    def shape(self) -> np.ndarray:
+        """(R,) k over the sizes, 1 at the largest measured."""
+        return self.prior.shape[0]
 
-    def root(self) -> np.ndarray:
-        """(M, M) root of the covariance that is left."""
-        return np.linalg.cholesky(self.left + (1e-7 * self.scale + 1e-14) * np.eye(len(self.left)))
+    @property
+    def shared(self) -> float:
+        """Variance of the shared walk over one e-fold."""
+        return float(self.prior.shared[0])
 
 
-def pool(sizes: list[PooledSize], *, law: bool = True) -> Pooled:
-    """Fit a ladder.
+def averaged(
+    sizes: list[PooledSize], whitened: tuple[tuple[Whitened, ...], ...], edges: np.ndarray, *, law: bool
+) -> tuple[GridPoint, ...]:
+    """The settings that carry the weight: first with the usual levels, then, for sizes without one, with others.
 
     Args:
-        sizes: the points of each; at least one with three points.
-        law: False when a slope rests on its own size alone, with a spread about zero.
+        sizes: the points of each.
+        whitened: the same turned, for each kind of drift.
+        edges: ends of the stretches of the shared walk.
+        law: False when a slope rests on its own size alone.
     """
-    middle = middle_of(sizes)
-    turns = middle[0] + middle[1] * np.log([s.params for s in sizes])
-    span = span_of(sizes, turns)
-    edges = np.arange(min(np.floor(span[0] / _STRETCH), -1), max(np.ceil(span[1] / _STRETCH), 1) + 1) * _STRETCH
-    kinds = DRIFTS if max(len(s.loss) for s in sizes) > 5 else DRIFTS[:1]
-    whitened = tuple(tuple(whiten(s, t, edges, d) for s, t in zip(sizes, turns, strict=True)) for d in kinds)
-    settings = averaged(sizes, whitened, edges, law=law)
-    unit = float(np.sqrt(np.mean(binomial_unit(np.concatenate([s.loss for s in sizes])) ** 2)))
-    return Pooled(tuple(sizes), middle, edges, span, settings, whitened, unit)
+    n = np.log([s.params for s in sizes])
+    k_scale, noise_scale = scales_of(sizes)
+    grid = [(d, s * noise_scale, w * k_scale) for d, s, w in product(range(len(whitened)), _NOISE, _WANDER)]
+    usual = (_BEND[1], _OWN[1]) if law else (0.0, _FREE)
+    prior = laws_of(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, usual, law=law)
+    evidence = np.stack([likelihood_of(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
+    lacking = law and any(len(s.loss) < 2 for s in sizes)
+    may = list(product(_BEND, _OWN)) if lacking else [usual]
+    heavy = _heaviest(evidence, _MOST_SETTINGS)
+    kept = [(*grid[i], level) for i, h in heavy for level in with_levels(n, prior, h, may)]
+    return weighed(settings_of(whitened, kept, edges))
+
+
+def settings_of(
+    whitened: tuple[tuple[Whitened, ...], ...], wanted: list[tuple[int, float, float, Prior]], edges: np.ndarray
+) -> list[GridPoint]:
+    """Settings of drift, noise, wander and one row of a prior, their weights log likelihoods; alike ones at once."""
+    alike: dict[tuple[int, float, float], list[int]] = {}
+    for i, (drift, noise, wander, _) in enumerate(wanted):
+        alike.setdefault((drift, noise, wander), []).append(i)
+    points: dict[int, GridPoint] = {}
+    for (drift, noise, wander), places in alike.items():
+        priors = [wanted[i][3] for i in places]
+        found = posterior(whitened[drift], noise, wander, together(priors), edges)
+        for i, prior, likelihood, mean, root in zip(places, priors, *found, strict=True):
+            points[i] = GridPoint(drift, noise, wander, prior, float(likelihood), mean, root)
+    return [points[i] for i in range(len(wanted))]
+
+
+def weighed(settings: list[GridPoint]) -> tuple[GridPoint, ...]:
+    """The settings that carry the weight, their log likelihoods turned into shares."""
+    likelihood = np.array([s.weight for s in settings])
+    kept = [settings[i] for i, _ in _heaviest(likelihood[:, None], _MOST_SETTINGS)]
+    total = np.logaddexp.reduce([s.weight for s in kept])
+    return tuple(replace(s, weight=float(np.exp(s.weight - total))) for s in kept)
+
+
+def _heaviest(evidence: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """The entries that carry 99 % of the weight, at most so many, heaviest first."""
+    weight = np.exp(evidence - evidence.max()).ravel()
+    order = np.argsort(-weight, kind="stable")
+    total = np.cumsum(weight[order]) / weight.sum()
+    kept = order[: min(int(np.searchsorted(total, 0.99)) + 1, most)]
+    return [(int(i), int(h)) for i, h in zip(*np.unravel_index(kept, evidence.shape), strict=True)]
+
+
+def posterior(
+    whitened: tuple[Whitened, ...], noise: float, wander: float, prior: Prior, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H,) log marginal likelihoods, (H, P) posterior means and (H, P, P) roots of the covariance; P = 2R + J."""
+    likelihood, inner, half = likelihood_of(whitened, noise, wander, prior, edges)
+    lines = prior.root.shape[1]
+    root = np.zeros_like(inner)
+    root[:, :lines, :lines] = prior.root
+    np.einsum("hii->hi", root)[:, lines:] = stretches(prior, edges)
+    back = root @ np.linalg.inv(inner).swapaxes(1, 2)
+    return likelihood, (back @ half[..., None])[..., 0], back
+
+
+def likelihood_of(
+    whitened: tuple[Whitened, ...], noise: float, wander: float, prior: Prior, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H,) log marginal likelihoods, and what the posterior follows from: (H, P, P) `inner` and (H, P) `half`.
+
+    With the precision G and the pull g of the points, and the root S of the prior covariance, `inner` is the Cholesky
+    root of 1 + S' G S, and `half` solves inner half = S' g. The pull stands below the matrix as one more row of it, so
+    that the one decomposition gives both.
+    """
+    (H, R), J = prior.shape.shape, len(edges) - 1
+    A, b, rest = _gathered(whitened, noise, wander)
+    G_lines = np.zeros((R, 2, R, 2))
+    G_lines[np.arange(R), :, np.arange(R)] = A[:, :2, :2]
+    root, stretch, P = prior.root, stretches(prior, edges), 2 * R + J
+    M = np.zeros((H, P + 1, P + 1))
+    M[:, : 2 * R, : 2 * R] = root.swapaxes(1, 2) @ (G_lines.reshape(2 * R, 2 * R) @ root)
+    across = np.einsum("hr,rij->hjri", prior.shape, A[:, :2, 2:]).reshape(H, J, 2 * R)
+    M[:, 2 * R : P, : 2 * R] = stretch[:, :, None] * (across @ root)
+    walk = (prior.shape**2 @ A[:, 2:, 2:].reshape(R, J * J)).reshape(H, J, J)
+    M[:, 2 * R : P, 2 * R : P] = stretch[:, :, None] * walk * stretch[:, None]
+    M[:, P, : 2 * R] = b[:, :2].ravel() @ root
+    M[:, P, 2 * R : P] = stretch * (prior.shape @ b[:, 2:])
+    np.einsum("hii->hi", M)[:] += 1
+    M[:, P, P] = 1 + np.sum(M[:, P, :P] ** 2, axis=1)  # whatever keeps it positive
+    whole = np.linalg.cholesky(M)
+    inner, half = whole[:, :P, :P], whole[:, P, :P]
+    logs = 2 * np.log(np.einsum("hii->hi", inner)).sum(axis=1)
+    return -0.5 * (rest + logs - np.sum(half**2, axis=1)), inner, half
+
+
+def _gathered(whitened: tuple[Whitened, ...], noise: float, wander: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """What each size's points imply: (R, 2 + J, 2 + J) precisions, (R, 2 + J) pulls, and what no prior changes."""
+    variances = [noise**2 + wander**2 * observed.walk for observed in whitened]
+    turned = [observed.X.T / v for observed, v in zip(whitened, variances, strict=True)]
+    A = np.stack([t @ observed.X for t, observed in zip(turned, whitened, strict=True)])
+    b = np.stack([t @ observed.y for t, observed in zip(turned, whitened, strict=True)])
+    parts = [np.sum(s.y**2 / v) + np.log(v).sum() + s.logs for s, v in zip(whitened, variances, strict=True)]
+    return A, b, float(np.sum(parts))

@@ -9,6 +9,7 @@ from typing import Any
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.errors import DataError
 from rlaw.measurements import datasets
+from rlaw.reporting.family import Family
 from rlaw.reporting.figures import (
     ablations,
     allocation,
@@ -30,7 +31,6 @@ from rlaw.reporting.figures import (
 )
 from rlaw.reporting.figures.bare_tables import table_of
 from rlaw.reporting.figures.base import FORMATS, Figure, FigureFn, drawing_style
-from rlaw.reporting.registry import Registry
 
 __all__ = ["FIGURES", "OF_TABLES", "Figure", "FigureFn", "draw", "drawing_style"]
 
@@ -83,7 +83,7 @@ def _with_origin(figure: Figure, source: str | Path) -> Figure:
     return replace(figure, caption=f"{figure.caption} Data: {known.source}; {'; '.join(known.caveats)}.")
 
 
-FIGURES: Registry[Figure] = Registry(
+FIGURES: Family[Figure] = Family(
     "figure", FORMATS, {name: (_finished(function), title) for name, (function, title) in _MEMBERS.items()}
 )
 

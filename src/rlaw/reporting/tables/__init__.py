@@ -4,14 +4,14 @@ and to the docs."""
 from typing import Any
 
 from rlaw.analysis.evidence import gather
-from rlaw.reporting.registry import Registry
+from rlaw.reporting.family import Family
 from rlaw.reporting.tables import held_out, law, measured, protocols, recipe, usage
 from rlaw.reporting.tables.base import FORMATS, Number, Table, TableFn
 
 __all__ = ["TABLES", "Number", "Table", "TableFn", "make"]
 
 #: name -> (its function, what it shows)
-TABLES: Registry[Table] = Registry("table", FORMATS, {
+TABLES: Family[Table] = Family("table", FORMATS, {
     "parameters": (law.parameters, "shared parameters of the ladder law over every axis"),
     "sizes": (law.sizes, "k and E of every size, by its own line and by the ladder law"),
     "ladder": (measured.ladder, "the sizes as measured"),

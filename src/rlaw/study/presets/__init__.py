@@ -8,7 +8,6 @@ from typing import Any
 from rlaw import plugins
 from rlaw.study.presets import llama3, qwen3, qwen25
 from rlaw.study.presets.base import FAMILIES, Ladder, PublishedSize, shape_in
-from rlaw.study.recipe import placed
 
 LADDERS: dict[str, Ladder] = {"qwen2.5-math": qwen25.LADDER, "qwen3": qwen3.LADDER, "llama3": llama3.LADDER}
 
@@ -33,6 +32,8 @@ def resolve(model: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: no such preset or size, or a ladder beside it.
     """
+    from rlaw.study.recipe import placed  # pydantic and numpy: not for `rlaw --help`
+
     rest = {key: value for key, value in model.items() if key not in ("preset", "sizes")}
     if "preset" not in model:
         return model

@@ -9,7 +9,7 @@ from rlaw.errors import NotFound, RlawError
 Made = TypeVar("Made")
 
 
-class Registry(dict[str, Callable[[Evidence], Made]]):
+class Family(dict[str, Callable[[Evidence], Made]]):
     """The functions of a family by name, in the order of a report.
 
     Attributes:

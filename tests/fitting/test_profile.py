@@ -33,8 +33,8 @@ def test_a_profile_is_lowest_at_the_fit_and_rises_to_both_sides(fit):
 def test_sizes_far_below_the_bend_leave_the_parameters_without_an_upper_end():
     truth = Truth(steps=40, sizes=(0.5e9, 1e9, 2e9), intercepts=(-0.01, -0.01, -0.01), N_0=300e9, K_max=2.0)
     found = profile(rlaw.fit("saturating", study(truth, 1), axis="data", draws=200), "N_0")
-    assert not found.bounded
-    assert found.to_json()["high"] is None
+    assert found.interval.high == np.inf
+    assert found.interval.to_json()["high"] is None
     assert "unbounded" in str(found)
 
 

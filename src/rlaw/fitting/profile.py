@@ -10,7 +10,7 @@ Source: Cox and Hinkley 1974 (profile likelihood); Kent 1982 (its scale when the
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,16 +40,6 @@ class Profile:
     values: np.ndarray
     rise: np.ndarray
     interval: Interval
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the data set both ends."""
-        return math.isfinite(self.interval.low) and math.isfinite(self.interval.high)
-
-    def to_json(self) -> dict[str, Any]:
-        """Name, interval and the points of the profile."""
-        curve = {"values": self.values.tolist(), "rise": self.rise.tolist()}
-        return {"name": self.name, **self.interval.to_json(), "bounded": self.bounded, **curve}
 
     def __str__(self) -> str:
         ends = [f"{end:.4g}" if math.isfinite(end) else "unbounded" for end in (self.interval.low, self.interval.high)]

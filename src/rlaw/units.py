@@ -66,10 +66,8 @@ def count(value: float) -> str:
     """Write a count in three figures: 591488 -> '591k', 7e9 -> '7B'."""
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    for scale, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= scale * 0.9995:
-            return f"{value / scale:.3g}{suffix}"
-    return f"{value:.3g}"
+    suffix = next((unit for unit in "TBMk" if abs(value) >= _PREFIX[unit] * 0.9995), "")
+    return f"{value / _PREFIX[suffix]:.3g}{suffix}"
 
 
 def flops(value: float) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from rlaw import laws
-from rlaw.errors import RlawError
+from rlaw.errors import DataError, RlawError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.fit import Fit, fit
 from rlaw.fitting.noise import Noise, noise_of
@@ -33,8 +33,8 @@ from rlaw.study.study import FitChoice
 T = TypeVar("T")
 _OF_A_STEP = ("run", "model", "params", "step", "reward_mean")
 DRAWS = 1000
-_HORIZON = 4  # laws see the first quarter of the steps and forecast the rest: the paper saw 25 of 105
-_LEAST_TRAIN, _LEAST_TEST = 5, 3
+TRAIN_SHARE = 0.25  # of the steps, from which laws forecast the rest: the paper's first 25 of 105
+_LEAST, _LEAST_TEST = 5, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,19 @@ class Evidence:
         how = {"window": choice.window, "space": choice.space, "level": choice.level, **self.drawn(usual)}
         return fit(law, frame, axis=axis, **how | options)
 
+    def early_steps(self, frame: Frame, share: float = TRAIN_SHARE, least: int = _LEAST) -> tuple[np.ndarray, int]:
+        """The evaluated steps of the window after step 0, and how many are in that share of training: `least` or more.
+
+        Raises:
+            DataError: fewer than three steps are left to be held out.
+        """
+        steps = np.unique(frame.rows["step"].to_numpy())
+        steps = steps[self.in_window(steps) & (steps > 0)]
+        count = max(int(np.sum(steps <= steps.max(initial=0) * share)), least)
+        if len(steps) - count < _LEAST_TEST:
+            raise DataError(f"{len(steps)} evaluated steps in the window are too few to hold some out")
+        return steps, count
+
     def in_window(self, steps: Any) -> np.ndarray:
         """Which of these steps the fits use."""
         first, last = window_of(self.choice.window)
@@ -248,11 +261,8 @@ def _judged(evidence: Evidence) -> Evidence:
 
     ladder = next((name for name in choice.laws if laws.get(name).shared), "saturating")
     drawn = evidence.drawn()
-    fits = {
-        a: attempt(f"{ladder} over {a}", ladder, a, **drawn)
-        for a in evidence.axes
-        if a != "step" or evidence.axis == "step"
-    }
+    axes: list[Axis] = [a for a in evidence.axes if a != "step" or evidence.axis == "step"]
+    fits = {a: attempt(f"{ladder} over {a}", ladder, a, **drawn) for a in axes}
     every = {n: attempt(n, n, evidence.axis, intervals="none") for n in choice.laws if n not in laws.BASELINES}
     power = attempt("power", "power", evidence.axis, **drawn)
     return replace(
@@ -281,18 +291,10 @@ def _run_slopes(evidence: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]
 
 
 def _comparison(evidence: Evidence, refused: dict[str, str]) -> Comparison | None:
-    steps = np.unique(evidence.main.rows["step"].to_numpy())
-    steps = steps[evidence.in_window(steps)]
-    cut = max(int(np.sum(steps <= steps.max(initial=0) / _HORIZON)), _LEAST_TRAIN)
-    if len(steps) - cut < _LEAST_TEST:
-        refused["held-out comparison"] = f"{len(steps)} evaluated steps in the window are too few to hold some out"
-        return None
     names = list(dict.fromkeys((*evidence.choice.laws, *laws.BASELINES)))
+    how: dict[str, Any] = {"axis": evidence.axis, "window": evidence.choice.window, "space": evidence.choice.space}
     try:
-        return compare(
-            evidence.main, laws=names, axis=evidence.axis, cut=cut, window=evidence.choice.window,
-            space=evidence.choice.space,
-        )  # fmt: skip
+        return compare(evidence.main, laws=names, cut=evidence.early_steps(evidence.main)[1], **how)
     except RlawError as error:
         refused["held-out comparison"] = str(error)
         return None

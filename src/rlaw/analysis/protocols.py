@@ -14,14 +14,12 @@ import polars as pl
 
 from rlaw import laws
 from rlaw.analysis.evidence import Evidence
-from rlaw.errors import DataError, NotIdentifiable, RlawError
+from rlaw.errors import NotIdentifiable, RlawError
 from rlaw.fitting.fit import Fit
 from rlaw.forecasting.scores import Score
 from rlaw.measurements.frame import AXES, SINGLE, Axis, Frame
 
 PROTOCOLS = ("intra", "inter", "all")
-TRAIN_SHARE = 0.25  # of the steps, that intra fits: the paper's first 25 of 105
-_LEAST_TRAIN, _LEAST_TEST = 5, 3
 _DRAWS = 300
 
 
@@ -112,25 +110,11 @@ def _over_sizes(evidence: Evidence, law: str, bare: Protocol) -> Fitted:
 
 def _intra(evidence: Evidence, law: str, bare: Protocol) -> Fitted:
     """The first quarter of the steps, judged on the rest of every curve."""
-    steps, count = early_steps(evidence, bare.frame, TRAIN_SHARE, _LEAST_TRAIN)
+    steps, count = evidence.early_steps(bare.frame)
     cut = int(steps[count - 1])
     done = evidence.fit(law, bare.frame, bare.axis, _DRAWS, window=f"{steps[0]}:{cut}")
     score, worst = score_later(bare.frame, done, cut, int(steps[-1]))
     return Fitted(**vars(bare), fit=done, cut=cut, score=score, r2_worst=worst)
-
-
-def early_steps(evidence: Evidence, frame: Frame, share: float, least: int) -> tuple[np.ndarray, int]:
-    """The evaluated steps of the window after step 0, and how many are in that share of training: `least` or more.
-
-    Raises:
-        DataError: fewer than three steps are left to be held out.
-    """
-    steps = np.unique(frame.rows["step"].to_numpy())
-    steps = steps[evidence.in_window(steps) & (steps > 0)]
-    count = max(int(np.sum(steps <= steps.max(initial=0) * share)), least)
-    if len(steps) - count < _LEAST_TEST:
-        raise DataError(f"{len(steps)} evaluated steps are too few to hold some out")
-    return steps, count
 
 
 def score_later(frame: Frame, done: Fit, after: int, last: int) -> tuple[Score, float]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rlaw.cli.options import pairs
 from rlaw.errors import UsageError
 from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
 from rlaw.text import table
@@ -119,11 +120,7 @@ def _published(compared: list[dict[str, Any]]) -> str:
 
 
 def _prices(given: Sequence[str]) -> dict[str, float]:
-    prices = {}
-    for one in given:
-        name, _, price = one.partition("=")
-        try:
-            prices[name.upper()] = float(price.lstrip("$"))
-        except ValueError as error:
-            raise UsageError(f"{one!r} is no price\n  next: --price H100=2.1") from error
-    return prices
+    try:
+        return {name.upper(): float(price.lstrip("$")) for name, price in pairs(given, "--price").items()}
+    except ValueError as error:
+        raise UsageError(f"--price {' '.join(given)}: no price\n  next: --price H100=2.1") from error

@@ -10,9 +10,9 @@ from typer import Exit, Option
 
 from rlaw.cli import plan as planning
 from rlaw.cli import terminal
+from rlaw.cli.options import pairs
 from rlaw.cli.plan import StudyFile, Workers
 from rlaw.cli.terminal import Json
-from rlaw.errors import UsageError
 
 if TYPE_CHECKING:
     from rlaw.execution.runner import Outcome
@@ -75,7 +75,7 @@ def run(
     if not stage:
         plan.check_budget()
     kept = Store.create(path, plan, extend=extend)
-    parameters = _parameters(slurm or [])
+    parameters = {key: int(value) if value.isdigit() else value for key, value in pairs(slurm or [], "--slurm").items()}
     with (
         execution.opened(executor.value, path, workers, address=address, slurm=parameters) as where,
         watching(plan, kept, where.workers, quiet) as on_event,
@@ -93,15 +93,6 @@ def run(
     terminal.show(document, "\n".join([_text(kept, outcome), *map(str, decisions)]), as_json=json)
     if not outcome.complete:
         raise Exit(1)
-
-
-def _parameters(given: list[str]) -> dict[str, int | str]:
-    """`KEY=VALUE` pairs, whole numbers as such."""
-    pairs = [pair.partition("=") for pair in given]
-    for key, mark, value in pairs:
-        if not (key and mark and value):
-            raise UsageError(f"--slurm {key}{mark}{value}: write KEY=VALUE, as in --slurm slurm_partition=gpu")
-    return {key: int(value) if value.isdigit() else value for key, _, value in pairs}
 
 
 def _commands(plan: "Plan", store: Path, study: str) -> dict[str, str]:

@@ -11,14 +11,13 @@ from rlaw.analysis.ranking import Ranking, rank
 from rlaw.fitting.diagnostics import NOT_IDENTIFIED
 from rlaw.fitting.interval import three_digits
 from rlaw.laws import BASELINES
-from rlaw.reporting.figures.captions import parameter
+from rlaw.reporting.figures.captions import how_many, parameter
 from rlaw.text import round_number, short_names
 
 
 def what(evidence: Evidence) -> str:
     """What was measured, and by what."""
-    counts = sorted({size.runs for size in evidence.sizes})
-    runs = f"{counts[0]} to {counts[-1]} runs" if len(counts) > 1 else f"{counts[0]} run{'s' * (counts[0] > 1)}"
+    runs = how_many(size.runs for size in evidence.sizes)
     measured = f"{len(evidence.sizes)} sizes, {runs} each, {len(evidence.main)} evaluations"
     if evidence.store is None:
         return f"{evidence.frame.source}: {measured}"

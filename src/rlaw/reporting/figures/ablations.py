@@ -10,8 +10,9 @@ from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
+from rlaw.reporting.figures.captions import how_many
 from rlaw.reporting.figures.marks import smoothed_curve, smoothing, usable
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, ordered
+from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, loss_axis, ordered
 
 _REUSE = (
     "Often one run for each τ: a difference within the bars may be another seed's luck, and neighbouring evaluations "
@@ -29,9 +30,8 @@ def reuse(evidence: Evidence) -> Figure:
     canvas = new_canvas(WIDTH_INCHES, 2.9 * len(by_size))
     panels = canvas.subplots(len(by_size), 2, squeeze=False, width_ratios=(1.6, 1))
     for (left, right), (model, here) in zip(panels, by_size.items(), strict=True):
-        line_styles = ordered([s.name for s in here])
-        _against_step(left, here, line_styles)
-        _ends(right, evidence, here, line_styles)
+        _against(left, evidence, here, "step")
+        _ends(right, evidence, here)
         if len(by_size) > 1:
             left.set_title(model, parse_math=False)
     caption = (
@@ -52,7 +52,7 @@ def groups(evidence: Evidence) -> Figure:
     panels = canvas.subplots(len(by_size), len(axis_names), squeeze=False)
     for line, (model, here) in zip(panels, by_size.items(), strict=True):
         for axes, axis in zip(line, axis_names, strict=True):
-            _against_axis(axes, evidence, here, axis)
+            _against(axes, evidence, here, axis, markers=12, width=1.2)
         if len(by_size) > 1:
             line[0].set_title(model, parse_math=False)
     settings = [s for here in by_size.values() for s in here]
@@ -60,23 +60,12 @@ def groups(evidence: Evidence) -> Figure:
     return Figure("groups", "Loss by group size (cf. Fig. 12)", caption, _GROUPS, canvas)
 
 
-def _against_step(axes: Any, here: list[Ablation], line_styles: list[Style]) -> None:
-    every = np.concatenate([s.curve.filter(s.curve["step"] > 0)["test_loss"].to_numpy() for s in here])
-    loss_axis(axes, max(every.min(), 1e-4), every.max())
-    ends = [
-        smoothed_curve(axes, s.curve["step"].to_numpy(), s.curve["test_loss"].to_numpy(), style)
-        for s, style in zip(here, line_styles, strict=True)
-    ]
-    axes.set_xlabel("RL step")
-    end_labels(axes, ends, gap_points=9)
-
-
-def _ends(axes: Any, evidence: Evidence, here: list[Ablation], line_styles: list[Style]) -> None:
+def _ends(axes: Any, evidence: Evidence, here: list[Ablation]) -> None:
     """Loss at the last shared step with one standard error of a measurement."""
     last = min(int(s.curve["step"].to_numpy().max()) for s in here)
     ends = [float(s.curve.filter(s.curve["step"] <= last)["test_loss"][-1]) for s in here]
     errors = [evidence.noise_of_arms.error(loss, s.runs) for loss, s in zip(ends, here, strict=True)]
-    values = [s.value for s in here]
+    values, line_styles = [s.value for s in here], ordered([s.name for s in here])
     axes.plot(values, ends, color="#8a9299", linewidth=0.8, zorder=1)
     for value, loss, error, style in zip(values, ends, errors, line_styles, strict=True):
         axes.plot([value, value], [loss - error, loss + error], color=style.color, linewidth=1.1, zorder=2)
@@ -87,15 +76,18 @@ def _ends(axes: Any, evidence: Evidence, here: list[Ablation], line_styles: list
     axes.set_ylabel(f"test loss L at step {last}")
 
 
-def _against_axis(axes: Any, evidence: Evidence, here: list[Ablation], axis: str) -> None:
+def _against(axes: Any, evidence: Evidence, here: list[Ablation], axis: str, **look: Any) -> None:
+    """A curve for each setting, over steps from the base on."""
     column = AXES[axis]
-    curves = [usable(s.curve, column) for s in here]
-    x = np.concatenate([c[column].to_numpy() for c in curves])
-    loss = np.concatenate([c["test_loss"].to_numpy() for c in curves])
-    loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * 1.5, axis_title(evidence, axis))
+    curves = [s.curve if axis == "step" else usable(s.curve, column) for s in here]
+    x, loss = (np.concatenate([c[name].to_numpy() for c in curves]) for name in (column, "test_loss"))
+    loss_axis(axes, max(loss.min(), 1e-4), loss.max())
+    if axis == "step":
+        axes.set_xlabel("RL step")
+    else:
+        log_axis(axes, x.min() / 1.3, x.max() * 1.5, axis_title(evidence, axis))
     ends = [
-        smoothed_curve(axes, c[column].to_numpy(), c["test_loss"].to_numpy(), style, markers=12, width=1.2)
+        smoothed_curve(axes, c[column].to_numpy(), c["test_loss"].to_numpy(), style, **look)
         for c, style in zip(curves, ordered([s.name for s in here]), strict=True)
     ]
     end_labels(axes, ends)
@@ -103,6 +95,6 @@ def _against_axis(axes: Any, evidence: Evidence, here: list[Ablation], axis: str
 
 def _how_many(settings: Sequence[Ablation]) -> str:
     """What a point is, and that long curves are smoothed."""
-    runs = sorted({s.runs for s in settings})
-    mean = "single runs" if runs == [1] else f"means of {runs[0]} to {runs[-1]} runs"
+    several = any(s.runs > 1 for s in settings)
+    mean = f"means of {how_many(s.runs for s in settings)}" if several else "single runs"
     return f"{mean}.{smoothing(max(len(s.curve) for s in settings))}"

@@ -10,7 +10,7 @@ from rlaw.errors import DataError
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import AHEAD, fitted_x, grid, usable
+from rlaw.reporting.figures.marks import fitted_x, grid, law_lines, usable
 from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, plain
 
 _COLUMNS = 2
@@ -65,11 +65,10 @@ def _forecast(axes: Any, evidence: Evidence, model: str, end: float) -> None:
     if power is None or model not in power.curves.models:
         return
     used = fitted_x(power, model)
-    solid = np.geomspace(used.min(), used.max(), 50)
-    axes.plot(solid, power.predict(model, solid), color="#33383d", linewidth=1.1, zorder=2)
+    x = np.append(used, end)
+    law_lines(axes, power, model, x, x <= used.max(), Style("#33383d", "", ""))
     if end > used.max() * 1.001:
         dashed = np.geomspace(used.max(), end, 50)
-        axes.plot(dashed, power.predict(model, dashed), color="#33383d", linewidth=1.0, linestyle=AHEAD, zorder=2)
         axes.fill_between(dashed, *power.band(model, dashed), color="#33383d", alpha=0.12, linewidth=0, zorder=1)
 
 

@@ -1,5 +1,7 @@
 """Every benchmark against compute or data, per size, and before and after RL: the paper's Figures 8, 10 and 11."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,12 +58,8 @@ def of_table(rows: pl.DataFrame, how: str = "Hollow: before RL; filled: after RL
         raise DataError("one benchmark was measured")
     models = rows.sort("params", "model")["model"].unique(maintain_order=True).to_list()
     style_of = dict(zip(models, ordered(short_names(models)), strict=True))
-    canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.4)
-    panels = grid(canvas, len(names), _COLUMNS)
-    for axes, name in zip(panels, names, strict=True):
-        _change(axes, rows.filter(pl.col("benchmark") == name).sort("params"), style_of)
-        axes.set_title(plain(name), fontsize=8.5, parse_math=False)
-    _tidy(panels, "model size N (parameters)", canvas)
+    rows = rows.sort("params", maintain_order=True)
+    canvas = _panels(names, 0.4, "model size N (parameters)", rows, partial(_change, style_of=style_of))
     bars = " Bars: one standard error of the finite number of answers." if "answers" in rows.columns else ""
     return Figure("transfer", "Every benchmark before and after RL (cf. Fig. 8)", f"{how}{bars}", _BEFORE_AFTER, canvas)
 
@@ -89,12 +87,8 @@ def against(evidence: Evidence, axis: Axis) -> Figure:
     means = means.agg(pl.col(column, "test_loss").mean())
     style_of = styles(evidence)
     names = means["benchmark"].unique(maintain_order=True).to_list()
-    canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + 0.7)
-    panels = grid(canvas, len(names), _COLUMNS)
-    for axes, name in zip(panels, names, strict=True):
-        _curves(axes, means.filter(pl.col("benchmark") == name), column, style_of)
-        axes.set_title(plain(name), fontsize=8.5, parse_math=False)
-    _tidy(panels, axis_title(evidence, axis), canvas)
+    each = partial(_curves, column=column, style_of=style_of)
+    canvas = _panels(names, 0.7, axis_title(evidence, axis), means, each)
     key(canvas, list(style_of.values()), loc="outside upper center", ncols=min(7, len(style_of)))
     items = rows.drop_nulls("items").group_by("benchmark", maintain_order=True).agg(pl.col("items").max())
     counts = ", ".join(f"{name} {n}" for name, n in items.iter_rows())
@@ -133,9 +127,13 @@ def _change(axes: Any, table: pl.DataFrame, style_of: dict[str, Style]) -> None:
     axes.set_ylim(every.min() - margin, every.max() + margin)
 
 
-def _tidy(panels: list[Any], x: str, canvas: Any) -> None:
-    """One title for all axes; ticks small enough for small panels."""
-    for axes in panels:
+def _panels(names: list[str], margin: float, x: str, rows: pl.DataFrame, draw: Callable[..., None]) -> Any:
+    """A canvas with a small panel for each benchmark, which `draw` fills, and one title for all axes."""
+    canvas = new_canvas(WIDTH_INCHES, 1.9 * -(-len(names) // _COLUMNS) + margin)
+    for axes, name in zip(grid(canvas, len(names), _COLUMNS), names, strict=True):
+        draw(axes, rows.filter(pl.col("benchmark") == name))
+        axes.set_title(plain(name), fontsize=8.5, parse_math=False)
         axes.set_ylabel("")
         axes.tick_params(labelsize=7)
     shared_titles(canvas, x, "test loss L")
+    return canvas

@@ -1,5 +1,7 @@
 """Sentences that several captions share: how a law was fitted."""
 
+from collections.abc import Iterable
+
 from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.fitting.fit import Fit
@@ -43,7 +45,11 @@ def window(text: str) -> str:
 
 def runs(evidence: Evidence) -> str:
     """What a point of a size is: one run, or the mean of several."""
-    counts = sorted({size.runs for size in evidence.sizes})
-    if counts == [1]:
-        return "one run per size"
-    return f"means of {counts[0]} runs" if len(counts) == 1 else f"means of {counts[0]} to {counts[-1]} runs"
+    several = any(size.runs > 1 for size in evidence.sizes)
+    return f"means of {how_many(size.runs for size in evidence.sizes)}" if several else "one run per size"
+
+
+def how_many(runs: Iterable[int]) -> str:
+    """Their number, or the least and the most of them."""
+    least, most = min(counts := set(runs)), max(counts)
+    return f"{least} to {most} runs" if most > least else f"{most} run{'s' * (most > 1)}"

@@ -1,19 +1,21 @@
 """The loss decomposition on what it had not seen: the paper's Figure 13."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.protocols import early_steps, score_later
+from rlaw.analysis.protocols import score_later
 from rlaw.errors import NotIdentifiable, RlawError
-from rlaw.fitting.fit import Fit, fit
+from rlaw.fitting.fit import fit
 from rlaw.forecasting.forecast import Forecast, forecast
-from rlaw.measurements.frame import AXES
+from rlaw.measurements.frame import AXES, Axis
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import AHEAD, law_lines, points, usable
-from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, loss_axis, styles
+from rlaw.reporting.figures.marks import AHEAD, ladder, usable
+from rlaw.reporting.figures.predictions import fitted_line
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style
 
 _LAW = "decomposition"
 _SHARE = 0.3  # of the steps that are fitted, as in the paper
@@ -27,16 +29,20 @@ _CAVEAT = (
 
 def draw(evidence: Evidence) -> Figure:
     """Left: fitted to the early steps of all sizes. Right: the largest, from the others and its own early steps."""
-    axis = "data" if "data" in evidence.axes else evidence.axis
-    steps, count = early_steps(evidence, evidence.main, _SHARE, _LEAST)
+    axis: Axis = "data" if "data" in evidence.axes else evidence.axis
+    steps, count = evidence.early_steps(evidence.main, _SHARE, _LEAST)
     cut = int(steps[count - 1])
     window = f"{steps[0]}:{cut}"
     early = fit(_LAW, evidence.main, axis=axis, window=window, space=evidence.choice.space, intervals="none")
     late = _largest(evidence, axis, count)
     canvas = new_canvas(WIDTH_INCHES, 3.3)
     left, right = canvas.subplots(1, 2, sharey=True)
-    _steps_panel(left, evidence, early, cut)
-    _sizes_panel(right, evidence, late, axis, cut)
+    rows, largest = usable(evidence.mean_curves, AXES[axis]), evidence.sizes[-1].model
+    ladder(left, evidence, rows, axis, lambda _, steps: steps <= cut, partial(fitted_line, left, early))
+    drawn = partial(_forecast_line, right, evidence, late)
+    ladder(right, evidence, rows, axis, lambda model, steps: (steps <= cut) | (model != largest), drawn)
+    left.set_title("early steps to the rest")
+    right.set(title="small sizes to the largest", ylabel="")
     score, _ = score_later(evidence.main, early, cut, int(steps[-1]))
     errors = f"on {score.points} later points RMSE {score.rmse:.4f}, R² {score.r2:.3f}"
     caption = (
@@ -46,7 +52,7 @@ def draw(evidence: Evidence) -> Figure:
     return Figure(_LAW, "The loss decomposition on held-out points (cf. Fig. 13)", caption, _CAVEAT, canvas)
 
 
-def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:
+def _largest(evidence: Evidence, axis: Axis, count: int) -> Forecast | RlawError:
     try:
         return forecast(
             evidence.main, evidence.sizes[-1].model, anchor=f"first:{count}", axis=axis, law=_LAW,
@@ -56,49 +62,15 @@ def _largest(evidence: Evidence, axis: Any, count: int) -> Forecast | RlawError:
         return error
 
 
-def _steps_panel(axes: Any, evidence: Evidence, early: Fit, cut: int) -> None:
-    column = AXES[early.axis]
-    rows = usable(evidence.mean_curves, column)
-    _frame(axes, evidence, rows, early.axis, "early steps to the rest")
-    ends = []
-    for model, style in styles(evidence).items():
-        own = rows.filter(pl.col("model") == model)
-        if own.is_empty() or model not in early.curves.models:
-            continue
-        steps, x = own["step"].to_numpy(), own[column].to_numpy()
-        inside = evidence.in_window(steps) & (steps <= cut)
-        points(axes, x, own["test_loss"], inside, style, size=3.2)
-        ends.append((float(x[-1]), law_lines(axes, early, model, x, inside, style), style))
-    end_labels(axes, ends, gap_points=8.5)
-
-
-def _sizes_panel(axes: Any, evidence: Evidence, late: Forecast | RlawError, axis: str, cut: int) -> None:
-    column = AXES[axis]
-    rows = usable(evidence.mean_curves, column)
-    _frame(axes, evidence, rows, axis, "small sizes to the largest")
-    axes.set_ylabel("")
-    target = evidence.sizes[-1].model
-    ends = []
-    for model, style in styles(evidence).items():
-        own = rows.filter(pl.col("model") == model)
-        if own.is_empty():
-            continue
-        steps, x = own["step"].to_numpy(), own[column].to_numpy()
-        inside = evidence.in_window(steps) & ((steps <= cut) | (model != target))
-        points(axes, x, own["test_loss"], inside, style, size=3.2)
-        ends.append((float(x[-1]), float(own["test_loss"][-1]), style))
-        if model == target and isinstance(late, Forecast):
-            at, low, high, loss = (np.array([getattr(p, n) for p in late.points]) for n in ("x", "low", "high", "loss"))
-            axes.fill_between(at, low, high, color=style.color, alpha=0.16, linewidth=0, zorder=1)
-            axes.plot(at, loss, color=style.color, linewidth=1.0, linestyle=AHEAD, zorder=3)
-    end_labels(axes, ends, gap_points=8.5)
-
-
-def _frame(axes: Any, evidence: Evidence, rows: pl.DataFrame, axis: str, title: str) -> None:
-    x, loss = rows[AXES[axis]].to_numpy(), rows["test_loss"].to_numpy()
-    loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, axis))
-    axes.set_title(title)
+def _forecast_line(
+    axes: Any, evidence: Evidence, late: Forecast | RlawError, model: str, x: np.ndarray, used: np.ndarray, style: Style
+) -> float:
+    """The forecast of the largest size with its band; the loss that was measured last."""
+    if model == evidence.sizes[-1].model and isinstance(late, Forecast):
+        at, low, high, loss = (np.array([getattr(p, n) for p in late.points]) for n in ("x", "low", "high", "loss"))
+        axes.fill_between(at, low, high, color=style.color, alpha=0.16, linewidth=0, zorder=1)
+        axes.plot(at, loss, color=style.color, linewidth=1.0, linestyle=AHEAD, zorder=3)
+    return float(evidence.mean_curves.filter(pl.col("model") == model)["test_loss"][-1])
 
 
 def _right(evidence: Evidence, late: Forecast | RlawError) -> str:

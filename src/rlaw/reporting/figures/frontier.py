@@ -9,9 +9,10 @@ from rlaw.decisions.frontier import Crossover, frontier
 from rlaw.errors import DataError
 from rlaw.fitting.fit import Fit
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import fitted_x
+from rlaw.reporting.figures.marks import fitted_x, points
 from rlaw.reporting.figures.style import (
     WIDTH_INCHES,
+    Style,
     axis_title,
     label,
     log_axis,
@@ -95,10 +96,8 @@ def _iso_loss(axes: Any, evidence: Evidence, fit: Fit) -> None:
         if not np.isfinite(needed).any():
             continue
         color = colormaps["plasma"](shade)
-        how = {"linestyle": "", "marker": "o", "color": color, "markersize": 4.5, "zorder": 3}
         axes.plot(params, needed, color=color, linewidth=1, zorder=2)
-        axes.plot(params[measured], needed[measured], **how, markeredgecolor="white", markeredgewidth=0.5)
-        axes.plot(params[~measured], needed[~measured], **how, markerfacecolor="white")
+        points(axes, params, needed, measured, Style(color, "o", ""), size=4.5)
         least = int(np.nanargmin(needed))
         axes.plot(params[least], needed[least], marker="*", color=color, markersize=11, zorder=4)
         last = int(np.flatnonzero(np.isfinite(needed))[-1])

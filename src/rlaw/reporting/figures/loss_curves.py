@@ -1,5 +1,6 @@
 """Test loss against compute or data, log-log, with the law fitted to it: the paper's Figures 1, 2 and 4."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,8 @@ from rlaw.fitting.fit import Fit
 from rlaw.measurements.frame import AXES, Axis
 from rlaw.reporting.figures import captions
 from rlaw.reporting.figures.base import Figure, new_canvas
-from rlaw.reporting.figures.marks import AHEAD, MOST_MARKERS, fitted_x, points, single_runs, usable
-from rlaw.reporting.figures.style import WIDTH_INCHES, Style, axis_title, end_labels, log_axis, loss_axis, styles
-
-_POINTS_OF_A_LINE = 60
+from rlaw.reporting.figures.marks import MOST_MARKERS, fitted_x, ladder, law_line, single_runs, usable
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style
 
 _CAVEAT = "Each size has a level of its own (E), so the lines forecast no size that was not run."
 
@@ -28,19 +27,14 @@ def draw(evidence: Evidence, axis: Axis) -> Figure:
     fit = evidence.fits.get(axis)
     canvas = new_canvas(WIDTH_INCHES, 4.5)
     axes = canvas.subplots()
-    x, loss = rows[column].to_numpy(), rows["test_loss"].to_numpy()
-    loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * 1.3, axis_title(evidence, axis))
-    ends = []
-    for model, style in styles(evidence).items():
-        curve = rows.filter(pl.col("model") == model)
-        if len(curve):
-            every = usable(evidence.main.rows, column).filter(pl.col("model") == model)
-            single_runs(axes, every, column, style, zorder=1)
-            level = _law(axes, fit, model, curve[column].to_numpy(), style) if fit else None
-            points(axes, curve[column], curve["test_loss"], evidence.in_window(curve["step"].to_numpy()), style)
-            ends.append((curve[column][-1], level or curve["test_loss"][-1], style))
-    end_labels(axes, ends)
+    every = usable(evidence.main.rows, column)
+
+    def line(model: str, x: np.ndarray, _: np.ndarray, style: Style) -> float:
+        single_runs(axes, every.filter(pl.col("model") == model), column, style, zorder=1)
+        level = _law(axes, fit, model, x, style) if fit else None
+        return level or float(rows.filter(pl.col("model") == model)["test_loss"][-1])
+
+    ladder(axes, evidence, rows, axis, lambda *_: True, line)
     return Figure(f"loss-{axis}", f"Test loss against {axis}", _caption(evidence, axis, fit), _CAVEAT, canvas)
 
 
@@ -48,15 +42,14 @@ def _law(axes: Any, fit: Fit, model: str, measured: np.ndarray, style: Style) ->
     """The fitted line with its band: solid over the window, dashed over what else was measured. Its last level."""
     if model not in fit.curves.models:
         return None
-    used = fitted_x(fit, model)
-    solid = np.geomspace(used.min(), used.max(), _POINTS_OF_A_LINE)
-    axes.plot(solid, fit.predict(model, solid), color=style.color, zorder=3)
+    used, predict = fitted_x(fit, model), partial(fit.predict, model)
+    law_line(axes, predict, used.min(), used.max(), style)
     if fit.drawn is not None:
+        solid = np.geomspace(used.min(), used.max(), 60)
         axes.fill_between(solid, *fit.band(model, solid), color=style.color, alpha=0.13, linewidth=0, zorder=2)
     for end, other in ((used.min(), measured.min()), (used.max(), measured.max())):
         if other < end * 0.999 or other > end * 1.001:
-            dashed = np.geomspace(end, other, _POINTS_OF_A_LINE)
-            axes.plot(dashed, fit.predict(model, dashed), color=style.color, linewidth=0.9, linestyle=AHEAD, zorder=2)
+            law_line(axes, predict, end, other, style, ahead=True)
     return float(fit.predict(model, [measured.max()])[0])
 
 

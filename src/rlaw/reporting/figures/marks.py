@@ -1,15 +1,20 @@
 """Marks that several figures share: measured points, filled where a law was fitted to them, else hollow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rlaw.fitting.fit import Fit
-from rlaw.reporting.figures.style import Style
+from rlaw.measurements.frame import AXES
+from rlaw.reporting.figures.style import Style, axis_title, end_labels, log_axis, loss_axis, styles
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from rlaw.analysis.evidence import Evidence
+    from rlaw.measurements.frame import Axis
 
 SPAN = 9  # evaluations, or steps, of the centred mean
 _LEAST_SMOOTHED = 40  # evaluations of a curve from which on it is smoothed
@@ -41,6 +46,35 @@ def _shown(n: int) -> np.ndarray:
     return np.unique(np.r_[early, evenly].round().astype(int))
 
 
+def ladder(
+    axes: Any,
+    evidence: "Evidence",
+    rows: "pl.DataFrame",
+    axis: "Axis",
+    filled: Callable[[str, np.ndarray], Any],
+    line: Callable[[str, np.ndarray, np.ndarray, Style], float],
+) -> None:
+    """The curve of every size with its name at its end.
+
+    Args:
+        rows: usable ones, a row per size and step.
+        filled: which of a size's steps a fit used, inside the window; the other points are hollow.
+        line: draws through a size's x, of which some are filled, and returns the loss where its name stands.
+    """
+    x, loss = rows[AXES[axis]].to_numpy(), rows["test_loss"].to_numpy()
+    loss_axis(axes, loss.min(), loss.max())
+    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, axis))
+    ends = []
+    for model, style in styles(evidence).items():
+        own = rows.filter(rows["model"] == model).sort("step")
+        if len(own):
+            steps, x = own["step"].to_numpy(), own[AXES[axis]].to_numpy()
+            used = evidence.in_window(steps) & filled(model, steps)
+            points(axes, x, own["test_loss"], used, style, size=3.4)
+            ends.append((float(x[-1]), line(model, x, used, style), style))
+    end_labels(axes, ends, gap_points=8.5)
+
+
 def law_line(axes: Any, predict: Any, low: float, high: float, style: Style, *, ahead: bool = False) -> float:
     """A fitted line between two places, dashed where it lies ahead of what it was fitted to; the loss at its end."""
     x = np.geomspace(low, high, _LINE_POINTS)
@@ -58,10 +92,7 @@ def fitted_x(fit: Fit, model: str) -> np.ndarray:
 
 def law_lines(axes: Any, fit: Fit, model: str, x: np.ndarray, used: np.ndarray, style: Style) -> float:
     """The law along one size: solid where it was fitted, dashed from there on to the last point; the loss there."""
-
-    def predict(at: np.ndarray) -> np.ndarray:
-        return fit.predict(model, at)
-
+    predict = partial(fit.predict, model)
     start, end = x[used].min(), x[used].max()
     last = law_line(axes, predict, start, end, style)
     return law_line(axes, predict, end, x.max(), style, ahead=True) if x.max() > end * 1.001 else last

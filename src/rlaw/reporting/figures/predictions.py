@@ -1,5 +1,6 @@
 """The law on held-out points, a panel per variant and axis: the paper's Figures 1 and 2 (sizes) and 4 (steps)."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from rlaw.fitting.fit import Fit
 from rlaw.measurements.frame import AXES
 from rlaw.reporting.figures.base import Figure, new_canvas
 from rlaw.reporting.figures.captions import parameter
-from rlaw.reporting.figures.marks import grid, law_line, law_lines, points, usable
-from rlaw.reporting.figures.style import WIDTH_INCHES, axis_title, end_labels, log_axis, loss_axis, plain, styles
+from rlaw.reporting.figures.marks import grid, ladder, law_line, law_lines, usable
+from rlaw.reporting.figures.style import WIDTH_INCHES, Style, plain
 
 _INTER = (
     "The dashed line has the slope that the smaller sizes predict and a level fitted on the held-out curve, as in the "
@@ -69,36 +70,25 @@ def _panels(evidence: Evidence, fitted: list[Fitted]) -> Any:
 
 
 def _panel(axes: Any, evidence: Evidence, protocol: Fitted) -> None:
-    fit, column = protocol.fit, AXES[protocol.axis]
+    fit, column, held = protocol.fit, AXES[protocol.axis], protocol.fit.held_out
     means = usable(protocol.frame.rows, column).group_by("model", "params", "step", maintain_order=True)
-    means = means.agg(x=pl.col(column).mean(), test_loss=pl.col("test_loss").mean())
-    x, loss = means["x"].to_numpy(), means["test_loss"].to_numpy()
-    loss_axis(axes, loss.min(), loss.max())
-    log_axis(axes, x.min() / 1.3, x.max() * (x.max() / x.min()) ** 0.14, axis_title(evidence, protocol.axis))
-    ends = []
-    for model, style in styles(evidence).items():
-        curve = means.filter(pl.col("model") == model).sort("step")
-        if curve.is_empty():
-            continue
-        inside = evidence.in_window(curve["step"].to_numpy())
-        if protocol.cut:
-            inside &= curve["step"].to_numpy() <= protocol.cut
-        held = fit.held_out is not None and fit.held_out.model == model
-        points(axes, curve["x"], curve["test_loss"], inside & (not held), style, size=3.4)
-        last = _lines(axes, fit, model, curve["x"].to_numpy(), inside, style)
-        ends.append((curve["x"][-1], last, style))
-    end_labels(axes, ends, gap_points=8.5)
+
+    def filled(model: str, steps: np.ndarray) -> Any:
+        return (steps <= (protocol.cut or np.inf)) & (held is None or held.model != model)
+
+    means = means.agg(pl.col(column, "test_loss").mean())
+    ladder(axes, evidence, means, protocol.axis, filled, partial(fitted_line, axes, fit))
 
 
-def _lines(axes: Any, fit: Fit, model: str, x: np.ndarray, inside: np.ndarray, style: Any) -> float:
-    """The law along one size: solid where it saw, dashed where it did not; the loss where it ends."""
+def fitted_line(axes: Any, fit: Fit, model: str, x: np.ndarray, used: np.ndarray, style: Style) -> float:
+    """The law along one size: solid where it was fitted, dashed where it was not; the loss where it ends."""
     held = fit.held_out
     if held is not None and held.model == model:
         k, level = held.values["k"].value, held.values["E"].value
         return law_line(axes, lambda at: 10**level * at**-k, x.min(), x.max(), style, ahead=True)
-    if model not in fit.curves.models or not inside.any():
+    if model not in fit.curves.models or not used.any():
         return float("nan")
-    return law_lines(axes, fit, model, x, inside, style)
+    return law_lines(axes, fit, model, x, used, style)
 
 
 def _numbers(fitted: list[Fitted]) -> str:

@@ -53,21 +53,18 @@ def _inside(fit: Fit, drawn: Solution) -> np.ndarray:
 
 def _region(axes: Any, inside: np.ndarray, level: float) -> None:
     """The contour of the draws' density in log N_0 and log K_max that holds `level` of them (a Gaussian kernel)."""
-    logs = np.log(inside)
-    middle, root = logs.mean(axis=0), np.linalg.cholesky(np.cov(logs.T) + 1e-12 * np.eye(2))
-    white = np.linalg.solve(root, (logs - middle).T).T
-    width = len(white) ** (-1 / 6)  # Scott's rule in two dimensions
+    from scipy.stats import gaussian_kde
 
-    def density(at: np.ndarray) -> np.ndarray:
-        apart = np.subtract.outer(at[:, 0], white[:, 0]) ** 2 + np.subtract.outer(at[:, 1], white[:, 1]) ** 2
-        return np.exp(-0.5 * apart / width**2).sum(axis=1)
-
-    low, high = logs.min(axis=0), logs.max(axis=0)
+    logs = np.log(inside).T
+    try:
+        density = gaussian_kde(logs)
+    except np.linalg.LinAlgError:
+        return  # all draws on one line: it is the region
+    low, high = logs.min(axis=1), logs.max(axis=1)
     margin = 0.15 * (high - low)
     x, y = (np.linspace(a, b, _GRID) for a, b in zip(low - margin, high + margin, strict=True))
-    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    height = density(np.linalg.solve(root, (grid - middle).T).T).reshape(_GRID, _GRID)
-    cut = float(np.quantile(density(white), 1 - level))
+    height = density(np.stack(np.meshgrid(x, y)).reshape(2, -1)).reshape(_GRID, _GRID)
+    cut = float(np.quantile(density(logs), 1 - level))
     axes.contourf(np.exp(x), np.exp(y), height, levels=[cut, np.inf], colors=["#5a636b"], alpha=0.14, zorder=1)
     axes.contour(np.exp(x), np.exp(y), height, levels=[cut], colors=["#5a636b"], linewidths=1.0, zorder=3)
 

@@ -128,14 +128,6 @@ def round_ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
-def _apart(values: list[float], ratio: float) -> list[float]:
-    kept: list[float] = []
-    for value in values:
-        if not kept or value >= kept[-1] * ratio:
-            kept.append(value)
-    return kept
-
-
 def size_axis(axes: Any, params: Sequence[float]) -> None:
     """A logarithmic axis of model sizes, written as 10k, 1M, 7B.
 
@@ -162,7 +154,10 @@ def log_axis(axes: Any, low: float, high: float, title: str) -> None:
     axes.set_xlim(low, high)
     axes.set_xlabel(title)
     if high < 1e6:
-        places = _apart(round_ticks(low, high), (high / low) ** (1 / 6))
+        places: list[float] = []
+        for place in round_ticks(low, high):
+            if not places or place >= places[-1] * (high / low) ** (1 / 6):
+                places.append(place)
         _ticks(axes.xaxis, places, lambda value: f"{value:g}" if value < 1e4 else units.count(value))
     else:
         axes.xaxis.set_major_locator(LogLocator(10, numticks=9))

@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 
 LONGEST = 4096  # characters of an answer that is still read
+FARTHEST = 100_000  # characters before a response's end that a box may begin
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _UNBRACED = re.compile(r"[ \t]*([+-]?[\d.,]*\d|[A-Za-z]|\\(?!boxed|fbox)[A-Za-z]+(?:\{[^{}]*\}|\d){0,2})")
 _THOUGHTS = re.compile(
@@ -14,6 +15,7 @@ _THOUGHTS = re.compile(
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _JOINED = 60  # characters between two boxes that make one answer, unless the words say otherwise
 _FAR = 200
+_BOXES_IN_BOXES = 4
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|alternatively|could|might|also)\b", re.IGNORECASE)
 _TAKEN_BACK = re.compile(
     r"\b(?:no|wait|actually|correct(?:ion|ed|ing)|instead|mistake|error|wrong|re-?check\w*|sorry|oops|therefore|thus|hence"
@@ -21,7 +23,7 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _SPACES = re.compile(r"(\\\\)|(?:\\(?:[,;: ]|q?quad(?![A-Za-z]))|[\s~])+")
-_BETWEEN_WORDS = re.compile(r"(?<=[\w,.]) (?=\w)")
+_BETWEEN_WORDS = re.compile(r"(?<=[\w,.]) (?=[\w,.])")
 _SAME = re.compile(r"\\(?:(left|right)|[dtc](frac))(?![A-Za-z])|\\!")
 _INTEGER = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)")
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d*)?|\.\d+)")
@@ -40,7 +42,7 @@ def boxed(response: str) -> str | None:
     Boxes that are joined (`\boxed{7} or \boxed{9}`) are one answer, with commas between them; earlier ones do not
     count. None when there is no box, the last one is empty or cut short, or it stands in the thoughts.
     """
-    text = _spoken(response)
+    text = _spoken(response)[-FARTHEST:]
     boxes = _boxes(text)
     if not boxes or not boxes[-1][2]:
         return None
@@ -103,11 +105,13 @@ def _closing(text: str, start: int) -> int:
 def _unboxed(content: str) -> str:
     """The content of a box without the boxes in it."""
     text = content.strip()
-    if not _BOX.search(text) or len(text) > LONGEST:
+    if len(text) > LONGEST:
         return text
-    inner = _boxes(text)
-    if len(inner) == 1 and inner[0][:2] == (0, len(text)):
-        return inner[0][2]
+    for _ in range(_BOXES_IN_BOXES):
+        mark = _BOX.match(text)
+        if mark is None or _closing(text, mark.end()) != len(text) - 1:
+            break
+        text = text[mark.end() :].strip()[1:-1].strip()
     return _BOX.sub(" ", text).strip()
 
 

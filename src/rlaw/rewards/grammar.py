@@ -187,7 +187,7 @@ class _Parser:
             return True
         if token.kind == "op":
             return token.text in ("(", "[", "{") or (token.text == "|" and not self.bars)
-        return token.kind == "cmd" and token.text in _PREFIXES
+        return _begins(token)
 
     def power(self) -> Node:
         base = self.postfix()
@@ -274,7 +274,7 @@ class _Parser:
             self.expect("|")
             self.bars -= 1
             return Node("absolute", (inner,))
-        if token.kind == "cmd" and token.text in _PREFIXES:
+        if _begins(token):
             return self._command(token.text)
         raise Malformed(f"{token.text} is not expected")
 
@@ -420,6 +420,11 @@ class _Parser:
             depth += opening - closing
             self.at += 1
         return Node("opaque", text=_written(name, self.tokens[start : self.at]))
+
+
+def _begins(token: Token) -> bool:
+    """Whether a formula may begin with a command."""
+    return token.kind == "cmd" and (token.text in _PREFIXES or token.text.startswith("mathbb "))
 
 
 def _written(name: str, tokens: Sequence[Token]) -> str:

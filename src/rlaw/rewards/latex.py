@@ -64,6 +64,10 @@ _RUN_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
 _RUN_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _FRACTION = re.compile("[¼½¾⅐-⅞]")
 _CLOCK = re.compile(r"(?<![A-Za-z\\])([apAP])\.\s?([mM])\b\.?")
+_TEMPERATURE = re.compile(
+    r"\^?\s*\{?\s*\\(?:circ|degree)\s*\}?\s*(?:\\(?:text|mathrm|rm)\s*\{?\s*)?([FC])(?![A-Za-z])\s*\}?"
+)
+_ROOT_SIGN = re.compile(r"√\s*(\d+(?:\.\d+)?)")
 _IGNORED = re.compile(  # a row of a matrix, `\\`, is no start of any of these
     r"(\\\\)|\\(?:displaystyle|textstyle|limits|nolimits|bf|rm|it|sf|Large|large|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr"
     r"|mathstrut|strut|left|right|middle|hfill|centering)(?![A-Za-z])\.?|\\!"
@@ -111,12 +115,13 @@ def spelled(latex: str) -> str:
     """The answer in LaTeX's own characters, without what changes nothing about its meaning."""
     text = latex
     if not text.isascii():
+        text = _ROOT_SIGN.sub(r"\\sqrt{\1}", text)
         text = "".join(_letter(c) for c in text)
         text = _RUN_RAISED.sub(lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
         text = _RUN_LOWERED.sub(lambda m: f"_{{{m[0].translate(_LOWERED)}}}", text)
         text = unicodedata.normalize("NFKC", text)
     text = _CLOCK.sub(lambda m: f"{m[1]}{m[2]}".lower() + " ", text)
-    text = re.sub(r"\\(?:circ|degree)\s*(?:\\text\{\s*)?([FC])(?![A-Za-z])\}?", r"\\degree\1 ", text)
+    text = _TEMPERATURE.sub(r" \\degree\1 ", text.replace("...", r"\ldots "))
     text = re.sub(r"(?i)\bper cent\b", "percent", text)
     text = text.replace(r"\(", " ").replace(r"\)", " ")
     text = re.sub(r"(?<!\\)\\\[|(?<!\\)\\\](?!\s*\d)", " ", text)  # not the extra space of a row, `\\[2pt]`

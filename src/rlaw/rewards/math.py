@@ -60,7 +60,7 @@ def _without_algebra(found: str | None, wanted: str) -> Grade | None:
     if found is None:
         return Grade(Verdict.UNPARSED, "no answer")
     if max(len(found), len(wanted)) > answer.LONGEST:
-        same = answer.plain(found) == answer.plain(wanted)
+        same = found == wanted
         return Grade(Verdict.RIGHT, "exact") if same else Grade(Verdict.UNPARSED, "too long")
     same = answer.compare(found, wanted)
     return None if same is None else Grade(Verdict.RIGHT if same else Verdict.WRONG, "exact")

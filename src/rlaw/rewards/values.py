@@ -235,7 +235,12 @@ def exactly(value: Fraction) -> Scalar:
 
 def is_defined(scalar: Scalar) -> bool:
     """Whether a formula has a value; one with variables is taken to."""
-    if scalar.names or scalar.node.op == "infinity":
+    of = scalar.node.parts[0] if scalar.node.op == "minus" else scalar.node
+    if of.op == "infinity":
+        return True
+    if "infinity" in of.operations:
+        return False
+    if scalar.names:
         return True
     try:
         constant(scalar.node)

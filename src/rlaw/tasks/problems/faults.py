@@ -29,6 +29,7 @@ _OTHER_FORM = re.compile(
     r"\b(?:json|xml|yaml|tags?|(?:square|double|angle) brackets|asterisks|backticks)\b",
     re.IGNORECASE,
 )
+_TEXT = re.compile(r"\\(?:text|mbox|textbf|mathrm)\s*\{([^{}]*)\}")
 _BOX = re.compile(r"\\(?:boxed|fbox)|\bboxed?\b|\bin (?:a|the) box\b", re.IGNORECASE)
 
 
@@ -40,12 +41,10 @@ class Kind:
     next: str
 
 
-SOLUTION = Kind("whole solutions as reference, with `#### ANSWER` at their end", "keep what follows the ####")
-UNREADABLE = Kind(
-    "references that do not verify against themselves", "correct them, or leave these rows out: see docs/data.md"
-)
+SOLUTION = Kind("with a whole solution as reference, `#### ANSWER` at its end", "keep what follows the ####")
+UNREADABLE = Kind("with a reference that does not verify against itself", "correct it, or leave the row out")
 OTHER_FORM = Kind(
-    "prompts that ask for another form of answer than \\boxed{}", "ask for the final answer within \\boxed{}"
+    "with a prompt that asks for another form of answer than \\boxed{}", "ask for the final answer within \\boxed{}"
 )
 _NAMED = 3  # rows of a kind whose text is shown
 
@@ -64,7 +63,7 @@ def verifies(reference: str) -> bool:
     wanted = answer.reference(reference)
     if _PLAIN.fullmatch(wanted):
         return True
-    if not wanted or len(wanted) > answer.LONGEST or _NO_ANSWER.fullmatch(wanted.strip("$ .")):
+    if not wanted or len(wanted) > answer.LONGEST or _NO_ANSWER.fullmatch(_TEXT.sub(r"\1", wanted).strip("$ .") or "."):
         return False
     found = answer.boxed(f"\\boxed{{{wanted}}}")
     return found is not None and answer.plain(found) == answer.plain(wanted) and _readable(wanted)

@@ -65,3 +65,10 @@ INJECTED = (
     "$(touch {canary})",
     "`touch {canary}`; touch {canary}",
 )
+_TOKENS = (
+    r"1 2 3.5 x y n \frac {1}{2} \sqrt {2} ( ) [ ] \{ \} { } + - * / ^ _ , ; : = < > \le \in \cup \pm \text{or} "
+    r"\text{cm} \text{is} \infty \pi e i \sin \log ! | % \$ ^\circ \pmod \begin{pmatrix} \end{pmatrix} \\ & \approx "
+    r"\mid \ldots A \text{a} \binom \lfloor \rfloor \boxed \left( \right) ' . ° √ ½ million \vee \setminus "
+    r"\mathbb{R} \angle \overline \sum \gcd 10^{ 0^0 \over"
+)
+TOKENS = _TOKENS.split()

@@ -25,7 +25,8 @@ def problem(truth: str, prompt: str = "What is it?") -> TextProblem:
     "truth",
     [
         "70", "-3.5", "1,234", r"\frac{1}{2}", r"\boxed{7}", r"\\frac{11}{13}", '["12", "twelve"]', r"\text{(C)}", "C",
-        r"\text{even}", "Evelyn", "(3, \\infty)", "x=5", "2022! - 1", "4:50", "52_8", r"10\%", r"$x \leq y$", "22+979=1001",
+        r"\text{even}", "Evelyn", "(3, \\infty)", "x=5", "2022! - 1", "4:50", "52_8", r"10\%", r"$x \leq y$",
+        "22+979=1001",
         "f(x) = ax \\text{ for some integer } a.", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", "9^{9^{9^{9}}}",
     ],
 )  # fmt: skip

@@ -5,7 +5,9 @@ Nothing here runs what an answer says, and all of it counts its work: an answer 
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
+from rlaw.rewards.brackets import step
 from rlaw.rewards.evaluate import Beyond
 from rlaw.rewards.grammar import TooDeep
 from rlaw.rewards.latex import Malformed, Token
@@ -33,6 +35,8 @@ def check(answer: str, wanted: str) -> tuple[str, str]:
         return "timeout", "memory"
     except (RecursionError, TooDeep):
         return "timeout", "nested too deeply"
+    except Exception as error:  # what cannot be compared is not shown to be right
+        return "wrong", type(error).__name__
 
 
 def _check(answer: str, wanted: str) -> tuple[str, str]:
@@ -67,8 +71,17 @@ def readable(wanted: str) -> bool:
 
 def _is_readable(value: Answer) -> bool:
     if isinstance(value, Verbatim):
-        return value.words
+        return value.words or _is_whole(value.tokens)
     return is_defined(value) if isinstance(value, Scalar) else True
+
+
+def _is_whole(tokens: Sequence[Token]) -> bool:
+    """Whether what is only compared as it is written is at least about something, and cut off nowhere."""
+    ends = (tokens[0].text, tokens[-1].text)
+    groups = [(a.text, b.text) for a, b in pairwise(tokens)]
+    depth = [sum(step(token) for token in tokens[: place + 1]) for place in range(len(tokens))]
+    cut_off = ("{", "}") in groups or min(depth) < 0 or depth[-1] or set(ends) & set("+*/^_=<>&,")
+    return not cut_off and any(token.kind in ("num", "name") for token in tokens)
 
 
 def spelling(tokens: Sequence[Token]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 
 LONGEST = 4096  # characters of an answer that is still read
-FARTHEST = 100_000  # characters before a response's end that a box may begin
+FARTHEST = 250_000  # characters before a response's end that a box may begin
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _UNBRACED = re.compile(r"[ \t]*([+-]?[\d.,]*\d|[A-Za-z]|\\(?!boxed|fbox)[A-Za-z]+(?:\{[^{}]*\}|\d){0,2})")
 _THOUGHTS = re.compile(
@@ -18,8 +18,7 @@ _FAR = 200
 _BOXES_IN_BOXES = 4
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|alternatively|could|might|also)\b", re.IGNORECASE)
 _TAKEN_BACK = re.compile(
-    r"\b(?:no|wait|actually|correct(?:ion|ed|ing)|instead|mistake|error|wrong|re-?check\w*|sorry|oops|therefore|thus|hence"
-    r"|so|final|finally)\b",
+    r"\b(?:no|not|wait|actually|correct(?:ion|ed|ing)|instead|mistake|error|wrong|re-?check\w*|sorry|oops|final|finally)\b",
     re.IGNORECASE,
 )
 _SPACES = re.compile(r"(\\\\)|(?:\\(?:[,;: ]|q?quad(?![A-Za-z]))|[\s~])+")

@@ -25,7 +25,7 @@ def closing(ts: Tokens, start: int = 0) -> int:
     """Where the bracket that opens at `start` is closed; -1 when it is not."""
     depth = 0
     for place in range(start, len(ts)):
-        depth += _step(ts[place])
+        depth += step(ts[place])
         if not depth:
             return place
     return -1
@@ -33,10 +33,11 @@ def closing(ts: Tokens, start: int = 0) -> int:
 
 def is_bracketed(ts: Tokens) -> bool:
     """Whether one pair of brackets is around all of the tokens."""
-    return len(ts) > 1 and _step(ts[0]) == 1 and closing(ts) == len(ts) - 1
+    return len(ts) > 1 and step(ts[0]) == 1 and closing(ts) == len(ts) - 1
 
 
-def _step(token: Token) -> int:
+def step(token: Token) -> int:
+    """1 for a bracket that opens, -1 for one that closes."""
     if token.kind in ("num", "name", "word", "func"):
         return 0
     kind = token.kind if token.kind in ("begin", "end") else token.text
@@ -47,10 +48,10 @@ def outside(ts: Tokens) -> Iterator[tuple[int, Token]]:
     """The tokens that stand in no bracket, with their places."""
     depth = 0
     for place, token in enumerate(ts):
-        step = _step(token)
-        if not depth and not step:
+        change = step(token)
+        if not depth and not change:
             yield place, token
-        depth += step
+        depth += change
 
 
 def split(ts: Tokens, separates: Callable[[Token], bool]) -> tuple[list[Tokens], list[Token]]:

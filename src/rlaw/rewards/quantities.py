@@ -45,6 +45,31 @@ def added(more: Quantity, less: Quantity) -> Quantity | None:
     return Quantity(exactly(whole + value * less.unit.factor / more.unit.factor), more.unit)
 
 
+def of_letters(number: Scalar) -> Quantity | None:
+    """`5 m`, `9.8 m/s^2` without `\\text`: a product of a number and letters as a quantity in these units."""
+    found = _measured(number.node)
+    return found and Quantity(Scalar(found[0]), found[1])
+
+
+def _measured(node: Node) -> tuple[Node, Unit] | None:
+    """A number and a unit whose product the formula is; None where there are other letters or other operations."""
+    if not node.names:
+        return node, Unit()
+    if node.op == "name":
+        unit = units.unit(node.text)
+        return unit and (exactly(Fraction(1)).node, unit)
+    if node.op == "power":
+        base, power = _measured(node.parts[0]), node.parts[1].value
+        whole = node.parts[1].op == "number" and power.denominator == 1 and 1 <= power <= 9
+        return (Node("power", (base[0], node.parts[1])), base[1] ** int(power)) if base and whole else None
+    parts = [_measured(part) for part in node.parts]
+    if node.op not in ("times", "over", "minus") or None in parts:
+        return None
+    numbers, measures = zip(*(part for part in parts if part is not None), strict=True)
+    unit = measures[0] if len(measures) == 1 else measures[0] * measures[1] ** (1 if node.op == "times" else -1)
+    return Node(node.op, numbers), unit
+
+
 def _money(ts: Tokens, currency: str) -> Answer | None:
     number, unit = scalar_or_scaled(ts)
     known = units.unit(currency)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rlaw.rewards.evaluate import agree, proportional
 from rlaw.rewards.grammar import Node
+from rlaw.rewards.quantities import of_letters
 from rlaw.rewards.regions import as_region, same_region
 from rlaw.rewards.units import MONEY
 from rlaw.rewards.values import (
@@ -153,6 +154,10 @@ def _equation(answer: Named | Equation) -> Node | None:
 
 
 def _same_quantity(answer: Answer, wanted: Answer) -> bool:
+    if isinstance(answer, Scalar) and answer.names:
+        answer = of_letters(answer) or answer
+    if isinstance(wanted, Scalar) and wanted.names:
+        wanted = of_letters(wanted) or wanted
     if isinstance(answer, Quantity) and isinstance(wanted, Quantity):
         return _same_amount(answer, wanted)
     if isinstance(answer, Quantity):

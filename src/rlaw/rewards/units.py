@@ -138,8 +138,10 @@ def unit(name: str) -> Unit | None:
 
 def noun(words: tuple[str, ...]) -> Unit | None:
     """What is counted, its last word in the singular; None where the words are no such name."""
+    if not 1 <= len(words) <= 3:
+        return None
     *before, last = (word.lower() for word in words)
-    if not 1 <= len(words) <= 3 or any(word in NOT_NOUNS or not word.isalpha() for word in (*before, last)):
+    if any(word in NOT_NOUNS or not word.isalpha() for word in (*before, last)):
         return None
     singular = IRREGULAR.get(last) or _singular(last)
     if singular is None and len(last) < 3:

@@ -130,15 +130,15 @@ def read(path: Path) -> list[Pair]:
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """Each line that is not blank with its number; quotes are those of CSV where all of them are, else text."""
-    lines = text.splitlines(keepends=True) if "\r" not in text else text.replace("\r\n", "\n").split("\n")
-    reader = csv.reader((line if line.endswith("\n") else line + "\n" for line in lines), delimiter="\t", strict=True)
+    lines = text.replace("\r\n", "\n").split("\n")
+    reader = csv.reader((line + "\n" for line in lines), delimiter="\t", strict=True)
     rows, line = [], 1
     try:
         for cells in reader:
             rows.append((line, cells))
             line = reader.line_num + 1
     except csv.Error:
-        rows = [(number, one.split("\t")) for number, one in enumerate(text.replace("\r\n", "\n").split("\n"), 1)]
+        rows = [(number, one.split("\t")) for number, one in enumerate(lines, 1)]
     return [(number, cells) for number, cells in rows if any(cell.strip() for cell in cells)]
 
 

@@ -16,7 +16,7 @@ import pytest
 from hostile import GROWING, INJECTED, LONG, NESTED, TOKENS
 
 from rlaw.rewards import Verdict, algebra, answer, counts
-from rlaw.rewards.answer import FARTHEST
+from rlaw.rewards.answer import FARTHEST, LONGEST
 from rlaw.rewards.math import MathReward
 from rlaw.rewards.pool import EACH, Pool, _Purse
 from rlaw.rewards.worker import guard
@@ -86,6 +86,14 @@ def test_honest_answers_among_hostile_ones_get_their_due(pool):
 def test_towers_of_powers_are_told_by_their_size_before_they_are_evaluated():
     towers = [f"{base}^{{9^{{9^{{9}}}}}}" for base in range(11, 75)]
     assert {algebra.check(tower, "5") for tower in towers} == {("timeout", "time")}  # here, without a limit of time
+
+
+def test_no_hostile_answer_needs_the_fence():
+    """Checked here, where nothing would end one that goes on."""
+    for text in {*GROWING, *NESTED, *LONG}:
+        if len(text) <= LONGEST:
+            assert algebra.check(text, REFERENCE)[0] != "right"
+            assert algebra.check(REFERENCE, text)[0] != "right"
 
 
 def test_hostile_answers_use_up_each_others_seconds_and_an_honest_one_still_has_its_own():

@@ -21,6 +21,7 @@ MOST_DIGITS = 2500  # of a value that is not rational
 MOST_BITS = 120_000  # of a rational one
 MOST_WORK = 40_000  # operations on numbers of a thousand bits
 SLACK = 15  # digits lost to rounding
+ENOUGH = 3  # points at which formulas with variables have both a value
 
 Value = Any  # Fraction, mpf or mpc
 
@@ -43,7 +44,7 @@ Point = Mapping[str, Fraction]
 
 
 def points(names: Sequence[str]) -> Iterator[Point]:
-    """Where formulas in these variables are compared: positive, of both signs, and whole numbers."""
+    """Where formulas in these variables are compared: positive, of both signs, whole numbers, and far out."""
     rng = random.Random(20250928)  # noqa: S311 - the same points in every process
     if not names:
         yield {}
@@ -52,6 +53,8 @@ def points(names: Sequence[str]) -> Iterator[Point]:
         yield {name: rng.choice(signs) * Fraction(rng.randint(20, 400), rng.randint(101, 140)) for name in names}
     for most in (6, 9, 12, 15, 20):
         yield {name: Fraction(rng.randint(1, most)) for name in names}
+    for signs in ((1,), (-1,), (1, -1), (1, -1)):
+        yield {name: rng.choice(signs) * Fraction(rng.randint(1000, 9000), rng.randint(3, 7)) for name in names}
 
 
 def agree(one: Node, other: Node) -> bool:
@@ -72,7 +75,10 @@ def agree(one: Node, other: Node) -> bool:
             same += 1
         except Undefined:
             continue
-    return same >= (3 if one.names else 1)
+        except Beyond:
+            if same < ENOUGH:
+                raise  # a formula that is too large only far out is compared elsewhere
+    return same >= (ENOUGH if one.names else 1)
 
 
 def _same_at(one: Node, other: Node, point: Point) -> bool:
@@ -90,6 +96,10 @@ def proportional(one: Node, other: Node, *, positive: bool = False) -> bool:
             (a, b), digits = values((one, other), point)
         except Undefined:
             continue
+        except Beyond:
+            if same < ENOUGH:
+                raise
+            continue
         if _is_zero(a) or _is_zero(b):
             if _is_zero(a) != _is_zero(b):
                 return False
@@ -99,7 +109,7 @@ def proportional(one: Node, other: Node, *, positive: bool = False) -> bool:
         if ratio is not None and not close(now, ratio, DIGITS):
             return False
         ratio, same = now, same + 1
-    if ratio is None or same < 3:
+    if ratio is None or same < ENOUGH:
         return False
     return not positive or (not isinstance(ratio, mpc) and ratio > 0)
 

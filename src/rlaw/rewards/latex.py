@@ -8,6 +8,7 @@ from functools import cache
 from rlaw.rewards.units import UNITS
 
 MOST_TOKENS = 1200  # of one answer
+MOST_NESTED = 10  # of a text within a text
 
 
 class Malformed(ValueError):
@@ -63,11 +64,11 @@ _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RUN_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
 _RUN_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _FRACTION = re.compile("[¼½¾⅐-⅞]")
-_CLOCK = re.compile(r"(?<![A-Za-z\\])([apAP])\.\s?([mM])\b\.?")
+_CLOCK = re.compile(r"(?<![A-Za-z\\])([apAP])\. ?([mM])\b\.?")
 _TEMPERATURE = re.compile(
-    r"\^?\s*\{?\s*\\(?:circ|degree)\s*\}?\s*(?:\\(?:text|mathrm|rm)\s*\{?\s*)?([FC])(?![A-Za-z])\s*\}?"
+    r"(?:\^ ?\{? ?)?\\(?:circ|degree) ?\}? ?(?:\\(?:text|mathrm|rm) ?\{? ?)?([FC])(?![A-Za-z]) ?\}?"
 )
-_ROOT_SIGN = re.compile(r"√\s*(\d+(?:\.\d+)?)")
+_ROOT_SIGN = re.compile(r"√ ?(\d+(?:\.\d+)?)")
 _IGNORED = re.compile(  # a row of a matrix, `\\`, is no start of any of these
     r"(\\\\)|\\(?:displaystyle|textstyle|limits|nolimits|bf|rm|it|sf|Large|large|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr"
     r"|mathstrut|strut|left|right|middle|hfill|centering)(?![A-Za-z])\.?|\\!"
@@ -76,7 +77,7 @@ _SPACE = re.compile(
     r"(\\\\)|(?:\\(?:[,;:> ]|q?quad(?![A-Za-z])|enspace(?![A-Za-z])|hspace\{[^{}]*\})|[\s~\u2009\u202f])+"
 )
 _JOINED = re.compile(r"(?<![\d.,}])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)(?:\.\d+)?")
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|\{,\\!\}|,\\!\s*|\\!,)(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|\{,\\!\}|,\\! ?|\\!,)(?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+(?![\d^_A-Za-z.(]))?")
 _PERIOD = re.compile(r"(\d*\.\d*)\\overline\{(\d+)\}|(\d*\.\d*)\\(?:dot|bar)\{(\d)\}")
 _TEXTS = "text textbf textit textrm textsf texttt textnormal mbox hbox operatorname operatorname*"
@@ -113,7 +114,7 @@ def tokens(latex: str) -> tuple[Token, ...]:
 
 def spelled(latex: str) -> str:
     """The answer in LaTeX's own characters, without what changes nothing about its meaning."""
-    text = latex
+    text = " ".join(latex.split())  # so that no pattern below has more than one space to look for
     if not text.isascii():
         text = _ROOT_SIGN.sub(r"\\sqrt{\1}", text)
         text = "".join(_letter(c) for c in text)
@@ -124,7 +125,7 @@ def spelled(latex: str) -> str:
     text = _TEMPERATURE.sub(r" \\degree\1 ", text.replace("...", r"\ldots "))
     text = re.sub(r"(?i)\bper cent\b", "percent", text)
     text = text.replace(r"\(", " ").replace(r"\)", " ")
-    text = re.sub(r"(?<!\\)\\\[|(?<!\\)\\\](?!\s*\d)", " ", text)  # not the extra space of a row, `\\[2pt]`
+    text = re.sub(r"(?<!\\)\\\[|(?<!\\)\\\](?! ?\d)", " ", text)  # not the extra space of a row, `\\[2pt]`
     text = _THOUSANDS.sub("", text)  # the thousands of TeX, before its spacing goes
     text = re.sub(r"\{:\}", ":", text)
     text = _IGNORED.sub(lambda m: m[1] or "", re.sub(r"(?<!\\)\$", "", text))
@@ -156,7 +157,7 @@ class _Lexer:
 
     def __init__(self, text: str, *, words: bool, depth: int = 0) -> None:
         self.text, self.words, self.depth, self.at, self.spaced = text, words, depth, 0, False
-        self.after_value = False
+        self.after_value, self.nesting = False, 0
         self.out: list[Token] = []
 
     def run(self) -> list[Token]:
@@ -293,6 +294,9 @@ class _Lexer:
         if known in FUNCTIONS and not self._is_unit(known):
             return self.put("func", known)
         nested = _Lexer(inner, words=name in _TEXT or bool(re.search("[A-Za-z]{2}", inner)), depth=self.depth)
+        nested.nesting = self.nesting + 1
+        if nested.nesting > MOST_NESTED:
+            raise Malformed("texts within texts")
         nested.after_value = bool(self.out) and self.out[-1].text not in ("(", ",", "[", r"\{", "=")
         nested.spaced = self.spaced
         self.out += nested.run()

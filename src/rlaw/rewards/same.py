@@ -229,8 +229,15 @@ def _congruent(answer: Answer, wanted: Answer) -> bool:
         if answer.name and wanted.name and answer.name != wanted.name:
             return False
         return agree(answer.modulus.node, wanted.modulus.node) and _same_class(answer, wanted)
+    if isinstance(answer, Congruence) and not _is_reduced(answer):
+        return False  # `7 mod 4` may be a class, or 3
     one, other = (side.value if isinstance(side, Congruence) else side for side in (answer, wanted))
     return isinstance(one, Scalar) and isinstance(other, Scalar) and same_number(one, other)
+
+
+def _is_reduced(answer: Congruence) -> bool:
+    value, modulus = number_of(answer.value), number_of(answer.modulus)
+    return value is None or modulus is None or 0 <= value < modulus
 
 
 def _same_class(answer: Congruence, wanted: Congruence) -> bool:

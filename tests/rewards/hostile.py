@@ -42,6 +42,10 @@ LONG = (
     "x" * 4000,
     "a" * 3000 + "!",
     " " * 4000 + "1",
+    *(
+        f"{unit * (4000 // len(unit))}1"
+        for unit in ("^ ", "{ ", r"\! ", r"\ ", "~", ".", "1,000", "1.", r"\circ ", "a.m. ")
+    ),
     r"\frac" * 800,
     "1/" * 1500 + "1",
     "," * 4000,
@@ -65,3 +69,10 @@ INJECTED = (
     "$(touch {canary})",
     "`touch {canary}`; touch {canary}",
 )
+_TOKENS = (
+    r"1 2 3.5 x y n \frac {1}{2} \sqrt {2} ( ) [ ] \{ \} { } + - * / ^ _ , ; : = < > \le \in \cup \pm \text{or} "
+    r"\text{cm} \text{is} \infty \pi e i \sin \log ! | % \$ ^\circ \pmod \begin{pmatrix} \end{pmatrix} \\ & \approx "
+    r"\mid \ldots A \text{a} \binom \lfloor \rfloor \boxed \left( \right) ' . ° √ ½ million \vee \setminus "
+    r"\mathbb{R} \angle \overline \sum \gcd 10^{ 0^0 \over"
+)
+TOKENS = _TOKENS.split()

@@ -21,9 +21,24 @@ from rlaw.rewards.math import MathReward
         (r"\boxed{12", None),
         ("the answer is 42", None),
         ("", None),
+        (r"The answer is \boxed 7.", "7"),
+        (r"$\boxed7$", "7"),
+        (r"\boxed{7} or \boxed{9}", "7, 9"),
+        (r"$x=\boxed{7}$ and $x=\boxed{9}$.", "7, 9"),
+        (r"It is \boxed{7}. It is \boxed{9}.", "7, 9"),
+        (r"It is \boxed{7}. Check: \boxed{7}.", "7"),
+        (r"\boxed{4} is wrong; it is \boxed{6}.", "6"),
+        (r"\boxed{4}. " + "More words. " * 20 + r"\boxed{6}", "6"),
+        (r"\boxed{5 \text{ or } \boxed{6}}", r"5 \text{ or }  {6}"),
+        (r"<think>\boxed{5}</think>\boxed{6}", "6"),
+        (r"<think>\boxed{5}</think> It is five.", None),
+        (r"<think>\boxed{5}", None),
+        (r"Hm, \boxed{5}?</think> It is \boxed{6}.", "6"),
+        (r"<think>a</think>\boxed{5}<think>\boxed{6}", "5"),
+        (r"\boxed{5}" + " " * 300_000, None),  # nobody looks for it that far from the end
     ],
 )
-def test_the_last_box_is_the_answer(response, answer):
+def test_the_last_boxes_outside_of_the_thoughts_are_the_answer(response, answer):
     assert boxed(response) == answer
 
 
@@ -37,6 +52,17 @@ def test_a_reference_may_have_a_box_or_doubled_backslashes():
 def test_what_changes_nothing_is_left_out():
     assert plain(r"$\left( 3, \dfrac{\pi}{2} \right)$") == plain(r"(3,\tfrac{\pi}{2}).")
     assert plain(r"\leftarrow") == r"\leftarrow"
+    assert plain("x + 1") == "x+1"
+
+
+@pytest.mark.parametrize("text", ["1, 500", "1 500", r"1,\ 500", r"1\;500", "1 ,500", "1. 500", r"1\quad 500"])
+def test_a_space_never_joins_digits(text):
+    assert plain(text) not in ("1500", "1,500", "1.500")
+    assert compare(text, "1500") is None
+
+
+def test_rows_of_a_matrix_are_no_spacing():
+    assert plain(r"1 \\ 2") == r"1\\2"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +77,8 @@ def test_what_changes_nothing_is_left_out():
         (r"-\frac{1}{2}", "-1/2", True),
         ("18", "19", False),
         ("1,001", "1000", False),
+        ("1, 000", "1000", None),
+        ("0,100", "100", None),
         ("0.333333", r"\frac{1}{3}", None),
         ("18.5", "18", None),
         ("1/0", "5", None),

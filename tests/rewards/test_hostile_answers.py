@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,14 +13,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hostile import GROWING, INJECTED, LONG, NESTED
+from hostile import GROWING, INJECTED, LONG, NESTED, TOKENS
 
-from rlaw.rewards import Verdict, counts
+from rlaw.rewards import Verdict, algebra, answer, counts
+from rlaw.rewards.answer import FARTHEST, LONGEST
 from rlaw.rewards.math import MathReward
-from rlaw.rewards.pool import Pool
+from rlaw.rewards.pool import EACH, Pool, _Purse
 from rlaw.rewards.worker import guard
 
-pytest.importorskip("math_verify", reason="rlaw[math] is not installed")
+pytest.importorskip("mpmath", reason="rlaw[math] is not installed")
 LIMIT = 0.3  # seconds: long enough for whatever is honest, short enough for this file
 REFERENCE = r"\sqrt{2} + x"
 RIGHT = r"So it is \boxed{x + \sqrt{2}}."
@@ -79,6 +81,60 @@ def test_honest_answers_among_hostile_ones_get_their_due(pool):
     with patient(pool, 3):
         verdicts = [grade.verdict for grade in pool.check(pairs)]
     assert verdicts == [Verdict.TIMEOUT, Verdict.RIGHT, Verdict.WRONG] * 2
+
+
+def test_towers_of_powers_are_told_by_their_size_before_they_are_evaluated():
+    towers = [f"{base}^{{9^{{9^{{9}}}}}}" for base in range(11, 75)]
+    assert {algebra.check(tower, "5") for tower in towers} == {("timeout", "time")}  # here, without a limit of time
+
+
+def test_no_hostile_answer_needs_the_fence():
+    """Checked here, where nothing would end one that goes on."""
+    for text in {*GROWING, *NESTED, *LONG}:
+        if len(text) <= LONGEST:
+            assert algebra.check(text, REFERENCE)[0] != "right"
+            assert algebra.check(REFERENCE, text)[0] != "right"
+
+
+def test_hostile_answers_use_up_each_others_seconds_and_an_honest_one_still_has_its_own():
+    purse = _Purse(seconds=1.0)
+    assert purse.limit(most=0.3) == 0.3
+    assert purse.limit(most=5.0) == 1.0 + EACH
+    purse.spend(EACH / 2)
+    assert purse.limit(most=5.0) == 1.0 + EACH
+    for _ in range(64):
+        purse.spend(purse.limit(most=5.0))
+    assert purse.limit(most=5.0) == EACH
+
+
+def test_a_batch_whose_workers_hang_ends_within_its_budget():
+    """No answer is known that makes a worker hang; so one is stopped."""
+    with closing(Pool(seconds=1, memory_mb=1024, workers=1)) as pool:
+        worker = pool._idle.get()
+        pool._idle.put(worker)
+        os.kill(worker.pid, signal.SIGSTOP)
+        grades = pool.check([(r"x + \sqrt{2}", REFERENCE)])
+        assert [(grade.verdict, grade.reason) for grade in grades] == [(Verdict.TIMEOUT, "time")]
+
+
+@pytest.mark.parametrize(
+    "unit", ["$", "{", "(", "\\boxed{", "\\boxed{1}", "\\boxed ", "<think>", " ", "\\", "}", "9", "1,"]
+)
+def test_a_megabyte_of_anything_is_read_in_one_pass(unit, reward):
+    text = unit * ((1 << 20) // len(unit))
+    responses = [text, f"\\boxed{{{text}}}", r"\boxed{5}"]
+    grades = reward.grade(responses, ["5", "5", text])
+    assert counts(grades)["right"] == 0
+    assert all(len(boxed or "") <= FARTHEST for boxed in map(answer.boxed, responses))
+
+
+def test_no_soup_of_tokens_is_more_than_wrong():
+    rng = random.Random(1)  # noqa: S311
+    soups = [rng.choice(("", " ")).join(rng.choices(TOKENS, k=rng.randint(1, 9))) for _ in range(1500)]
+    reasons = {"algebra", "exact", "not mathematics", "reference", "undefined", "time", "nested too deeply"}
+    for one, other in zip(soups, soups[1:] + soups[:1], strict=True):
+        assert algebra.check(one, other)[1] in reasons, (one, other)
+        algebra.readable(one)
 
 
 def test_memory_has_a_limit_that_a_worker_cannot_pass():

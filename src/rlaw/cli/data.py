@@ -54,6 +54,21 @@ def prepare(
     show({"folder": str(out), **asdict(done)}, text, as_json=json)
 
 
+@app.command()
+def verify(
+    pairs: Annotated[Path, Argument(metavar="PAIRS", help="tab-separated: answer, reference, right (true or false)")],
+    json: Json = False,
+) -> None:
+    """Score the verifier on PAIRS of known verdict. Prints its confusion beside plain math-verify's, and its mistakes.
+
+    Example: rlaw data verify pairs.tsv
+    """
+    from rlaw.rewards import confusion
+
+    found = confusion.compare(confusion.read(pairs))
+    show(asdict(found), str(found), as_json=json)
+
+
 @app.command("show")
 def show_data(
     data: Annotated[Path, Argument(metavar="DATA", help="what `rlaw data prepare` wrote, or a file of problems")],

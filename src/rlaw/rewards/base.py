@@ -8,12 +8,12 @@ from typing import Protocol, runtime_checkable
 
 
 class Verdict(StrEnum):
-    """What became of one response. Only RIGHT is worth a reward; a timeout is never counted as a wrong answer."""
+    """What became of one response. Only RIGHT is worth a reward; a timeout is counted apart from wrong answers."""
 
     RIGHT = "right"
     WRONG = "wrong"
     UNPARSED = "unparsed"  # no answer was found in the response, or it is not mathematics
-    TIMEOUT = "timeout"  # checking it reached the limit of time or memory
+    TIMEOUT = "timeout"  # checking it reached a limit of work, time or memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""The reward of mathematics: 1 when the last \\boxed{} of a response equals the reference answer.
+"""The reward of mathematics: 1 when what a response answers is the reference answer. Rules: docs/data.md.
 
-Four rules, in order:
+In order:
 
-1. no \\boxed{} (or an empty one, or one cut short, or one longer than `LONGEST`): unparsed;
+1. no \\boxed{} outside of the thoughts (or an empty one, or one cut short, or one longer than `LONGEST`): unparsed;
 2. the same characters but for spacing, or the same number: right; two different integers: wrong (`answer.compare`);
-3. otherwise math-verify decides, in a worker with limits: right, wrong, or unparsed where the answer is no mathematics;
-4. a worker that reaches a limit of time or memory is killed: timeout.
+3. otherwise both are read, and compared kind by kind (`algebra.check`), in a worker with limits;
+4. an answer beyond its share of work, or a worker at a limit of time or memory, which is killed: timeout.
 """
 
 import os
@@ -23,7 +23,7 @@ class MathReward:
     """Judges responses in LaTeX. Rewards with the same limits in one process share their workers.
 
     Args:
-        seconds: wall seconds for one answer.
+        seconds: wall seconds for one answer, and for a batch beyond a tenth of a second for each of its answers.
         memory_mb: address space of one worker, MiB.
         workers: answers checked at once; one per core of this process, at most eight, when left out.
     """
@@ -35,10 +35,14 @@ class MathReward:
 
     def grade(self, responses: Sequence[str], references: Sequence[str]) -> list[Grade]:
         """One grade for each response, in order."""
+        return self.compare([answer.boxed(response) for response in responses], references)
+
+    def compare(self, answers: Sequence[str | None], references: Sequence[str]) -> list[Grade]:
+        """One grade for each answer that was found in a response, without its box; None where none was found."""
         grades: list[Grade | None] = []
         pairs: list[tuple[str, str]] = []
-        for response, reference in zip(responses, references, strict=True):
-            found, wanted = answer.boxed(response), answer.reference(reference)
+        for found, reference in zip(answers, references, strict=True):
+            wanted = answer.reference(reference)
             grades.append(quick := _without_algebra(found, wanted))
             if quick is None:
                 pairs.append((found or "", wanted))
@@ -56,7 +60,7 @@ def _without_algebra(found: str | None, wanted: str) -> Grade | None:
     if found is None:
         return Grade(Verdict.UNPARSED, "no answer")
     if max(len(found), len(wanted)) > answer.LONGEST:
-        same = answer.plain(found) == answer.plain(wanted)
+        same = found == wanted
         return Grade(Verdict.RIGHT, "exact") if same else Grade(Verdict.UNPARSED, "too long")
     same = answer.compare(found, wanted)
     return None if same is None else Grade(Verdict.RIGHT if same else Verdict.WRONG, "exact")

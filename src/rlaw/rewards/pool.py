@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,24 +19,42 @@ from threading import Lock
 
 from rlaw.errors import EngineError
 from rlaw.rewards.base import Grade, Verdict
-from rlaw.rewards.worker import BYTES
+from rlaw.rewards.worker import BYTES, JUDGES
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
 SECONDS_TO_START = 120
 ANSWERS_OF_A_WORKER = 20_000  # then a fresh one takes its place: what the parser learns is never forgotten
+EACH = 0.1  # seconds that an answer has in any case; an honest one takes milliseconds
+
+
+class _Purse:
+    """The seconds of a batch beyond `EACH` for each of its answers: hostile ones use up each other's."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left, self._lock = seconds, Lock()
+
+    def limit(self, most: float) -> float:
+        """Wall seconds that the next answer has."""
+        return min(most, EACH + max(self.left, 0.0))
+
+    def spend(self, seconds: float) -> None:
+        """Take what an answer used."""
+        with self._lock:
+            self.left -= max(seconds - EACH, 0.0)
 
 
 class Pool:
     """Workers that check answers, each killed and replaced when an answer takes it beyond its limit.
 
     Args:
-        seconds: wall seconds for one answer.
+        seconds: wall seconds for one answer, and for all of a batch beyond `EACH` for each.
         memory_mb: address space of one worker, MiB.
         workers: how many answers are checked at once.
+        judge: which of `worker.JUDGES` checks them.
     """
 
-    def __init__(self, seconds: float, memory_mb: int, workers: int) -> None:
-        self.seconds, self.memory_mb, self.workers = seconds, memory_mb, workers
+    def __init__(self, seconds: float, memory_mb: int, workers: int, judge: str = "algebra") -> None:
+        self.seconds, self.memory_mb, self.workers, self.judge = seconds, memory_mb, workers, judge
         self._lock = Lock()
         self._template: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
@@ -45,8 +64,9 @@ class Pool:
         atexit.register(self.close)
 
     def check(self, pairs: Sequence[tuple[str, str]]) -> list[Grade]:
-        """A grade for each (answer, reference), in order."""
-        return list(self._threads.map(self._check, pairs))
+        """A grade for each (answer, reference), in order; within `seconds` and `EACH` for each of them and worker."""
+        purse = _Purse(self.seconds)
+        return list(self._threads.map(lambda pair: self._check(pair, purse), pairs))
 
     def close(self) -> None:
         """End the workers. Answers that are being checked are not waited for."""
@@ -58,12 +78,13 @@ class Pool:
             while True:
                 self._idle.get_nowait().channel.close()
 
-    def _check(self, pair: tuple[str, str]) -> Grade:
+    def _check(self, pair: tuple[str, str], purse: _Purse) -> Grade:
         worker = self._idle.get()
+        start = time.monotonic()
         try:
             for _ in range(2):  # a worker may be killed from outside: a second death is caused by the answer
                 try:
-                    verdict, reason = worker.ask(pair, self.seconds)
+                    verdict, reason = worker.ask(pair, purse.limit(self.seconds))
                     if worker.checked >= ANSWERS_OF_A_WORKER or reason == "memory":
                         worker = self._fresh(worker)
                     return Grade(Verdict(verdict), reason)
@@ -74,6 +95,7 @@ class Pool:
                     worker = self._fresh(worker)
             return Grade(Verdict.TIMEOUT, "worker died")
         finally:
+            purse.spend(time.monotonic() - start)
             self._idle.put(worker)
 
     def _fresh(self, worker: "_Worker") -> "_Worker":
@@ -103,14 +125,16 @@ class Pool:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         """A warm template: a new interpreter that knows our modules, and nothing of our secrets or our folder."""
-        if find_spec("math_verify") is None:
-            raise EngineError("checking mathematics needs math-verify\n  next: pip install 'rlaw[math]'")
+        if find_spec(needed := JUDGES[self.judge]) is None:
+            name = needed.replace("_", "-")
+            raise EngineError(f"checking mathematics needs {name}\n  next: pip install 'rlaw[math]'")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
+        arguments = [str(theirs.fileno()), str(self.memory_mb), self.judge]
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-PBs", "-m", "rlaw.rewards.worker", str(theirs.fileno()), str(self.memory_mb)],
+                [sys.executable, "-PBs", "-m", "rlaw.rewards.worker", *arguments],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 cwd="/",
@@ -148,8 +172,11 @@ class _Worker:
     def ask(self, pair: tuple[str, str], seconds: float) -> tuple[str, str]:
         """Verdict and reason; TimeoutError after `seconds`, ConnectionError when the worker is gone."""
         self.checked += 1
+        message = json.dumps(pair, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        if len(message) > BYTES:
+            return Verdict.UNPARSED, "too long"
         self.channel.settimeout(seconds)
-        self.channel.send(json.dumps(pair).encode())
+        self.channel.send(message)
         if not (reply := self.channel.recv(BYTES)):
             raise ConnectionError("the worker ended")
         verdict, reason = json.loads(reply)

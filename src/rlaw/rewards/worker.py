@@ -1,7 +1,7 @@
 """The processes that check answers: a warm template, which checks nothing, and the workers it forks.
 
 The template is a program of its own (a fresh interpreter, one thread, no credentials in its environment): it imports
-the algebra once and forks a worker in milliseconds whenever one is wanted, so a killed worker is soon replaced. The
+the judge once and forks a worker in milliseconds whenever one is wanted, so a killed worker is soon replaced. The
 trainer is never forked, whatever threads it has. Template and workers end with the process that started them.
 
 Limits of a worker: address space, no file can grow, no core dump; and a guard that refuses to write, start programs or
@@ -9,6 +9,8 @@ open sockets. The guard is a second fence, not a sandbox: the first is that answ
 
 A message on the template's socket: the pid of the worker to kill (0: none) and a socket for a new one -> its pid.
 On a worker's socket: JSON [answer, reference] -> JSON [verdict, reason].
+
+A judge is a module with `check(answer, reference)` and `warm_up()`: rlaw's own, or math-verify to be compared with.
 """
 
 import ctypes
@@ -20,9 +22,11 @@ import select
 import signal
 import socket
 import sys
+from importlib import import_module
 from typing import Any
 
-BYTES = 1 << 16
+BYTES = 1 << 16  # of a message: two answers of 4,096 characters
+JUDGES = {"algebra": "mpmath", "plain_math_verify": "math_verify"}  # each with the package that it needs
 PR_SET_PDEATHSIG = 1
 FORBIDDEN = (
     "os.", "socket.", "subprocess.", "shutil.", "ctypes.", "tempfile.", "urllib.", "http.", "ftplib.", "smtplib.",
@@ -32,13 +36,12 @@ HARMLESS = ("os.listdir", "os.scandir", "os.walk", "os.fspath")  # importing a m
 
 
 def main() -> None:
-    """Serve as the template; arguments: the socket's number and the workers' address space, MiB."""
+    """Serve as the template; arguments: the socket's number, the workers' address space in MiB, the judge."""
     control = socket.socket(fileno=int(sys.argv[1]))
     memory_mb, parent = int(sys.argv[2]), os.getppid()
     try:
-        from rlaw.rewards import algebra
-
-        control.send(json.dumps({"ready": algebra.warm_up()}).encode())
+        judge = import_module(f"rlaw.rewards.{sys.argv[3]}")
+        control.send(json.dumps({"ready": judge.warm_up()}).encode())
     except Exception as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
         return
@@ -52,7 +55,7 @@ def main() -> None:
         if not message:
             return
         _end(int(message), children)
-        control.send(b"%d" % _fork(fds[0], control, children))
+        control.send(b"%d" % _fork(fds[0], control, children, judge))
 
 
 def _end(pid: int, children: set[int]) -> None:
@@ -63,13 +66,13 @@ def _end(pid: int, children: set[int]) -> None:
         children.remove(child)
 
 
-def _fork(fd: int, control: socket.socket, children: set[int]) -> int:
+def _fork(fd: int, control: socket.socket, children: set[int], judge: Any) -> int:
     channel = socket.socket(fileno=fd)
     pid = os.fork()
     if pid == 0:
         try:
             control.close()
-            _serve(channel)
+            _serve(channel, judge)
         finally:
             os._exit(0)
     channel.close()
@@ -77,16 +80,14 @@ def _fork(fd: int, control: socket.socket, children: set[int]) -> int:
     return pid
 
 
-def _serve(channel: socket.socket) -> None:
+def _serve(channel: socket.socket, judge: Any) -> None:
     """Check one answer after another until the other end is closed."""
-    from rlaw.rewards.algebra import check
-
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the template has one thread: it ends, we end
     sys.addaudithook(guard)
     while message := channel.recv(BYTES):
-        answer, wanted = json.loads(message)
+        answer, wanted = json.loads(message.decode("utf-8", "surrogatepass"))
         try:
-            outcome = check(answer, wanted)
+            outcome = judge.check(answer, wanted)
         except MemoryError:
             outcome = ("timeout", "memory")
         channel.send(json.dumps(outcome).encode())

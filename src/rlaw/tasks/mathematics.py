@@ -1,4 +1,4 @@
-"""Real mathematics: problems in words from a folder of Parquet files, answers in \\boxed{}, judged by math-verify.
+"""Real mathematics: problems in words from a folder of Parquet files, answers in \\boxed{}, judged by `rlaw.rewards`.
 
 The benchmarks are those of arXiv 2509.25300, Table 1. Their files are not shipped: `rlaw data prepare` writes
 `train.parquet` and `held-out.parquet` into a folder, and the others are put beside them in the same layout.
@@ -50,12 +50,16 @@ BENCHMARKS: dict[str, Benchmark] = {
 class Verifier(Settings):
     """Limits of checking one answer; an answer that reaches one gets no reward and counts as a timeout."""
 
-    seconds: float = Field(default=5.0, gt=0, description="wall seconds for one answer; then its worker is killed")
+    seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="wall seconds for one answer, and of a batch beyond 0.1 s for each; then a worker is killed",
+    )
     memory_mb: int = Field(default=1024, ge=256, description="address space of one worker, MiB")
 
 
 class Mathematics(TextTask):
-    """Problems of mathematics; reward 1 when the last \\boxed{} of the response equals the reference answer."""
+    """Problems of mathematics; reward 1 when what a response puts in \\boxed{} is the reference answer."""
 
     benchmarks: ClassVar[tuple[str, ...]] = tuple(name for name, known in BENCHMARKS.items() if not known.refused)
 
@@ -68,7 +72,7 @@ class Mathematics(TextTask):
     reward_func: str | None = Field(
         None,
         exclude_if=lambda name: name is None,
-        description="another reward than math-verify: a registered name, or file.py:REWARD",
+        description="another reward than ours: a registered name, or file.py:REWARD",
     )
 
     def refusal(self, benchmark: str) -> str:

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from rlaw.errors import DataError, RlawError, UsageError
-from rlaw.tasks.problems import files
+from rlaw.tasks.problems import faults, files
 from rlaw.tasks.problems.base import TextProblem, TextProblems, fingerprint
 from rlaw.tasks.problems.subsets import half_and_half, subset
 
@@ -109,13 +109,19 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
 
     Raises:
         UsageError: the folder is there already.
-        DataError: a row is no problem, or there are too few problems.
+        DataError: a row is no problem, no answer to one could be right, or there are too few problems.
     """
     if out.exists():
         raise UsageError(f"{out} is there already, and stays as it is\n  next: another folder for `out=`")
     problems = files.read(source, recipe.rating)
     if not len(problems):
         raise DataError(f"{source} holds no problems\n  next: one problem to a row")
+    faults.check(source, problems)
+    if recipe.rating is None and recipe.held_out and problems.levels_I.min() == 1:
+        raise DataError(
+            f"{source}: no problem has a pass rate above 0: none is easy, and half of the held-out ones are to be\n"
+            f"  next: give each row a pass_rate between 0 and 1 (or name it: `rating=KEY`), or `held_out=0`"
+        )
     if recipe.rating is not None and problems.levels_I.min() == 1:
         raise DataError(
             f"no problem of {source} has a pass rate called {recipe.rating!r}\n  next: `rlaw data show {source}`"
@@ -157,6 +163,7 @@ def _write(
 
     for name, path in benchmarks.items():
         benchmark = files.read(path)
+        faults.check(path, benchmark)
         put(name, benchmark, "test")
         same_I = same_as(benchmark)
         leaks[name], trained_I = int(same_I.sum()), trained_I & ~same_I

@@ -15,15 +15,16 @@ from rlaw.text import listed
 #: what stands for a missing number
 MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "<na>"))
 _INFINITE = {"inf": math.inf, "infinity": math.inf, "∞": math.inf}
-_SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18, "z": 1e21}
+_SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
+_OF_FLOPS = _SCALE | {"p": 1e15, "e": 1e18, "z": 1e21}
 _SCALED = frozenset(("params", "data_size", "compute_flops", "step", "items", "prompts", "response_length"))
 _SHARES = frozenset(("test_loss", "accuracy"))
 _INPUTS = ("accuracy", "right_answers")  # what a loss can be made from
-_PARTS = re.compile(r"([+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?) *([a-zA-Z]*|%)")
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*,\d+|0,\d+|\d{1,3}(?:\.\d{3})+,\d+)(?:[eE][+-]?\d+)?%?")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
-_THOUSAND_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
+_PARTS = re.compile(r"([+-]?[0-9.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?) *([a-zA-Z]*|%)")
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:[0-9]*,[0-9]+|0,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+)(?:[eE][+-]?[0-9]+)?%?")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_THOUSAND_POINTS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]+)?")
 _SPACES = re.compile(r"(?<=\d)[ \u00a0\u202f_'](?=\d)")
 _LONG = 10_000  # digits no number has
 
@@ -95,7 +96,7 @@ def _scale(unit: str, scaled: bool, share: bool) -> float | None:
     if not scaled:
         return None
     short = re.sub(r"(?i)(flops?|params|parameters|tokens|prompts|steps)$", "", unit)
-    return _SCALE.get(short.casefold()) if short else 1.0
+    return (_OF_FLOPS if "flop" in unit.casefold() else _SCALE).get(short.casefold()) if short else 1.0
 
 
 def _has_decimal_comma(column: pl.Series) -> bool:

@@ -159,21 +159,26 @@ def _candidates(rows: pl.DataFrame) -> list[str]:
 
 
 def _telling(rows: pl.DataFrame) -> list[str]:
-    """The fewest columns that tell contradicting rows apart; empty when none do."""
+    """The fewest columns that tell contradicting rows apart, attempts last; empty when none do."""
     rows = rows.filter(pl.struct(CURVE).is_in(_curves_that_contradict(rows).implode()))
     candidates = sorted((c for c in _candidates(rows) if _lasts(rows, c)), key=lambda c: _rank(rows, c))
-    left, chosen = contradict_with(rows), list[str]()
-    alone = [c for c in candidates if not contradict_with(rows, c)]
-    if alone:
-        return alone[:1]
-    while left and candidates:
-        best = min(candidates, key=lambda c: contradict_with(rows, *chosen, c))
-        now = contradict_with(rows, *chosen, best)
-        if now == left:
+    given = [c for c in candidates if c != ATTEMPT]
+    return _fewest(rows, given) or _fewest(rows, candidates)
+
+
+def _fewest(rows: pl.DataFrame, candidates: list[str]) -> list[str]:
+    """The first column that tells the rows apart alone, else those that do together; empty when none do."""
+    chosen, left = list[str](), contradict_with(rows)
+    alone = next((c for c in candidates if not contradict_with(rows, c)), None)
+    if alone is not None:
+        return [alone]
+    while left:
+        counts = {c: contradict_with(rows, *chosen, c) for c in candidates if c not in chosen}
+        best = min(counts, key=lambda c: counts[c], default=None)
+        if best is None or counts[best] == left:
             return []
-        chosen, left = [*chosen, best], now
-        candidates.remove(best)
-    return [] if left else chosen
+        chosen, left = [*chosen, best], counts[best]
+    return chosen
 
 
 def _curves_that_contradict(rows: pl.DataFrame) -> pl.Series:

@@ -19,7 +19,7 @@ MEASURES = ("loss", "accuracy", "percent")
 _LOSS_WORDS = frozenset(("loss", "error", "err", "wrong", "fail", "failure", "failed"))
 _LIKELY = re.compile(r"loss|err|acc|score|reward|correct|pass|exact|solve|mean@|maj@|best@", re.IGNORECASE)
 _ROUNDING = 1e-6  # beyond the range by less is a rounded 0 or 1
-_FEW = 0.02  # a smaller share of strange values are slips; more of them are another measure
+_FEW = 0.02  # one strange value, or a smaller share of them, are slips; more of them are another measure
 _LARGEST_NATS = 15.0  # a cross-entropy above the logarithm of any vocabulary is none
 _SURE = 3.0  # standard deviations of the trend of all curves together
 _CONTRADICTION = 0.01  # between a loss and the one that the answers give, beyond a rounded answer
@@ -174,18 +174,20 @@ def _outside(raw: Raw, column: str, finite: pl.Series, outside: pl.Series, top: 
     unit = "percent" if top > 1 else "share"
     what = f"{finite[index]:.6g} is no {unit} of {wanted} answers, which lies between 0 and {top:g}"
     scope = f"{count} of {len(known)} values lie outside, from {low:.4g} to {high:.4g}"
-    looks, then = _looks(raw, column, (low, high), count / len(known), rising=_rises(raw, finite), top=top)
+    looks, then = _looks(
+        raw, column, (low, high), count > max(1, _FEW * len(known)), rising=_rises(raw, finite), top=top
+    )
     return raw.refuse(column, int(raw.rows[ROW][index]), f"{what}; {scope}: {looks}", then)
 
 
 def _looks(
-    raw: Raw, column: str, ends: tuple[float, float], share: float, *, rising: bool, top: float
+    raw: Raw, column: str, ends: tuple[float, float], many: bool, *, rising: bool, top: float
 ) -> tuple[str, str]:
     """What a column of numbers looks like, and the way on."""
     (low, high), called = ends, raw.name(column)
     give = "give the share of wrong answers, 1 - pass rate: rlaw fits no other loss"
     percent = "`measure=percent`"
-    if share < _FEW and low > -top and high < 100 * top:
+    if not many and low > -top and high < 100 * top:
         looks, then = "a slip in a column of shares", "correct it, or leave the cell empty where nothing was measured"
     elif low < 0:
         is_reward = low >= -1.01 and high <= 1.01

@@ -116,7 +116,6 @@ _EXCLUDED = {
     "outside_window": "outside the window",
     "repeated_row": "given twice",
     "short_curve": "of curves that are too short",
-    "zero_loss": "with a loss of 0",
 }
 
 

@@ -3,9 +3,6 @@
 import gzip
 import json
 import os
-import resource
-import subprocess
-import sys
 
 import pandas as pd
 import polars as pl
@@ -233,16 +230,19 @@ def test_a_device_a_folder_and_paths_that_cannot_be_are_refused(tmp_path):
         rlaw.load("a" * 5000)
 
 
-def test_a_parquet_file_of_many_equal_rows_is_refused_before_it_is_read(tmp_path):
-    path = tmp_path / "wide.parquet"
-    count = bounds.MEMORY_BYTES // 30
-    columns = {name: pl.repeat(1, count, dtype=pl.Int64) for name in ("model", "step", "seed", "test_loss", "items")}
-    pl.select(**columns).write_parquet(path, row_group_size=count)
-    assert path.stat().st_size < 100_000
-    program = f"import rlaw; rlaw.load({str(path)!r})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "and rlaw reads up to 1 GB" in done.stderr
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_500_000
+@pytest.mark.parametrize("kind", ["numbers", "text", "lists"])
+def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(bounds, "MEMORY_BYTES", 4_000_000)
+    monkeypatch.setattr(bounds, "SMALL_BYTES", 1_000_000)
+    count = {"numbers": 200_000, "text": 20_000, "lists": 60_000}[kind]
+    cell = {"numbers": pl.lit("S-7B"), "text": pl.lit("x" * 190), "lists": pl.lit("S-7B")}[kind]
+    columns = {"model": cell, "step": pl.lit(1), "test_loss": pl.lit(0.5), "items": pl.lit(8)}
+    columns |= {"correct": pl.lit([1] * 8)} if kind == "lists" else {}
+    path = tmp_path / "small.parquet"
+    pl.select(pl.int_range(count).alias("n")).select(**columns, n="n").drop("n").write_parquet(path)
+    assert path.stat().st_size < 20_000
+    with pytest.raises(DataError, match=r"takes .* of memory, and rlaw reads up to 4 MB"):
+        rlaw.load(path)
 
 
 def test_columns_that_are_not_needed_are_left_out_of_a_large_table(tmp_path, monkeypatch):

@@ -42,13 +42,12 @@ def test_a_published_model_is_known_by_its_name_and_that_is_said():
     assert unknown.rows["params"].null_count() == 36, "a size is not read from the name of an unknown model"
 
 
-@pytest.mark.parametrize("cell", ["inf", "1.7976931348623157e308", "-5"])
+@pytest.mark.parametrize("cell", ["inf", "1.7976931348623157e308", "-inf"])
 def test_an_axis_value_that_cannot_be_is_dropped_and_counted_with_its_row(cell):
     cells = rows()
     cells[5][5] = cell
     frame = rlaw.load(table(cells))
-    assert sum(frame.dropped.values()) == 1
-    assert set(frame.dropped) <= {"axis_not_finite", "axis_negative"}
+    assert frame.dropped == {"axis_not_finite": 1}
 
 
 def test_the_largest_number_of_parameters_is_dropped_and_counted():

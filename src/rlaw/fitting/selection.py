@@ -47,6 +47,7 @@ def curves_of(
     reasons = {
         "no_axis_value": ~np.isfinite(x),
         "no_params": ~np.isfinite(_numbers(rows["params"])) & need_params,
+        "axis_negative": x < 0,
         "axis_not_positive": ~(x > 0),
         "outside_window": (step < first) | (step > last),
     }

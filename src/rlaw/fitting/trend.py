@@ -162,7 +162,7 @@ def _one_each(alone: Slopes) -> Slopes:
     sizes, which = np.unique(alone.params[sized], return_inverse=True)
     if len(sizes) == sized.sum():
         return alone
-    k, weight = np.nan_to_num(alone.k[sized]), np.nan_to_num(alone.error[sized] ** -2.0, nan=0.0, posinf=1e300)
+    k, weight = np.nan_to_num(alone.k[sized]), np.nan_to_num(np.maximum(alone.error[sized], 1e-100) ** -2.0)
     total = np.bincount(which, weight)
     mean = np.bincount(which, weight * k) / np.where(total > 0, total, np.nan)
     return replace(alone, params=sizes, k=mean, error=np.where(total > 0, total, np.nan) ** -0.5)

@@ -114,7 +114,6 @@ def _usable(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
         "no_model": pl.col("model") == "",
         "bad_params": (pl.col("params") <= 0) | ~pl.col("params").is_finite() | (pl.col("params") >= axes.LARGEST),
         "axis_not_finite": pl.any_horizontal(*(c.abs() >= axes.LARGEST for c in counter.values())),
-        "axis_negative": pl.any_horizontal(*(c < 0 for c in counter.values())),
     }
     dropped = {}
     for reason, is_bad in reasons.items():

@@ -174,13 +174,13 @@ def _outside(raw: Raw, column: str, finite: pl.Series, outside: pl.Series, top: 
     unit = "percent" if top > 1 else "share"
     what = f"{finite[index]:.6g} is no {unit} of {wanted} answers, which lies between 0 and {top:g}"
     scope = f"{count} of {len(known)} values lie outside, from {low:.4g} to {high:.4g}"
-    looks, then = _looks(
+    likely, then = _resembles(
         raw, column, (low, high), count > max(1, _FEW * len(known)), rising=_rises(raw, finite), top=top
     )
-    return raw.refuse(column, int(raw.rows[ROW][index]), f"{what}; {scope}: {looks}", then)
+    return raw.refuse(column, int(raw.rows[ROW][index]), f"{what}; {scope}: {likely}", then)
 
 
-def _looks(
+def _resembles(
     raw: Raw, column: str, ends: tuple[float, float], many: bool, *, rising: bool, top: float
 ) -> tuple[str, str]:
     """What a column of numbers looks like, and the way on."""
@@ -188,24 +188,24 @@ def _looks(
     give = "give the share of wrong answers, 1 - pass rate: rlaw fits no other loss"
     percent = "`measure=percent`"
     if not many and low > -top and high < 100 * top:
-        looks, then = "a slip in a column of shares", "correct it, or leave the cell empty where nothing was measured"
+        likely, then = "a slip in a column of shares", "correct it, or leave the cell empty where nothing was measured"
     elif low < 0:
         is_reward = low >= -1.01 and high <= 1.01
-        looks, then = f"it looks like a reward{' between -1 and 1' if is_reward else ' or a log-likelihood'}", give
+        likely, then = f"it looks like a reward{' between -1 and 1' if is_reward else ' or a log-likelihood'}", give
     elif top > 1 or high > 100 * (1 + _ROUNDING):
-        looks, then = "it looks like a perplexity or a count", give
+        likely, then = "it looks like a perplexity or a count", give
     elif column == "accuracy":
-        looks, then = "it looks like percent", percent
+        likely, then = "it looks like percent", percent
     elif high <= _LARGEST_NATS:
         where = "on both sides of 1" if low < 1 else "above 1"
-        looks, then = f"a loss {where} looks like a cross-entropy (nats, or bits per byte)", give
-        looks = "it rises as RL goes on, and is no share" if rising else looks
+        likely, then = f"a loss {where} looks like a cross-entropy (nats, or bits per byte)", give
+        likely = "it rises as RL goes on, and is no share" if rising else likely
     elif rising:
-        looks = "it rises as RL goes on, and looks like an accuracy in percent"
+        likely = "it rises as RL goes on, and looks like an accuracy in percent"
         then = f"`mapping={{'accuracy': '{called}'}}` and {percent}"
     else:
-        looks, then = "it looks like percent", percent
-    return looks, then
+        likely, then = "it looks like percent", percent
+    return likely, then
 
 
 def _ask_direction(raw: Raw, column: str) -> None:

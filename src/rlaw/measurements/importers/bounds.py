@@ -10,7 +10,7 @@ from rlaw.errors import DataError
 from rlaw.measurements.columns import plain_name
 
 #: a table takes no more memory than this as it is read
-MEMORY_BYTES = 1_000_000_000
+MEMORY_BYTES = 500_000_000
 #: every column of a smaller table is read
 SMALL_BYTES = 100_000_000
 SAMPLE_ROWS = 1_000

@@ -110,14 +110,21 @@ def _header(path: Path, head: str) -> tuple[int, list[str], str]:
     if skipped is None:
         raise DataError(f"{path}: the file is empty\n  next: it needs a header and rows")
     line = lines[skipped]
-    counts = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in _SEPARATORS}
-    separator = max(_SEPARATORS, key=lambda mark: counts[mark])
-    names = next(csv.reader([line], delimiter=separator))
-    plain = [name.strip() for name in names]
+    cells = {mark: _cells(line, mark) for mark in _SEPARATORS}
+    separator = max(_SEPARATORS, key=lambda mark: len(cells[mark]))
+    plain = [name.strip() for name in cells[separator]]
     twice = sorted({name for name in plain if plain.count(name) > 1})
     if twice and twice != [""]:
         raise DataError(f"{path}: two columns are called {listed(twice)}\n  next: give each column a name of its own")
     return skipped, [name or f"column {n}" for n, name in enumerate(plain, 1)], separator
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    """The cells of a line; none where one is longer than a name can be."""
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return []
 
 
 def _refusal(path: Path, head: str, cells: int, separator: str, error: Exception) -> DataError:

@@ -56,7 +56,7 @@ def _clean(raw: Raw) -> Clean:
         raise DataError(f"{raw.source}: no row can be used: {reasons}{_hint(dropped)}")
     if raw.names.get("run") == ATTEMPT and ATTEMPT not in rows.columns:
         rows = identity.with_attempts(rows)
-        rows = rows.with_columns(run=pl.col(ATTEMPT)).drop(ATTEMPT) if ATTEMPT in rows.columns else rows
+        rows = rows.with_columns(run=pl.col(ATTEMPT).cast(pl.String)).drop(ATTEMPT) if ATTEMPT in rows.columns else rows
     contradicts = identity.contradict(rows)
     if contradicts:
         rows = identity.with_attempts(rows)

@@ -83,7 +83,7 @@ def with_attempts(rows: pl.DataFrame) -> pl.DataFrame:
     shuffled = several.filter(pl.col("n") < _FEWEST_STEPS * pl.col("attempts"))
     if several.is_empty() or len(shuffled) or contradict_with(numbered, ATTEMPT):
         return rows
-    return numbered.with_columns(pl.col(ATTEMPT).cast(pl.String))
+    return numbered
 
 
 def contradict_with(rows: pl.DataFrame, *columns: str) -> int:

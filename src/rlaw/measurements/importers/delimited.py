@@ -113,6 +113,10 @@ def _header(path: Path, head: str) -> tuple[int, list[str], str]:
     cells = {mark: _cells(line, mark) for mark in _SEPARATORS}
     separator = max(_SEPARATORS, key=lambda mark: len(cells[mark]))
     plain = [name.strip() for name in cells[separator]]
+    if not plain:
+        raise DataError(
+            f"{path}: line {skipped + 1} is no header: a name of {len(line):,} characters\n  next: name columns"
+        )
     twice = sorted({name for name in plain if plain.count(name) > 1})
     if twice and twice != [""]:
         raise DataError(f"{path}: two columns are called {listed(twice)}\n  next: give each column a name of its own")

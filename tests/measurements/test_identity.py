@@ -77,6 +77,9 @@ def test_a_counter_that_began_again_is_another_attempt():
         rlaw.load(table(BOTH)).one_law()
     assert rlaw.load(table(BOTH)).where(attempt=1).one_law().digest == rlaw.load(table(rows())).digest
     assert rlaw.load(table(BOTH), mapping={"run": "attempt"}).one_law().rows["run"].n_unique() == 2
+    for cells in (rows(), shuffled(BOTH)):
+        with pytest.raises(UsageError, match="has no column attempt"):
+            rlaw.load(table(cells), mapping={"run": "attempt"})
 
 
 @pytest.mark.parametrize(

@@ -47,16 +47,16 @@ def clean(raw: Raw) -> Clean:
 
 
 def _clean(raw: Raw) -> Clean:
-    raw = sizes.sized(_filled(typed(_counts_apart(measure.named(_named(raw))))))
-    raw = measure.measured(raw)
-    _empty(raw, "test_loss")
+    raw = typed(_counts_apart(measure.named(_named(raw))))
+    _refuse_empty(raw, "step")
+    raw = measure.measured(sizes.sized(raw))
+    _refuse_empty(raw, "test_loss")
     rows, dropped = _usable(raw.rows)
     if rows.is_empty():
         reasons = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
         raise DataError(f"{raw.source}: no row can be used: {reasons}{_hint(dropped)}")
     if raw.names.get("run") == ATTEMPT and ATTEMPT not in rows.columns:
-        rows = identity.with_attempts(rows)
-        rows = rows.with_columns(run=pl.col(ATTEMPT).cast(pl.String)).drop(ATTEMPT) if ATTEMPT in rows.columns else rows
+        rows = identity.with_runs_of_attempts(rows, raw.source)
     contradicts = identity.contradict(rows)
     if contradicts:
         rows = identity.with_attempts(rows)
@@ -90,13 +90,7 @@ def _counts_apart(raw: Raw) -> Raw:
     return replace(renamed, names={**raw.names, "right_answers": raw.name("correct")})
 
 
-def _filled(raw: Raw) -> Raw:
-    """The source, refused where every step is missing."""
-    _empty(raw, "step")
-    return raw
-
-
-def _empty(raw: Raw, name: str) -> None:
+def _refuse_empty(raw: Raw, name: str) -> None:
     rows = raw.rows
     if len(rows) and rows[name].null_count() == len(rows):
         raise DataError(

@@ -56,19 +56,15 @@ _RECIPES = frozenset(
 
 def without_copies(rows: pl.DataFrame, *, measured: bool = False) -> pl.DataFrame:
     """The rows without those that repeat another in every column, or (`measured`) in all that was measured."""
-    if not _repeats(rows):
+    if not contradict(rows):
         return rows
     columns = [c for c in rows.columns if c != ROW and (not measured or c in MEASURED or c in _KEY)]
     return rows.unique(columns, keep="first", maintain_order=True)
 
 
-def _repeats(rows: pl.DataFrame) -> bool:
-    return bool(rows.select(pl.struct(_KEY).is_duplicated().any()).item()) if len(rows) else False
-
-
 def contradict(rows: pl.DataFrame) -> bool:
     """Whether a curve has a step twice."""
-    return _repeats(rows)
+    return bool(rows.select(pl.struct(_KEY).is_duplicated().any()).item()) if len(rows) else False
 
 
 def with_attempts(rows: pl.DataFrame) -> pl.DataFrame:
@@ -84,6 +80,21 @@ def with_attempts(rows: pl.DataFrame) -> pl.DataFrame:
     if several.is_empty() or len(shuffled) or contradict_with(numbered, ATTEMPT):
         return rows
     return numbered
+
+
+def with_runs_of_attempts(rows: pl.DataFrame, source: str) -> pl.DataFrame:
+    """The rows with every attempt as a run of its own.
+
+    Raises:
+        UsageError: no steps began again in the order of the source.
+    """
+    numbered = with_attempts(rows)
+    if ATTEMPT not in numbered.columns:
+        raise UsageError(
+            f"`mapping={{'run': '{ATTEMPT}'}}`: {source} has no column {ATTEMPT}, and in the order of its rows no curve's "
+            "steps began again\n  next: add a column that tells the attempts apart"
+        )
+    return numbered.with_columns(run=pl.col(ATTEMPT).cast(pl.String)).drop(ATTEMPT)
 
 
 def contradict_with(rows: pl.DataFrame, *columns: str) -> int:

@@ -27,6 +27,22 @@ def cannot_write(path: Path, n_bytes: int, error: OSError) -> StoreError:
     )
 
 
+def same_file(opened: int, path: Path) -> bool:
+    """Whether an open file still is what its path leads to: it was neither moved nor removed nor replaced."""
+    try:
+        return os.path.samestat(os.fstat(opened), path.stat())
+    except OSError:
+        return False
+
+
+def gone(path: Path) -> StoreError:
+    """The error for a store that went away under its writer."""
+    return StoreError(
+        f"{path} was moved or removed while it was being written; nothing is written to the old place\n"
+        f"  next: the same command with the store's new place resumes what was saved"
+    )
+
+
 def make_folder(path: Path) -> None:
     """Make the folder and its parents.
 
@@ -70,7 +86,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise cannot_write(path, len(data), error) from error
+        raise (cannot_write(path, len(data), error) if path.parent.is_dir() else gone(path.parent)) from error
 
 
 def leave_no_parts(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
 from rlaw.files import inside, leave_no_parts, make_folder, read_json, write_json
-from rlaw.store import index, journal, provenance, tables
+from rlaw.store import index, journal, provenance, saved, tables
 from rlaw.store.journal import Journal, finished, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
 from rlaw.store.records import BaseTrained, Record, RunFinished, RunStarted
@@ -171,7 +171,10 @@ class Store(Readable):
         if label not in self.planned and not (self.folder(label) / "run.json").is_file():
             raise NotFound(f"{self.path} has no run {label!r}\n  next: `rlaw status {self.path}` lists the runs")
         path = self.folder(label) / "records.jsonl"
-        contents = journal.read(path, only)
+        saved_step = saved.newest_step(path.parent)  # before the journal is read: it may grow
+        contents = journal.read(path, only, tables.run_id(label))
+        if not only:
+            saved.check(path, saved_step, max((getattr(row, "step", 0) for row in contents.records), default=0))
         if contents.torn_bytes and owner_of(self.folder(label) / "lock") is None:
             warn_of_torn_tail(path, contents.torn_bytes)
         return contents
@@ -201,8 +204,15 @@ class Store(Readable):
 
         Raises:
             NotFound: the run was never started.
+            StoreError: it is damaged, of a newer rlaw, or of another run.
         """
-        return read_json(self.folder(label) / "run.json")
+        path = self.folder(label) / "run.json"
+        known = read_json(path)
+        if known.get("schema") != SCHEMA:
+            raise StoreError(f"{path} has schema {known.get('schema')}, this rlaw reads {SCHEMA}\n  next: a newer rlaw")
+        if known["run"]["id"] != tables.run_id(label):
+            raise StoreError(f"{path} is of run {known['run']['id']}\n  next: {tables.SWAPPED}")
+        return known
 
     def run(self, label: str) -> Run:
         """The run as it was started, from its own folder alone."""
@@ -277,7 +287,11 @@ class Store(Readable):
         make_folder(folder)
         with Lock(folder / "lock", patience_seconds):
             leave_no_parts(folder)
-            log = Journal(folder / "records.jsonl")
+            if (folder / "run.json").is_file():
+                self.spec(run.label)
+            tables.manifest(folder)
+            saved_step = saved.newest_step(folder)
+            log = Journal(folder / "records.jsonl", run.id, saved_step)
             try:
                 attempt = max((record.attempt for record in log.found.records), default=0) + 1
                 done = finished(log.found.records)

@@ -21,6 +21,7 @@ from rlaw.store.status import DONE, Status, status_of
 from rlaw.study import spec
 from rlaw.study.plan import Plan, Run
 from rlaw.study.study import Study
+from rlaw.tasks.base import CANONICAL, canonical
 from rlaw.text import Readable
 
 if TYPE_CHECKING:
@@ -65,11 +66,7 @@ class Store(Readable):
         if not (path / "study.json").is_file():
             raise NotFound(f"{path} is not a store: it has no study.json\n  next: rlaw run STUDY --store {path}")
         document = read_json(path / "study.json")
-        if document.get("schema") != SCHEMA:
-            raise StoreError(
-                f"{path / 'study.json'} has schema {document.get('schema')}, this rlaw reads {SCHEMA}\n"
-                f"  next: read it with the rlaw that wrote it ({document.get('rlaw', 'unknown')})"
-            )
+        _check_form(path / "study.json", document, document.get("rlaw", "unknown"))
         return cls(path, document)
 
     @classmethod
@@ -106,7 +103,7 @@ class Store(Readable):
 
     def differences(self, study: Study) -> list[str]:
         """What differs between the kept study and another one, logistics left out, as `key: here -> there`."""
-        here, there = _flat(self.document["study"]), _flat(study.model_dump(mode="json"))
+        here, there = _flat(canonical(self.study)), _flat(canonical(study))
         keys = [key for key in {**here, **there} if key.split(".")[0] not in LOGISTICS]
         pairs = [(key, here.get(key, "none"), there.get(key, "none")) for key in keys]
         return [f"{key}: {a} -> {b}" for key, a, b in pairs if a != b]
@@ -208,8 +205,7 @@ class Store(Readable):
         """
         path = self.folder(label) / "run.json"
         known = read_json(path)
-        if known.get("schema") != SCHEMA:
-            raise StoreError(f"{path} has schema {known.get('schema')}, this rlaw reads {SCHEMA}\n  next: a newer rlaw")
+        _check_form(path, known, self.document.get("rlaw", "unknown"))
         if known["run"]["id"] != tables.run_id(label):
             raise StoreError(f"{path} is of run {known['run']['id']}\n  next: {tables.SWAPPED}")
         return known
@@ -323,9 +319,20 @@ class Store(Readable):
         self.write_index()
 
 
+def _check_form(path: Path, document: dict[str, Any], by: str) -> None:
+    """Refuse a document of a later format: its schema, or the form of settings that its ids are made of."""
+    for name, known in (("schema", SCHEMA), ("canonical", CANONICAL)):
+        if document.get(name, 1) != known:
+            raise StoreError(
+                f"{path} has {name} {document.get(name)}, this rlaw reads {known}\n"
+                f"  next: read it with the rlaw that wrote it ({by}), or a newer one"
+            )
+
+
 def _study_document(plan: Plan) -> dict[str, Any]:
     study = plan.study
-    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw"), "created": provenance.now(), "digest": study.digest}
+    made = {"schema": SCHEMA, "canonical": CANONICAL, "rlaw": metadata.version("rlaw"), "created": provenance.now()}
+    about = {**made, "digest": study.digest}
     columns = ("label", "id", "arm", "model", "params", "params_total", "variant", "seed", "steps")
     documents = (spec.document(run) for run in plan)
     runs = [{name: line[name] for name in columns} for line in documents]
@@ -336,7 +343,8 @@ def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
     earlier = read_json(path)["attempts"] if path.is_file() else []
     earlier = [one for one in earlier if one["attempt"] < attempt]
     attempts = [*earlier, {"attempt": attempt, **provenance.here(argv)}]
-    write_json(path, {"schema": SCHEMA, "run": spec.document(run), "attempts": attempts})
+    form = {"schema": SCHEMA, "canonical": CANONICAL}
+    write_json(path, {**form, "run": spec.document(run), "attempts": attempts})
 
 
 def _flat(data: Any, at: str = "") -> dict[str, Any]:

@@ -23,7 +23,7 @@ from rlaw.study.gpus import DEFAULT_USD_PER_GPU_HOUR
 from rlaw.study.model import Model
 from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems, placed
 from rlaw.tasks import AnyTask
-from rlaw.tasks.base import Settings
+from rlaw.tasks.base import Settings, canonical
 from rlaw.text import Readable
 
 
@@ -193,7 +193,7 @@ class Study(Readable, Settings):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved study, 12 hex digits."""
-        return content_digest(self.model_dump(mode="json"))
+        return content_digest(canonical(self))
 
     def __str__(self) -> str:
         sizes = ", ".join(size.name for size in self.model.ladder)

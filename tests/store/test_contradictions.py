@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import rlaw
+from rlaw.cli import main
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.errors import StoreError
+from rlaw.errors import EngineError, StoreError
 from rlaw.execution import runner
 from rlaw.execution.base import REFUSED, Event
 from rlaw.execution.local import LocalExecutor
@@ -259,3 +260,44 @@ def test_a_worker_whose_store_is_moved_stops_with_that_and_writes_nothing_to_the
     assert max(row.step for row in moved.records(run.label) if isinstance(row, Step)) == 3
     stopped(moved, run, 0)
     assert moved.status(run.label).state == "finished"
+
+
+def test_a_refused_extension_changes_nothing_while_the_kept_study_runs(tmp_path, make_plan):
+    plan, other = make_plan(), make_plan(seeds=[0, 1])
+    store = Store.create(tmp_path / "store", plan)
+    with store.lock():
+        before = content(store)
+        with pytest.raises(StoreError, match="is being written by process"):
+            Store.create(store.path, other, extend=True)
+        assert content(store) == before
+    assert Store.create(store.path, other, extend=True).digest == other.study.digest
+
+
+def test_what_a_command_leaves_that_dies_before_its_study_is_written_counts_as_new(tmp_path, tiny_plan):
+    path = tmp_path / "store"
+    (path / "runs").mkdir(parents=True)
+    for name in ("lock", "lock.3", ".study.json.4711"):
+        (path / name).write_text("")
+    assert Store.create(path, tiny_plan).labels() == tuple(run.label for run in tiny_plan)
+    (path / "study.json").unlink()
+    (path / "runs" / tiny_plan.runs[0].label).mkdir()
+    with pytest.raises(StoreError, match="is not a store"):
+        Store.create(path, tiny_plan)
+
+
+def test_a_command_that_an_engine_refuses_leaves_the_store_as_it_was(tmp_path, write_study, capsys, monkeypatch):
+    study, path = write_study(), tmp_path / "store"
+
+    def refuse_it(self, run):
+        raise EngineError("no such device")
+
+    monkeypatch.setattr(SyntheticEngine, "check", refuse_it, raising=False)
+    assert main(["run", str(study), "--store", str(path)]) == 1
+    assert not path.exists()
+    monkeypatch.undo()
+    assert main(["run", str(study), "--store", str(path), "--quiet"]) == 0
+    before = content(Store.open(path))
+    monkeypatch.setattr(SyntheticEngine, "check", refuse_it, raising=False)
+    more = write_study("more.yaml", seeds=[0, 1])
+    assert main(["run", str(more), "--store", str(path), "--extend"]) == 1
+    assert content(Store.open(path)) == before

@@ -1,6 +1,9 @@
 """A study's folder: what was planned, and a folder per run with everything it measured."""
 
+import math
 import os
+import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
-from rlaw.files import inside, leave_no_parts, make_folder, read_json, write_json
+from rlaw.files import inside, is_part, leave_no_parts, make_folder, read_json, write_json
 from rlaw.store import index, journal, provenance, saved, tables
 from rlaw.store.journal import Journal, finished, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
@@ -78,18 +81,35 @@ class Store(Readable):
             StoreError: the folder is no store, or cannot be written.
         """
         path = Path(path)
+        store = cls.existing(path, plan, extend=extend)
+        if store is not None and store.digest == plan.study.digest:
+            return store
+        make_folder(path)
+        with Lock(path / "lock"):  # whoever runs the kept study holds it
+            store = cls.existing(path, plan, extend=extend)
+            if store is not None and store.digest != plan.study.digest:
+                write_json(path / f"study-{store.digest}.json", store.document)
+            make_folder(path / "runs")
+            document = _study_document(plan)
+            write_json(path / "study.json", document)
+        return cls(path, document)
+
+    @classmethod
+    def existing(cls, path: str | Path, plan: Plan, *, extend: bool = False) -> "Store | None":
+        """The store in a folder, if it may keep the plan; None where `create` would make a new one. Changes nothing.
+
+        Raises:
+            UsageError, StoreError: as `create`.
+        """
+        path = Path(path)
         if (path / "study.json").is_file():
             store = cls.open(path)
-            if store.digest == plan.study.digest:
-                return store
-            store._may_become(plan.study, extend)
-            write_json(path / f"study-{store.digest}.json", store.document)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if store.digest != plan.study.digest:
+                store._may_become(plan.study, extend)
+            return store
+        if path.exists() and not (path.is_dir() and all(map(_left_behind, path.iterdir()))):
             raise StoreError(f"{path} exists and is not a store\n  next: name another folder, or empty this one")
-        make_folder(path / "runs")
-        document = _study_document(plan)
-        write_json(path / "study.json", document)
-        return cls(path, document)
+        return None
 
     def _may_become(self, study: Study, extend: bool) -> None:
         changes = self.differences(study)
@@ -266,6 +286,12 @@ class Store(Readable):
         made = tables.of(self.contents(label).records, name)
         return made.select(columns) if columns and made.width else made
 
+    def silent_seconds(self, label: str) -> float:
+        """How long ago the newest record of a run was kept, or the run was taken up; 0 before either."""
+        files = (self.folder(label) / name for name in ("records.jsonl", "lock"))
+        newest = max((path.stat().st_mtime for path in files if path.exists()), default=math.inf)
+        return max(0.0, time.time() - newest)
+
     def lock(self) -> Lock:
         """The lock of the process that runs the study: one at a time."""
         return Lock(self.path / "lock")
@@ -280,7 +306,7 @@ class Store(Readable):
             StoreError: another process writes it, its journal is damaged, or the folder cannot be written.
         """
         folder = self.folder(run.label)
-        make_folder(folder)
+        make_folder(folder, parents=False)
         with Lock(folder / "lock", patience_seconds):
             leave_no_parts(folder)
             if (folder / "run.json").is_file():
@@ -319,10 +345,16 @@ class Store(Readable):
         self.write_index()
 
 
+def _left_behind(path: Path) -> bool:
+    """Whether this is what a command leaves that dies before it has written `study.json`."""
+    empty_folder = path.name in ("runs", "slurm") and path.is_dir() and not any(path.iterdir())
+    return empty_folder or is_part(path.name) or re.fullmatch(r"lock(\.[0-9]+)?", path.name) is not None
+
+
 def _check_form(path: Path, document: dict[str, Any], by: str) -> None:
     """Refuse a document of a later format: its schema, or the form of settings that its ids are made of."""
     for name, known in (("schema", SCHEMA), ("canonical", CANONICAL)):
-        if document.get(name, 1) != known:
+        if not 1 <= document.get(name, 1) <= known:
             raise StoreError(
                 f"{path} has {name} {document.get(name)}, this rlaw reads {known}\n"
                 f"  next: read it with the rlaw that wrote it ({by}), or a newer one"

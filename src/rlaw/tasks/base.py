@@ -17,7 +17,7 @@ from rlaw.rewards.base import Reward
 from rlaw.tasks.problems.base import TextProblems
 
 #: version of the canonical form of settings, whose digests are the ids of runs and studies
-CANONICAL = 1
+CANONICAL = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from rlaw.decisions.choice import DOUBLINGS, ONE, Choice, choices_of
 from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, frontier
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.diagnostics import Caution, cautions_of_source
 from rlaw.fitting.interval import Interval, median, percentile, plain
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
@@ -198,7 +198,7 @@ def allocate(
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
-        warnings=(*screened.cautions, *no_law, *_doubts(frame, spent, choices)),
+        warnings=(*cautions_of_source(frame), *screened.cautions, *no_law, *_doubts(frame, spent, choices)),
         **origin,
     )
 

@@ -37,16 +37,12 @@ def cores() -> int:
 
 @dataclass
 class _Worker:
-    """A process at work on one run, its events as far as they have come, and whether its end has been reported.
-
-    `begun`: it has said something.
-    """
+    """A process at work on one run, its events as far as they have come, and whether its end has been reported."""
 
     label: str
     process: subprocess.Popen[bytes]
     output: Path
     unread: bytes = b""
-    begun: bool = False
     ended: bool = False
 
     @property
@@ -56,7 +52,6 @@ class _Worker:
     def take(self, data: bytes) -> list[Event]:
         *lines, self.unread = (self.unread + data).split(b"\n")
         events = [Event(**json.loads(line)) for line in lines]
-        self.begun = self.begun or bool(events)
         self.ended = self.ended or any(event.kind in ENDS for event in events)
         return events
 
@@ -127,14 +122,9 @@ class LocalExecutor(Executor):
         return events
 
     def stop(self) -> None:
-        """Ask every worker to save and end: its standard input closes, as it would if this process died.
-
-        One that has not begun has nothing to save, and ends at once.
-        """
+        """Ask every worker to save and end: its standard input closes, as it would if this process died."""
         for worker in self._workers():
-            if not worker.begun:
-                worker.process.kill()
-            elif worker.process.stdin:
+            if worker.process.stdin:
                 worker.process.stdin.close()
 
     def end(self, label: str) -> None:

@@ -236,10 +236,15 @@ def run(
             if not received:  # who presses Ctrl-C does not wait for a cache; the next command makes it
                 with suppress(StoreError):  # a run that cannot write reports it itself
                     store.settle()
-        outcome = _outcome(plan, store, work)
-    if reason is not None:
-        raise _stopped(outcome, plan, received, reason)
-    return outcome
+        if reason is not None:
+            raise _stopped(_done(plan, store, work), plan, received, reason)
+        return _outcome(plan, store, work)
+
+
+def _done(plan: Plan, store: Store, work: _Work) -> int:
+    """How many runs are done, without opening a journal: thousands of them would hold a Ctrl-C up."""
+    finished = {label for label, event in work.ends.items() if event.kind == "run_finished"}
+    return sum(run.label in finished or store.has_tables(run.label) for run in plan)
 
 
 def _outcome(plan: Plan, store: Store, work: _Work) -> Outcome:
@@ -259,8 +264,8 @@ def _states(plan: Plan, store: Store | None) -> dict[str, State]:
     return {run.label: known.get(run.label, "planned") for run in plan}
 
 
-def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) -> RlawError:
-    so_far = f"{len(outcome.done)} of {len(plan)} runs are done, and what was measured of the others is saved"
+def _stopped(done: int, plan: Plan, received: Sequence[int], cap: str) -> RlawError:
+    so_far = f"{done} of {len(plan)} runs are done, and what was measured of the others is saved"
     if not received:
         if cap != "budget.wall":
             return BudgetExceeded(f"{cap}, is used up: {so_far}\n  next: a larger budget, and the same command resumes")

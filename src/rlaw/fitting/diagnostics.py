@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +16,16 @@ from rlaw.fitting.items import ASSUMED_DIFFICULTY
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.trend import Slopes, Trend, trend
 from rlaw.laws import BASELINES, Law
+from rlaw.text import listed
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
 
 #: with one of these the data do not determine the parameters of the law
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
+
+#: the code of the caution that runs are unfinished, failed or shorter than planned
+UNFINISHED = "unfinished-runs"
 
 _ROUNDING = 1e-12  # square of a loss difference that is none
 _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far
@@ -34,6 +42,25 @@ class Caution(Plain):
 
     code: str
     text: str
+
+
+def cautions_of_source(frame: "Frame") -> tuple[Caution, ...]:
+    """What there is to say of measurements before anything is fitted: planned runs that are not done."""
+    if not frame.undone:
+        return ()
+    groups = {
+        "unfinished": [run for run in frame.undone if run.step and run.state != "failed"],
+        "failed": [run for run in frame.undone if run.state == "failed"],
+        "never measured": [run for run in frame.undone if not run.step and run.state != "failed"],
+    }
+    parts = []
+    for word, runs in groups.items():
+        where = [f"{run.label} at step {run.step} of {run.steps}" if run.step else run.label for run in runs]
+        parts += [f"{len(runs)} {word} ({listed(where, 3)})"] if runs else []
+    text = (
+        f"planned runs that are not done: {'; '.join(parts)}: their curves are shorter than the study says, or missing"
+    )
+    return (Caution(UNFINISHED, text),)
 
 
 def cautions_of_fit(

@@ -15,7 +15,7 @@ from rlaw import laws
 from rlaw.errors import UsageError
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit
+from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit, cautions_of_source
 from rlaw.fitting.objective import NoiseModel, Space, r_squared, rms, weights
 from rlaw.fitting.profile import profile
 from rlaw.fitting.result import Fit
@@ -95,7 +95,7 @@ def fit(
         sizes=size_fits(law, curves, fitted, estimate, drawn, level),
         r2_pooled=r_squared(curves.loss, fitted, curves.present),
         rmse=rms(curves.loss - fitted, curves.present),
-        warnings=(*screened.cautions, *found, *of_draws),
+        warnings=(*cautions_of_source(frame), *screened.cautions, *found, *of_draws),
         settings=settings,
         dropped=screened.dropped,
         source=frame.source,

@@ -16,6 +16,7 @@ import numpy as np
 
 from rlaw import laws as family
 from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.diagnostics import Caution, cautions_of_source
 from rlaw.fitting.interval import plain
 from rlaw.fitting.objective import Space
 from rlaw.fitting.screening import drop_broken
@@ -43,6 +44,7 @@ class Comparison(Readable):
         skipped: laws that the data cannot determine, with the reason.
         best: the law with the smallest mean absolute error, baselines included.
         verdict: whether a law holds here, in words.
+        warnings: what speaks against trusting it.
     """
 
     protocol: str
@@ -54,6 +56,7 @@ class Comparison(Readable):
     verdict: str
     source: str
     digest: str
+    warnings: tuple[Caution, ...] = ()
 
     def score(self, law: str) -> LawScore:
         """The score of one law, by name."""
@@ -61,7 +64,7 @@ class Comparison(Readable):
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw compare --json`, schema 1."""
-        names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict")
+        names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict", "warnings")
         return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}}
 
     def documents(self) -> list[dict[str, Any]]:
@@ -75,7 +78,7 @@ class Comparison(Readable):
             for s in self.laws
         ]
         lines += [f"{law} left out: {reason.splitlines()[0]}" for law, reason in self.skipped.items()]
-        return "\n".join([*lines, "", self.verdict])
+        return "\n".join([*lines, "", self.verdict, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
 
 def compare(
@@ -143,7 +146,8 @@ def compare(
             skipped[law.name if law else AUTO] = str(error)
     scores.sort(key=lambda s: (s.mae, s.law))
     best, verdict = _verdict(scores)
-    return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest)
+    ranked, doubts = tuple(scores), cautions_of_source(frame)
+    return Comparison(protocol, axis, level, ranked, skipped, best, verdict, frame.source, frame.digest, doubts)
 
 
 def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.diagnostics import Caution, cautions_of_source
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
@@ -173,7 +173,7 @@ def forecast(
         axis_factor=axis_factor,
         observed=_pairs(aim, aim.observed),
         unobserved=_pairs(aim, aim.held_out),
-        warnings=(*aim.cautions, *cautions, *aim.far(size_factor, axis_factor)),
+        warnings=(*cautions_of_source(frame), *aim.cautions, *cautions, *aim.far(size_factor, axis_factor)),
         **origin,
     )
 

@@ -5,6 +5,7 @@ in `dropped`, never in silence. After this stage a run of ours and an imported o
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -23,6 +24,24 @@ AXES: dict[str, str] = {"compute": "compute_flops", "data": "data_size", "step":
 SINGLE = ("variant", "benchmark", "tau", "group_size")
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A planned run whose measurements are not all there: it is unfinished, failed, or was never started."""
+
+    label: str
+    arm: str
+    model: str
+    variant: str
+    seed: int
+    state: str
+    step: int
+    steps: int
+
+    def is_one_of(self, column: str, values: Sequence[Any]) -> bool:
+        """Whether its value of a column is among these; of a column that it does not have, every value is."""
+        return str(getattr(self, column, values[0])) in map(str, values)
+
+
 @dataclass(frozen=True, repr=False)
 class Frame(Readable):
     """Evaluations, sorted by curve and step, so that no result depends on the order they came in.
@@ -36,6 +55,7 @@ class Frame(Readable):
         window: steps that the study declared for its fits before it ran; all of them elsewhere.
         executed_factor: FLOPs executed for each parameter and token, by the study's recipe; GRPO's with a reference
             elsewhere.
+        undone: planned runs of these rows that are not done.
     """
 
     rows: pl.DataFrame
@@ -44,6 +64,7 @@ class Frame(Readable):
     accounting: str = "as given"
     window: str = "1:"
     executed_factor: float = executed_factor()
+    undone: tuple[Undone, ...] = ()
 
     @classmethod
     def of(cls, raw: pl.DataFrame, source: str, accounting: str = "as given") -> "Frame":
@@ -123,7 +144,9 @@ class Frame(Readable):
                 there = listed(rows[name].unique().sort().to_list(), at_most=12)
                 raise UsageError(f"{self.source}: no row has {given} = {', '.join(texts)}; {given} is one of {there}")
             rows = rows.filter(match)
-        return replace(self, rows=rows)
+        about = {name: value if isinstance(value, tuple | list) else (value,) for name, value in conditions.items()}
+        undone = tuple(run for run in self.undone if all(run.is_one_of(*pair) for pair in about.items()))
+        return replace(self, rows=rows, undone=undone)
 
     def main(self) -> "Frame":
         """The rows of the main arm, the others counted in `dropped`; all rows where there is one arm only."""
@@ -131,7 +154,8 @@ class Frame(Readable):
         if len(arms) == 1 or "main" not in arms:
             return self
         rows = self.rows.filter(pl.col("arm") == "main")
-        return replace(self, rows=rows, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
+        undone = tuple(run for run in self.undone if run.arm == "main")
+        return replace(self, rows=rows, undone=undone, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
 
     def one_law(self, *, every_tau: bool = False) -> "Frame":
         """The rows for one law: the main arm, and a single variant, benchmark, tau and group size.

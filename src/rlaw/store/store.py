@@ -323,13 +323,17 @@ class Store(Readable):
             finally:
                 log.close()
 
+    def has_tables(self, label: str) -> bool:
+        """Whether a run is done and its tables are there, as new as its journal."""
+        return tables.manifest(self.folder(label)) is not None
+
     def compact(self, label: str) -> None:
         """Write the run's Parquet tables, unless they are there and as new as the journal.
 
         Raises:
             StoreError: the journal is damaged, or the system refused.
         """
-        if not tables.manifest(self.folder(label)):
+        if not self.has_tables(label):
             tables.compact(self.folder(label), partial(self._status_of, label))
 
     def settle(self) -> None:

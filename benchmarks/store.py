@@ -31,7 +31,7 @@ import polars as pl
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.execution.worker import attempt
 from rlaw.files import write_json
-from rlaw.store import Store, journal, tables
+from rlaw.store import Store, journal, records, tables
 from rlaw.study import spec
 from rlaw.study.plan import Run, plan
 from rlaw.study.study import Study
@@ -143,12 +143,16 @@ def copy(store: Store, known: Run, run: Run) -> int:
     """Write a run as one that was made, under its own name and seed."""
     source, folder = store.folder(known.label), store.folder(run.label)
     folder.mkdir()
-    bodies = [line.rpartition(b',"crc"')[0] for line in (source / "records.jsonl").read_bytes().splitlines()]
+    bodies = [line.rpartition(b',"after"')[0] for line in (source / "records.jsonl").read_bytes().splitlines()]
     old, new = f'"run":"{known.id}"'.encode(), f'"run":"{run.id}"'.encode()
     bodies = [body.replace(old, new, 1) for body in bodies]
     bodies[0] = bodies[0].replace(f'"seed":{known.seed},'.encode(), f'"seed":{run.seed},'.encode())
-    text = b"".join(body + b',"crc":"%08x"}\n' % zlib.crc32(body + b"}") for body in bodies)
-    (folder / "records.jsonl").write_bytes(text)
+    lines, after = [], records.FIRST
+    for body in bodies:
+        linked = body + b',"after":"%s"' % after.encode()
+        after = f"{zlib.crc32(linked + b'}'):08x}"
+        lines.append(linked + b',"crc":"%s"}\n' % after.encode())
+    (folder / "records.jsonl").write_bytes(b"".join(lines))
     (folder / "lock").write_bytes(b"")
     write_run(folder, source, run)
     write_tables(folder, source, run)

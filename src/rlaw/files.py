@@ -27,16 +27,33 @@ def cannot_write(path: Path, n_bytes: int, error: OSError) -> StoreError:
     )
 
 
-def make_folder(path: Path) -> None:
-    """Make the folder and its parents.
+def same_file(opened: int, path: Path) -> bool:
+    """Whether an open file still is what its path leads to: it was neither moved nor removed nor replaced."""
+    try:
+        return os.path.samestat(os.fstat(opened), path.stat())
+    except OSError:
+        return False
+
+
+def gone(path: Path) -> StoreError:
+    """The error for a store that went away under its writer."""
+    return StoreError(
+        f"{path} was moved or removed while it was being written; nothing is written to the old place\n"
+        f"  next: the same command with the store's new place resumes what was saved"
+    )
+
+
+def make_folder(path: Path, *, parents: bool = True) -> None:
+    """Make the folder and, unless they must be there already, its parents.
 
     Raises:
-        StoreError: the system refused.
+        StoreError: the system refused, or the parent is gone.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=parents, exist_ok=True)
     except OSError as error:
-        raise cannot_write(path, 0, error) from error
+        lost = not parents and not path.parent.is_dir()
+        raise (gone(path.parent) if lost else cannot_write(path, 0, error)) from error
 
 
 def sync(path: Path) -> None:
@@ -70,14 +87,19 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise cannot_write(path, len(data), error) from error
+        raise (cannot_write(path, len(data), error) if path.parent.is_dir() else gone(path.parent)) from error
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of that name is one that a writer has not finished, or never will."""
+    return bool(_PART.fullmatch(name))
 
 
 def leave_no_parts(folder: Path) -> None:
     """Remove what killed writers left unfinished. Only whoever holds the folder's lock may."""
     with suppress(OSError):  # they are in nobody's way
         for path in folder.iterdir():
-            if _PART.fullmatch(path.name):
+            if is_part(path.name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -136,30 +136,30 @@ def shards(folder: Path, step: int, world: int = 2) -> Path:
 
 def test_steps_that_an_older_version_acknowledged_count(tmp_path):
     (tmp_path / "told.jsonl").write_text('{"step": 10, "tokens": 5, "flops": 7}\n{"step": 20, "tok')
-    checkpoint.acknowledge(tmp_path, Progress(30))
-    assert checkpoint.acknowledged(tmp_path) == {10: Progress(10, 5, 7), 30: Progress(30)}
+    checkpoint.acknowledge(tmp_path, Progress(30), "abc")
+    assert checkpoint.acknowledged(tmp_path, "abc") == {10: Progress(10, 5, 7), 30: Progress(30)}
 
 
 def test_a_run_goes_on_from_the_newest_whole_checkpoint_whose_records_are_in_the_store(tmp_path):
     for step in (10, 20, 30):
         shards(tmp_path, step)
     for step in (10, 20):  # 30 was saved, and its line never came
-        checkpoint.acknowledge(tmp_path, Progress(step, step * 100, step * 1000))
-    assert checkpoint.newest(tmp_path, 2) == (Progress(20, 2000, 20000), tmp_path / "global_step_20")
+        checkpoint.acknowledge(tmp_path, Progress(step, step * 100, step * 1000), "abc")
+    assert checkpoint.newest(tmp_path, 2, "abc") == (Progress(20, 2000, 20000), tmp_path / "global_step_20")
     torn = tmp_path / "global_step_20" / "actor" / "optim_world_size_2_rank_1.pt"
     torn.write_bytes(torn.read_bytes()[:-30])
-    found = checkpoint.newest(tmp_path, 2)
+    found = checkpoint.newest(tmp_path, 2, "abc")
     assert found is not None
     assert found[1].name == "global_step_10"
     (tmp_path / "global_step_10" / "actor" / "model_world_size_2_rank_0.pt").unlink()
-    assert checkpoint.newest(tmp_path, 2) is None
+    assert checkpoint.newest(tmp_path, 2, "abc") is None
 
 
 def test_a_checkpoint_of_another_number_of_gpus_is_not_taken_up(tmp_path):
     shards(tmp_path, 10, world=2)
-    checkpoint.acknowledge(tmp_path, Progress(10))
+    checkpoint.acknowledge(tmp_path, Progress(10), "abc")
     with pytest.raises(EngineError, match=r"written on 2 GPUs, the size's resources say 4"):
-        checkpoint.newest(tmp_path, 4)
+        checkpoint.newest(tmp_path, 4, "abc")
 
 
 def test_a_log_is_read_while_it_is_written_and_a_line_cut_short_is_left_out(tmp_path):

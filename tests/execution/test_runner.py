@@ -17,7 +17,7 @@ import pytest
 from rlaw.engines.local.engine import SECONDS_TO_COMPILE, LocalEngine
 from rlaw.engines.synthetic import DELAY_VARIABLE
 from rlaw.errors import BudgetExceeded, StoreError, UsageError
-from rlaw.execution.base import Attempt, Event
+from rlaw.execution.base import Attempt, Event, Executor
 from rlaw.execution.local import LocalExecutor
 from rlaw.execution.runner import estimate, pending, run
 from rlaw.files import write_json
@@ -277,7 +277,7 @@ def test_no_worker_is_no_executor():
         LocalExecutor(0)
 
 
-class InstantExecutor:
+class InstantExecutor(Executor):
     """Makes no attempt at all: says at each poll that the runs before have made their base, and at the next the end."""
 
     def __init__(self, workers: int = 3) -> None:

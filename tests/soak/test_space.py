@@ -17,8 +17,8 @@ from rlaw.execution.base import NOTE, REFUSED
 from rlaw.execution.worker import attempt
 from rlaw.files import write_atomically
 from rlaw.store import Store
-from rlaw.store.journal import Journal
-from rlaw.store.records import to_row
+from rlaw.store.journal import Journal, Lineage
+from rlaw.store.records import FIRST, RunInterrupted, to_row
 from rlaw.study.plan import Plan
 
 
@@ -38,7 +38,7 @@ def test_a_journal_on_a_full_device_is_told_with_path_and_bytes(tmp_path):
     (tmp_path / "records.jsonl").symlink_to("/dev/full")
     log = Journal.__new__(Journal)
     log.path, log._file, log._end = tmp_path / "records.jsonl", os.open("/dev/full", os.O_WRONLY), 0
-    from rlaw.store.records import RunInterrupted
+    log.last, log.lineage = FIRST, Lineage()
 
     with pytest.raises(StoreError, match=r"cannot write .*records\.jsonl \(\d+ bytes\): No space left"):
         log.append(RunInterrupted(run="a", attempt=1, step=0))

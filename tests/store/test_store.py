@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def test_a_journal_cut_at_any_byte_gives_a_prefix_of_the_truth(tmp_path, make_pl
     plan = make_plan(rl={"steps": 1, "prompts": 8, "num_generations": 4})
     store, run = Store.create(tmp_path / "store", plan), plan.runs[0]
     truth = keep(store, run)
+    shutil.rmtree(store.folder(run.label) / "checkpoints")  # it would show that the journal has lost its end
     path = journal(store, run)
     data = path.read_bytes()
     ends = {0, *(i + 1 for i, byte in enumerate(data) if byte == ord("\n"))}
@@ -304,6 +306,7 @@ def test_the_index_answers_without_the_journals(store, tiny_plan):
     path.write_bytes(b"x" * (len(data) - 32) + data[-32:])
     assert store.runs()[0].state == "finished"
     path.write_bytes(b"x" * len(data))
+    shutil.rmtree(store.folder(tiny_plan.runs[0].label) / "checkpoints")
     with pytest.warns(TornTail):
         assert store.runs()[0].state == "planned"
 

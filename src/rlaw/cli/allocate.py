@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Option
 
 from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
-from rlaw.cli.terminal import Json, gate, show
+from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
 from rlaw.study.gpus import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
 
@@ -53,3 +53,5 @@ def allocate(
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:
         gate(NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)"))
+    if strict:
+        all_done(result.warnings)

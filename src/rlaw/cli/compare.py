@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from typer import Option
 
 from rlaw.cli.options import Data, Draws, Format, Level, Map, Measure, Seed, Where, Window, read
-from rlaw.cli.terminal import Json, gate, show
+from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
 
 Laws = Annotated[list[str], Option(metavar="A,B,…", help="laws to judge, auto among them; all by default")]
@@ -45,3 +45,5 @@ def compare(
     show(result.to_json(), str(result), as_json=json)
     if strict and result.verdict.startswith("no law"):
         gate(NotIdentifiable(f"{result.verdict} (--strict)"))
+    if strict:
+        all_done(result.warnings)

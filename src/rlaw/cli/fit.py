@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from typer import Option
 
 from rlaw.cli.options import Data, Draws, Format, Items, Level, Map, Measure, Seed, Where, Window, read
-from rlaw.cli.terminal import Json, gate, show
+from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
 
 
@@ -54,3 +54,5 @@ def fit(
     show(document, text, as_json=json)
     if strict and not result.identified:
         gate(NotIdentifiable(f"{law} is not identified by {frame.source} (--strict)"))
+    if strict:
+        all_done(result.warnings)

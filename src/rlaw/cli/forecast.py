@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from typer import Option
 
 from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
-from rlaw.cli.terminal import Json, gate, show
+from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
 
 At = Annotated[list[float], Option("--at", metavar="X", help="place on the axis; may be repeated")]
@@ -46,3 +46,5 @@ def forecast(
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:
         gate(NotIdentifiable(f"no law of the size is identified by {frame.source} (--strict)"))
+    if strict:
+        all_done(result.warnings)

@@ -74,21 +74,23 @@ def run(
         terminal.note(f"warning: {plan.unheeded_caps}")
     if not stage:
         plan.check_budget()
-    kept = Store.create(path, plan, extend=extend)
+        # what is refused changes nothing: all that can be refused comes before the store is made, or made another's
     parameters = {key: int(value) if value.isdigit() else value for key, value in pairs(slurm or [], "--slurm").items()}
-    with (
-        execution.opened(executor.value, path, workers, address=address, slurm=parameters) as where,
-        watching(plan, kept, where.workers, quiet) as on_event,
-    ):
+    before = Store.existing(path, plan, extend=extend)
+    with execution.opened(executor.value, path, workers, address=address, slurm=parameters) as where:
         if stage:
             from rlaw.decisions import staging
 
-            outcome, decisions = staging.run(
-                plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event
-            )
+            staging.rule(plan)
         else:
-            outcome = runner.run(plan, kept, where, retry_failed=retry_failed, argv=sys.argv, on_event=on_event)
-            decisions = ()
+            runner.check(plan, before, where, retry_failed=retry_failed)
+        kept = Store.create(path, plan, extend=extend)
+        with watching(plan, kept, where.workers, quiet) as on_event:
+            how: dict[str, Any] = {"retry_failed": retry_failed, "argv": sys.argv, "on_event": on_event}
+            if stage:
+                outcome, decisions = staging.run(plan, kept, where, **how)
+            else:
+                outcome, decisions = runner.run(plan, kept, where, **how), ()
     document = {**_document(kept, outcome), "stages": [asdict(decision) for decision in decisions]}
     terminal.show(document, "\n".join([_text(kept, outcome), *map(str, decisions)]), as_json=json)
     if not outcome.complete:
@@ -120,5 +122,8 @@ def _text(store: "Store", outcome: "Outcome") -> str:
     if outcome.left:
         lines.append(f"  failed earlier and left: {', '.join(outcome.left)}")
     if not outcome.complete:
-        lines.append(f"  next: rlaw show {store.path} RUN shows more; --retry-failed tries failed runs again")
+        failed = {status.label for status in store.runs() if status.state == "failed"}
+        ways = ["--retry-failed tries failed runs again"] if failed else []
+        ways += ["the same command resumes the others"] if outcome.failed.keys() - failed else []
+        lines.append(f"  next: rlaw show {store.path} RUN shows more; {', '.join(ways)}")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rlaw.decisions.staging import Decision
     from rlaw.store import Store
 
+SILENT = 60.0  # seconds without a record after which a running run is said to be silent
 StorePath = Annotated[Path, Argument(metavar="STORE", help="the folder that `rlaw run --store` wrote")]
 
 
@@ -26,14 +27,20 @@ def status(store: StorePath, json: Json = False) -> None:
     kept = Store.open(store)
     runs = kept.runs()
     counts = {state: sum(run.state == state for run in runs) for state in dict.fromkeys(run.state for run in runs)}
-    rows = [(run.label, run.state, run.attempt, f"{run.step}/{run.steps}", run.test_loss, run.cause) for run in runs]
+    silent = {run.label: kept.silent_seconds(run.label) for run in runs if run.state == "running"}
+    said = {label: f"silent for {seconds:.0f} s" for label, seconds in silent.items() if seconds >= SILENT}
+    rows = [
+        (run.label, run.state, run.attempt, f"{run.step}/{run.steps}", run.test_loss, said.get(run.label, run.cause))
+        for run in runs
+    ]
     text = table(("run", "state", ">attempt", ">step", ">test loss", "cause"), rows)
     summary = f"{kept.path}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
     stops = _stops(kept)
     summary += "".join(f"\nstaged: {decision}" for decision in stops)
+    lines = [{**run.to_json(), "silent_seconds": silent.get(run.label)} for run in runs]
     document = {"store": str(kept.path), "study": kept.document["study"]["name"], "digest": kept.digest}
     show(
-        {**document, "counts": counts, "runs": [run.to_json() for run in runs], "stopped": [asdict(d) for d in stops]},
+        {**document, "counts": counts, "runs": lines, "stopped": [asdict(d) for d in stops]},
         f"{text}\n{summary}",
         as_json=json,
     )

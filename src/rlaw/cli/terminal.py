@@ -4,16 +4,17 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer import Exit
 
-from rlaw.errors import RlawError, UsageError
+from rlaw.errors import DataError, RlawError, UsageError
 
 if TYPE_CHECKING:
+    from rlaw.fitting.diagnostics import Caution
     from rlaw.reporting.family import Family
 
 SCHEMA = 1
@@ -70,6 +71,13 @@ def gate(error: RlawError) -> NoReturn:
     """A gate that failed after the result was printed: the reason on stderr and the exit code, no second document."""
     note(f"rlaw: {as_flags(str(error))}")
     raise Exit(error.exit_code)
+
+
+def all_done(warnings: "Iterable[Caution]") -> None:
+    """The gate of --strict that every planned run is done; where not, the result was printed, and the reason is."""
+    for caution in warnings:
+        if caution.code == "unfinished-runs":
+            gate(DataError(f"{caution.text} (--strict)"))
 
 
 def fail(error: RlawError, as_json: bool) -> int:

@@ -79,7 +79,7 @@ def run(
         UsageError: the study declares no `stage`.
         BudgetExceeded, EngineError, Interrupted, StoreError: as `rlaw.execution.runner.run`.
     """
-    stage = _rule(plan)
+    stage = rule(plan)
     before = {status.label for status in store.runs() if status.state in DONE}
     stages, outcome = _stages(plan), runner.Outcome(done=(), skipped=(), failed={}, left=())
     earlier, made = {decision.model: decision for decision in decisions(store)}, list[Decision]()
@@ -118,7 +118,7 @@ def _decide(plan: Plan, store: Store, done: list[list[Run]], runs: list[Run], la
     chosen = _cost(plan, [run for size in done for run in size])  # of the first sizes, not spent yet
     spent, cost = max(Meter.of(plan, store).compute_flops, chosen), _cost(plan, runs)
     decision = Decision(model=runs[0].size.name, go=True, rule="start", reason="", spent_flops=spent, next_flops=cost)
-    cap, start = plan.study.budget.compute, _rule(plan).start
+    cap, start = plan.study.budget.compute, rule(plan).start
     if cap is not None and spent + cost > cap:
         reason = f"{units.flops(spent)} are spent, it takes {units.flops(cost)}, budget.compute is {units.flops(cap)}"
         return replace(decision, go=False, rule="budget", value=spent + cost, threshold=cap, reason=reason)
@@ -128,7 +128,12 @@ def _decide(plan: Plan, store: Store, done: list[list[Run]], runs: list[Run], la
     return _by_rule(plan, replace(decision, digest=frame.digest, best=_best(frame)), frame, runs[0], largest)
 
 
-def _rule(plan: Plan) -> Stage:
+def rule(plan: Plan) -> Stage:
+    """The rule that a plan's study declares.
+
+    Raises:
+        UsageError: it declares none.
+    """
     if plan.study.stage is None:
         raise UsageError(
             "the study declares no rule for its stages\n  next: add `stage: {start: 3, gain_per_doubling: 0.01}` to it"
@@ -138,7 +143,7 @@ def _rule(plan: Plan) -> Stage:
 
 def _by_rule(plan: Plan, decision: Decision, frame: "Frame", candidate: Run, largest: Run) -> Decision:
     """What the study's rule says of the next size."""
-    stage = _rule(plan)
+    stage = rule(plan)
     by_gain = stage.gain_per_doubling is not None
     target = candidate if by_gain else largest
     decision = replace(decision, rule="gain-per-doubling" if by_gain else "interval-width")

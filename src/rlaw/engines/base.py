@@ -27,11 +27,18 @@ class Workspace:
         folder: the run's own folder; checkpoints go to `folder/checkpoints`.
         cache: shared between runs of all stores, content-addressed: base checkpoints, compiled programs.
         attempt: 1, 2, …; stands in every record.
+        steps: those whose records are kept: a run resumes no later; None: not known.
     """
 
     folder: Path
     cache: Path
     attempt: int = 1
+    steps: int | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the run's checkpoints are."""
+        return self.folder / "checkpoints"
 
 
 class Engine(Protocol):

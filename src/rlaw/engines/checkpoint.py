@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlaw.errors import RlawError, RlawWarning, StoreError
-from rlaw.files import aside, leave_no_parts, read_json, sync, write_json
+from rlaw.files import aside, gone, leave_no_parts, read_json, sync, write_json
 
 MANIFEST = "manifest.json"
 KEPT = 2  # checkpoints of a run: the newest, and the one before should the newest be damaged
@@ -19,7 +19,7 @@ class DamagedCheckpoint(RlawWarning):
 
 
 def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
-    """Write a folder atomically: `fill` makes its files aside; returns the SHA-256 of each.
+    """Write a folder atomically, in one that is there: `fill` makes its files aside; returns the SHA-256 of each.
 
     What stands there with the same content stays untouched. Anything else goes only when the new folder is on the disk.
 
@@ -29,7 +29,7 @@ def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
     part = aside(folder)
     try:
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        part.mkdir()
         fill(part)
         hashes = {path.name: _sha256(path) for path in sorted(part.iterdir())}
         for path in part.iterdir():
@@ -37,6 +37,10 @@ def write(folder: Path, fill: Callable[[Path], None]) -> dict[str, str]:
         write_json(part / MANIFEST, {"schema": 1, "sha256": hashes})  # syncs itself and the folder
         if not _stands(folder, hashes):
             _put(part, folder)
+    except FileNotFoundError as error:
+        if not folder.parent.is_dir():
+            raise gone(folder.parent) from error
+        raise _cannot_write(folder, part, error) from error
     except Exception as error:  # safetensors raises its own on a full disk; not imported for its name alone
         if isinstance(error, OSError | StoreError) or type(error).__name__ == "SafetensorError":
             raise _cannot_write(folder, part, error) from error
@@ -97,11 +101,18 @@ def verify(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def newest(parent: Path) -> Path | None:
-    """The checkpoint of the highest step that verifies; damaged ones are passed over with a warning."""
+def newest(parent: Path, at_most: int | None = None) -> Path | None:
+    """The checkpoint of the highest step that verifies; damaged ones are passed over with a warning.
+
+    Args:
+        parent: the folder of all checkpoints of a run.
+        at_most: the last step that may be resumed from; None: any.
+    """
     damaged: list[StoreError] = []
     found = None
     for folder in reversed(_by_step(parent)):
+        if at_most is not None and int(folder.name.removeprefix("step-")) > at_most:
+            continue  # of an attempt that a later one, which did not see it, has gone back behind
         try:
             verify(folder)
         except StoreError as error:

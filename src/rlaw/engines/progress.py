@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlaw.errors import StoreError
 from rlaw.store.records import Step, of_row, to_row
 
 STATE = "state.json"
@@ -44,9 +45,36 @@ class Progress:
         (folder / STATE).write_text(json.dumps(state) + "\n")
 
 
-def read(folder: Path) -> Progress:
-    """The one that was written into a checkpoint's folder."""
+def read(folder: Path, run: str) -> Progress:
+    """The one that was written into a checkpoint's folder.
+
+    Args:
+        folder: of the checkpoint.
+        run: the id of the run that resumes from it.
+
+    Raises:
+        StoreError: it is another run's.
+    """
     state = json.loads((folder / STATE).read_text())
     record = of_row(state["record"])
     assert isinstance(record, Step), "a checkpoint holds the record of its step"  # noqa: S101
+    check_run(folder, record.run, run)
     return Progress(state["step"], state["tokens"], state["flops"], record)
+
+
+def check_run(checkpoint: Path, found: str, run: str) -> None:
+    """Refuse a checkpoint of another run.
+
+    Args:
+        checkpoint: where it is.
+        found: the id of the run that it says it is of.
+        run: the id of the run that would resume from it.
+
+    Raises:
+        StoreError: they differ.
+    """
+    if found != run:
+        raise StoreError(
+            f"{checkpoint} is a checkpoint of run {found}, not of {run}\n"
+            f"  next: give the run its own checkpoints back, from a copy of the store, or remove them to start over"
+        )

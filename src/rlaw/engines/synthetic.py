@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from rlaw.engines.base import Engine, Workspace, ended, evaluated, started, stepped, whole_step_flops
-from rlaw.engines.progress import Progress
+from rlaw.engines.progress import STATE, Progress, check_run
 from rlaw.errors import NotFound, RlawWarning, StoreError
 from rlaw.files import leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.records import BaseTrained, Evaluated, Record, Step
@@ -52,9 +52,10 @@ class SyntheticEngine(Engine):
 
     def train(self, run: Run, workspace: Workspace) -> Iterator[Record]:
         """Yields records in step order; resumes from the checkpoint, which holds the number of steps done."""
-        checkpoint = workspace.folder / "checkpoints" / "state.json"
+        make_folder(workspace.checkpoints)
+        checkpoint = workspace.checkpoints / STATE
         schedule = set(run.evaluation.schedule(run.rl.steps))
-        done = _resume(checkpoint)
+        done = _resume(checkpoint, run, workspace.steps)
         yield started(run, workspace.attempt, done, threads=1)
         if done == 0:
             yield _base(run, workspace.attempt)
@@ -67,9 +68,9 @@ class SyntheticEngine(Engine):
                     yield from _evaluations(run, workspace.attempt, step)
                 done = step
                 if step % CHECKPOINT_EVERY == 0 or step == run.rl.steps:
-                    _save(checkpoint, done)
+                    _save(checkpoint, run, done)
         except GeneratorExit:
-            _save(checkpoint, done)
+            _save(checkpoint, run, done)
             raise
         weights = hashlib.sha256(json.dumps({"run": run.id, "step": run.rl.steps}).encode()).hexdigest()
         yield ended(run, workspace.attempt, run.rl.steps, "checkpoints/state.json", weights)
@@ -94,21 +95,22 @@ def _delay_seconds() -> float:
     return float(os.environ.get(DELAY_VARIABLE, "0"))
 
 
-def _resume(checkpoint: Path) -> int:
-    """Steps done, from the checkpoint; 0 when there is none that can be read."""
+def _resume(checkpoint: Path, run: Run, at_most: int | None) -> int:
+    """Steps done, from the checkpoint; 0 when there is none that can be read, or none of so early a step."""
     leave_no_parts(checkpoint.parent)
     try:
-        return read_json(checkpoint)["step"]
+        state = read_json(checkpoint)
     except NotFound:
         return 0
     except StoreError as error:
         warnings.warn(f"{error}\n  starting from the first step", RlawWarning, stacklevel=2)
         return 0
+    check_run(checkpoint, state.get("run", run.id), run.id)  # rlaw 0.1.0 named no run
+    return state["step"] if at_most is None or state["step"] <= at_most else 0
 
 
-def _save(checkpoint: Path, done: int) -> None:
-    make_folder(checkpoint.parent)
-    write_json(checkpoint, {"step": done})
+def _save(checkpoint: Path, run: Run, done: int) -> None:
+    write_json(checkpoint, {"run": run.id, "step": done})
 
 
 def _base(run: Run, attempt: int) -> BaseTrained:

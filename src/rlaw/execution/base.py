@@ -15,19 +15,20 @@ LOST = "lost"
 REFUSED = "refused"
 #: the runner asked all workers to save and end; of no run in particular
 STOPPING = "stopping"
-#: the node was lost and the run is started again on another one; nothing ends
+#: the node was lost, or the run was silent for too long: it is started again, and nothing ends
 MOVED = "run_moved"
 #: something a person should know, named in `text`; the run goes on
 NOTE = "note"
 #: kinds of events after which nothing more comes from a run
 ENDS = ("run_finished", "run_failed", "run_interrupted", LOST, REFUSED)
 #: from the signal to stop to the hard end of a worker; the engine saves within it
-GRACE_SECONDS = 3.5
+GRACE_SECONDS = 3.0
 #: how long a worker looks for a store that its driver has made: other machines can see new names late
 VISIBLE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 #: exit code of a worker whose engine was not done within the grace
 OUT_OF_TIME = 75
+SAID_CHARACTERS = 500  # of a lost worker's last words that an event has
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,19 @@ def open_store(path: Path, digest: str = "") -> Store:
         time.sleep(_LOOK_SECONDS)
 
 
+def last_error(text: str) -> str:
+    """The last thing that went wrong in what a process said: its last line that is not indented, as advice is."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if not line[0].isspace()), lines[-1] if lines else "")
+    return last if len(last) <= SAID_CHARACTERS else f"{last[:SAID_CHARACTERS]}…"
+
+
 class Executor(Protocol):
     """Runs attempts side by side. It neither chooses nor retries what failed; a run is worked on once at a time."""
 
     workers: int
+    #: whether an attempt may wait for a place after it was started
+    queues: bool = True
 
     def check(self, run: Run) -> None:
         """Raises EngineError when the run could never be placed."""
@@ -130,6 +140,10 @@ class Executor(Protocol):
 
     def stop(self) -> None:
         """Ask every worker to save and end, which it does within GRACE_SECONDS; returns at once."""
+        ...
+
+    def end(self, label: str) -> None:
+        """End one run's worker now, without an event."""
         ...
 
     def kill(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from rlaw.errors import UsageError
-from rlaw.execution.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event, Executor
+from rlaw.execution.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event, Executor, last_error
 from rlaw.files import make_folder
 from rlaw.study import spec
 
@@ -27,6 +27,7 @@ _ONE_THREAD = (
 )
 _READ_BYTES = 65536
 _EXIT_SECONDS = 5.0
+_TAIL_BYTES = 65536  # of a worker's log that is searched for its last words
 
 
 def cores() -> int:
@@ -63,13 +64,15 @@ class _Worker:
             hint = " (out of memory?)" if code == -signal.SIGKILL else ""
             text = f"its process was ended by {signal.Signals(-code).name}{hint}"
         else:
-            said = self.output.read_text(errors="replace").strip().rpartition("\n")[2]
+            said = last_error(_end_of(self.output))
             text = f"its process ended with code {code}, saying {said!r}; all it said: {self.output}"
         return Event(label=self.label, kind=LOST, text=text)
 
 
 class LocalExecutor(Executor):
     """Worker processes on this machine, as many side by side as `workers` says, one per core by default."""
+
+    queues = False
 
     def __init__(self, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
@@ -90,7 +93,7 @@ class LocalExecutor(Executor):
         """
         label = attempt.run.label
         folder = attempt.store / "runs" / label
-        make_folder(folder)
+        make_folder(folder, parents=False)
         environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
         with (folder / "worker.log").open("ab") as output:
             process = subprocess.Popen(
@@ -124,10 +127,18 @@ class LocalExecutor(Executor):
             if worker.process.stdin:
                 worker.process.stdin.close()
 
+    def end(self, label: str) -> None:
+        """End one run's worker now."""
+        self._end([worker for worker in self._workers() if worker.label == label])
+
     def kill(self) -> None:
         """End every worker now."""
-        for worker in self._workers():
+        self._end(self._workers())
+
+    def _end(self, workers: list[_Worker]) -> None:
+        for worker in workers:
             worker.process.kill()
+        for worker in workers:
             self._reap(worker)
 
     def _workers(self) -> list[_Worker]:
@@ -144,3 +155,13 @@ class LocalExecutor(Executor):
             worker.process.kill()
             worker.process.wait()
         return [] if worker.ended else [worker.lost()]
+
+
+def _end_of(path: Path) -> str:
+    """The end of a worker's log; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

@@ -130,6 +130,12 @@ class RayExecutor(Executor):
             else:
                 self._drop(label)
 
+    def end(self, label: str) -> None:
+        """End one run's worker now."""
+        call = self._placed[label].relay.kill.remote()
+        self._ray.wait([call], timeout=_STOP_SECONDS)
+        self._drop(label)
+
     def kill(self) -> None:
         """End every worker now; one on a node that cannot be reached saves and ends when it notices."""
         calls = [placed.relay.kill.remote() for placed in self._placed.values() if placed.begun]

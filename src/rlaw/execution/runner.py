@@ -9,6 +9,7 @@ import math
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,14 +18,16 @@ from typing import Any
 
 from rlaw import engines, units
 from rlaw.errors import BudgetExceeded, Interrupted, RlawError, StoreError
-from rlaw.execution.base import ENDS, GRACE_SECONDS, MOVED, NOTE, STOPPING, Attempt, Event, Executor
+from rlaw.execution.base import ENDS, GRACE_SECONDS, LOST, MOVED, NOTE, STOPPING, Attempt, Event, Executor
 from rlaw.execution.local import LocalExecutor
 from rlaw.execution.meter import Meter
-from rlaw.store import DONE, State, Store
+from rlaw.store import DONE, Lock, State, Store
 from rlaw.study.plan import Plan, Run, base_key
 
 _POLL_SECONDS = 0.1
-_MARGIN_SECONDS = 1.0
+_MARGIN_SECONDS = 0.5
+TRIES_AGAIN = 2  # of a run that falls silent
+START_SECONDS = 60.0  # that a worker may take to say its first word, beyond the silence that is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ class _Work:
     meter: Meter
     received: Sequence[int]  # signals that came while it was running
     on_event: Callable[[Event], Any]
+    lock: Lock  # of the store
+    silence: float  # seconds without an event after which a run is ended and tried again
+    heard: dict[str, float] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
     started: dict[str, Run] = field(default_factory=dict)
     making_base: set[str] = field(default_factory=set)
     compiling: set[str] = field(default_factory=set)
@@ -84,10 +91,30 @@ class _Work:
             if self.received or cap:
                 self._wind_down()
                 return cap or ""
-            while len(self.executor.running) < self.executor.workers and (run := self.next_run()):
+            self.lock.check()
+            while len(self.executor.running) < self.executor.workers and not self.received and (run := self.next_run()):
                 self.executor.start(Attempt(run, store, argv))
+                if not self.executor.queues:
+                    self.heard[run.label] = time.monotonic() + START_SECONDS
             self._listen()
+            self._end_the_silent()
         return None
+
+    def _end_the_silent(self) -> None:
+        """End runs that have been silent for too long: each starts again at its newest checkpoint, a few times."""
+        for label in self.executor.running:
+            silent = time.monotonic() - self.heard.get(label, math.inf)
+            if silent < self.silence:
+                continue
+            self.executor.end(label)
+            del self.heard[label]
+            self.tries[label] += 1
+            text = f"silent for {units.duration(silent)}, longer than budget.silence"
+            again = self.tries[label] <= TRIES_AGAIN
+            if again:
+                self.queue.append(self.started[label])
+            ended = f"{text}; it starts again" if again else f"{text}, for the {self.tries[label]}rd time"
+            self._take(Event(label=label, kind=MOVED if again else LOST, text=ended))
 
     def _wind_down(self) -> None:
         """Let the workers save; a second signal, or the end of the grace, ends them at once."""
@@ -100,9 +127,16 @@ class _Work:
 
     def _listen(self) -> None:
         for event in self.executor.poll(_POLL_SECONDS):
-            if event.kind != NOTE:
-                self._note(event)
-            self.on_event(event)
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        if event.kind in ENDS:
+            self.heard.pop(event.label, None)
+        else:
+            self.heard[event.label] = time.monotonic()
+        if event.kind != NOTE:
+            self._note(event)
+        self.on_event(event)
 
     def _note(self, event: Event) -> None:
         if event.kind == "run_started":
@@ -134,13 +168,33 @@ def estimate(plan: Plan) -> dict[str, float]:
     return seconds
 
 
-def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> list[Run]:
+def pending(plan: Plan, store: Store | None, *, retry_failed: bool = False) -> list[Run]:
     """The runs still to do, longest first: neither done nor, unless they shall be tried again, failed."""
     over = (*DONE,) if retry_failed else (*DONE, "failed")
     states = _states(plan, store)
     seconds = estimate(plan)
     todo = [run for run in plan if states[run.label] not in over]
     return sorted(todo, key=lambda run: (-seconds[run.label], -run.base_flops - run.rl_flops("8N"), run.label))
+
+
+def check(plan: Plan, store: Store | None, executor: Executor, *, retry_failed: bool = False) -> list[Run]:
+    """The runs still to do, after their engines and the executor have agreed to them. Changes nothing.
+
+    Args:
+        plan: what to run.
+        store: what keeps the records so far; None: there is nothing yet.
+        executor: where the runs would be made.
+        retry_failed: whether runs that failed earlier are to do.
+
+    Raises:
+        EngineError: an engine lacks something, or a run could never be placed.
+    """
+    queue = pending(plan, store, retry_failed=retry_failed)
+    for choice in {(run.engine.name, run.arm, run.size.name, run.variant): run for run in queue}.values():
+        engines.get(choice.engine.name).check(choice)
+    for choice in {run.size.name: run for run in queue}.values():
+        executor.check(choice)
+    return queue
 
 
 def run(
@@ -166,28 +220,31 @@ def run(
         BudgetExceeded: the plan costs more than the study allows (nothing was run), or the wall time is used up.
         EngineError: an engine lacks something (nothing was run).
         Interrupted: SIGINT or SIGTERM; running runs were saved.
-        StoreError: another process runs this store's study.
+        StoreError: another process runs this store's study, or the store was moved or removed meanwhile.
     """
     plan.check_budget()
     executor = executor or LocalExecutor()
-    with store.lock(), _catching_signals() as received:
-        queue = pending(plan, store, retry_failed=retry_failed)
-        for choice in {(run.engine.name, run.arm, run.size.name, run.variant): run for run in queue}.values():
-            engines.get(choice.engine.name).check(choice)
-        for choice in {run.size.name: run for run in queue}.values():
-            executor.check(choice)
-        work, wall = _Work(queue, executor, Meter.of(plan, store), received, on_event), plan.study.budget.wall
-        deadline = time.monotonic() + (math.inf if wall is None else wall)
+    with store.lock() as lock, _catching_signals() as received:
+        queue, budget = check(plan, store, executor, retry_failed=retry_failed), plan.study.budget
+        work = _Work(queue, executor, Meter.of(plan, store), received, on_event, lock, budget.silence or math.inf)
+        deadline = time.monotonic() + (math.inf if budget.wall is None else budget.wall)
         try:
             reason = work.until_done(store.path.absolute(), deadline, tuple(argv))
         finally:
             executor.kill()
-            with suppress(StoreError):  # only a cache; a run that cannot write reports it itself
-                store.settle()
-        outcome = _outcome(plan, store, work)
-    if reason is not None:
-        raise _stopped(outcome, plan, received, reason)
-    return outcome
+            lock.check()
+            if not received:  # who presses Ctrl-C does not wait for a cache; the next command makes it
+                with suppress(StoreError):  # a run that cannot write reports it itself
+                    store.settle()
+        if reason is not None:
+            raise _stopped(_done(plan, store, work), plan, received, reason)
+        return _outcome(plan, store, work)
+
+
+def _done(plan: Plan, store: Store, work: _Work) -> int:
+    """How many runs are done, without opening a journal: thousands of them would hold a Ctrl-C up."""
+    finished = {label for label, event in work.ends.items() if event.kind == "run_finished"}
+    return sum(run.label in finished or store.has_tables(run.label) for run in plan)
 
 
 def _outcome(plan: Plan, store: Store, work: _Work) -> Outcome:
@@ -202,13 +259,13 @@ def _outcome(plan: Plan, store: Store, work: _Work) -> Outcome:
     )
 
 
-def _states(plan: Plan, store: Store) -> dict[str, State]:
-    known: dict[str, State] = {status.label: status.state for status in store.runs()}
+def _states(plan: Plan, store: Store | None) -> dict[str, State]:
+    known: dict[str, State] = {status.label: status.state for status in (store.runs() if store else ())}
     return {run.label: known.get(run.label, "planned") for run in plan}
 
 
-def _stopped(outcome: Outcome, plan: Plan, received: Sequence[int], cap: str) -> RlawError:
-    so_far = f"{len(outcome.done)} of {len(plan)} runs are done, and what was measured of the others is saved"
+def _stopped(done: int, plan: Plan, received: Sequence[int], cap: str) -> RlawError:
+    so_far = f"{done} of {len(plan)} runs are done, and what was measured of the others is saved"
     if not received:
         if cap != "budget.wall":
             return BudgetExceeded(f"{cap}, is used up: {so_far}\n  next: a larger budget, and the same command resumes")

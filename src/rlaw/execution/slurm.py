@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlaw.errors import EngineError, UsageError
-from rlaw.execution.base import ENDS, LOST, Attempt, Event, Executor, needs
+from rlaw.execution.base import ENDS, LOST, Attempt, Event, Executor, last_error, needs
 from rlaw.execution.local import LocalExecutor
 from rlaw.files import make_folder, read_json, write_json
 from rlaw.study import spec
@@ -153,6 +153,12 @@ class SlurmExecutor(Executor):
                 submitted.job.cancel(check=False)
                 del self._jobs[label]
 
+    def end(self, label: str) -> None:
+        """Cancel one run's job; the stop file keeps it from being taken over while it ends."""
+        submitted = self._jobs.pop(label)
+        submitted.files.stop.touch()
+        submitted.job.cancel(check=False)
+
     def kill(self) -> None:
         """Cancel every job."""
         for submitted in self._jobs.values():
@@ -169,7 +175,7 @@ class SlurmExecutor(Executor):
             job = self._executor.submit(Job(spec.document(attempt.run), attempt.store, attempt.argv, files))
         except Exception as error:  # submitit's own class, which is not here where it is not installed
             raise EngineError(
-                f"Slurm does not take the job of {label}: {_last_line(str(error))}\n"
+                f"Slurm does not take the job of {label}: {last_error(str(error))}\n"
                 f"  next: check partition, account, time and GPUs (rlaw run --help), or try sbatch by hand"
             ) from error
         write_json(folder / f"{number}.job", {"job_id": str(job.job_id), "cluster": self.cluster})
@@ -200,7 +206,7 @@ class SlurmExecutor(Executor):
         elif over and not events:
             del self._jobs[label]
             job = submitted.job
-            why = f"it said {_last_line(job.stderr() or '')!r}; all it said: {job.paths.stderr}"
+            why = f"it said {last_error(job.stderr() or '')!r}; all it said: {job.paths.stderr}"
             return [Event(label=label, kind=LOST, text=f"its job ended without a word: {why}")]
         return events
 
@@ -234,10 +240,6 @@ def _read(submitted: _Submitted) -> list[Event]:
         submitted.read_bytes = file.tell() - len(rest)
         return [Event(**json.loads(line)) for line in lines]
     return []
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]
 
 
 def _open(folder: Path, cluster: Cluster) -> Any:

@@ -88,7 +88,8 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send
     step = 0
     try:
         # An iterator that can be closed: engines promise it, and write generators.
-        stream = cast(Generator[Record], engine.train(log.run, Workspace(log.folder, cache, log.attempt)))
+        workspace = Workspace(log.folder, cache, log.attempt, log.journal.lineage.step)
+        stream = cast(Generator[Record], engine.train(log.run, workspace))
         for record in stream:
             try:
                 log.journal.append(record)

@@ -16,12 +16,16 @@ from rlaw.fitting.items import ASSUMED_DIFFICULTY
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.trend import Slopes, Trend, trend
 from rlaw.laws import BASELINES, Law
+from rlaw.text import listed
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
 
 #: with one of these the data do not determine the parameters of the law
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
+
+#: the code of the caution that runs are unfinished, failed or shorter than planned
+UNFINISHED = "unfinished-runs"
 
 _ROUNDING = 1e-12  # square of a loss difference that is none
 _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far
@@ -41,13 +45,32 @@ class Caution(Plain):
 
 
 def cautions_of_frame(frame: "Frame", *, logs: bool) -> list[Caution]:
-    """What was understood or repaired when the measurements were read; `logs` when logarithms of losses are taken."""
-    found = [Caution(note.code, note.text) for note in frame.notes]
+    """What there is to say of measurements before anything is fitted; `logs` when logarithms of losses are taken."""
+    found = [*_undone(frame), *(Caution(note.code, note.text) for note in frame.notes)]
     zeros = int((frame.rows["test_loss"] == 0).sum())
     if logs and zeros:
         text = f"losses of 0: {zeros}; where logarithms are taken, one stands for half of one answer more, 1/2 of n + 1"
         found.append(Caution("zero-losses", text))
     return found
+
+
+def _undone(frame: "Frame") -> tuple[Caution, ...]:
+    """Planned runs that are not done."""
+    if not frame.undone:
+        return ()
+    groups = {
+        "unfinished": [run for run in frame.undone if run.step and run.state != "failed"],
+        "failed": [run for run in frame.undone if run.state == "failed"],
+        "never measured": [run for run in frame.undone if not run.step and run.state != "failed"],
+    }
+    parts = []
+    for word, runs in groups.items():
+        where = [f"{run.label} at step {run.step} of {run.steps}" if run.step else run.label for run in runs]
+        parts += [f"{len(runs)} {word} ({listed(where, 3)})"] if runs else []
+    text = (
+        f"planned runs that are not done: {'; '.join(parts)}: their curves are shorter than the study says, or missing"
+    )
+    return (Caution(UNFINISHED, text),)
 
 
 def cautions_of_fit(

@@ -44,7 +44,7 @@ class Comparison(Readable):
         skipped: laws that the data cannot determine, with the reason.
         best: the law with the smallest mean absolute error, baselines included.
         verdict: whether a law holds here, in words.
-        warnings: what is to be said of the measurements.
+        warnings: what speaks against trusting it.
     """
 
     protocol: str
@@ -64,8 +64,7 @@ class Comparison(Readable):
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw compare --json`, schema 1."""
-        names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict")
-        names += ("warnings",)
+        names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict", "warnings")
         return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}}
 
     def documents(self) -> list[dict[str, Any]]:

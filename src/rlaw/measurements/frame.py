@@ -5,6 +5,7 @@ in `dropped`, never in silence. After this stage a run of ours and an imported o
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -27,6 +28,24 @@ _SLICE = 50_000
 SINGLE = ("variant", "benchmark", "tau", "group_size")
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A planned run whose measurements are not all there: it is unfinished, failed, or was never started."""
+
+    label: str
+    arm: str
+    model: str
+    variant: str
+    seed: int
+    state: str
+    step: int
+    steps: int
+
+    def is_one_of(self, column: str, values: Sequence[Any]) -> bool:
+        """Whether its value of a column is among these; of a column that it does not have, every value is."""
+        return str(getattr(self, column, values[0])) in map(str, values)
+
+
 @dataclass(frozen=True, repr=False)
 class Frame(Readable):
     """Evaluations, sorted by curve and step, so that no result depends on the order they came in.
@@ -42,6 +61,7 @@ class Frame(Readable):
             elsewhere.
         notes: what was understood or repaired when the source was read.
         contradicts: whether a curve may have a step twice with other values: `where` chooses, `one_law` refuses.
+        undone: planned runs of these rows that are not done.
     """
 
     rows: pl.DataFrame
@@ -52,6 +72,7 @@ class Frame(Readable):
     executed_factor: float = executed_factor()
     notes: tuple[Note, ...] = ()
     contradicts: bool = False
+    undone: tuple[Undone, ...] = ()
 
     @classmethod
     def of(cls, raw: pl.DataFrame, source: str, accounting: str = "as given") -> "Frame":
@@ -143,7 +164,10 @@ class Frame(Readable):
                 there = listed(rows[name].unique().sort().to_list(), at_most=12)
                 raise UsageError(f"{self.source}: no row has {given} = {', '.join(texts)}; {given} is one of {there}")
             rows = rows.filter(match)
-        return replace(self, rows=with_base_loss(rows) if self.contradicts and conditions else rows)
+        about = {name: value if isinstance(value, tuple | list) else (value,) for name, value in conditions.items()}
+        undone = tuple(run for run in self.undone if all(run.is_one_of(*pair) for pair in about.items()))
+        rows = with_base_loss(rows) if self.contradicts and conditions else rows
+        return replace(self, rows=rows, undone=undone)
 
     def main(self) -> "Frame":
         """The rows of the main arm, the others counted in `dropped`; all rows where there is one arm only."""
@@ -151,7 +175,8 @@ class Frame(Readable):
         if len(arms) == 1 or "main" not in arms:
             return self
         rows = self.rows.filter(pl.col("arm") == "main")
-        return replace(self, rows=rows, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
+        undone = tuple(run for run in self.undone if run.arm == "main")
+        return replace(self, rows=rows, undone=undone, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
 
     def one_law(self, *, every_tau: bool = False, recipes: bool = True) -> "Frame":
         """The rows for one law: a single arm, variant, benchmark, tau, group size and recipe.

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rlaw.errors import RlawWarning, StoreError
-from rlaw.files import aside, cannot_write
+from rlaw.files import aside, cannot_write, gone, same_file
 from rlaw.store.provenance import now
 
 PATIENCE_SECONDS = 0.4
@@ -182,6 +182,11 @@ class Lock:
             self._close()
             raise
         return self
+
+    def check(self) -> None:
+        """Raise StoreError when the folder was moved or removed while the lock was held."""
+        if not same_file(self._file, self.path):
+            raise gone(self.path.parent)
 
     def __exit__(self, *_: object) -> None:
         os.ftruncate(self._file, 0)

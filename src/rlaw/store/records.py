@@ -7,6 +7,7 @@ written as null and named in `nonfinite`, so that a line stays valid JSON and no
 
 import json
 import math
+import re
 import zlib
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, ClassVar
@@ -148,6 +149,10 @@ class RunFailed(Record):
     time: str = ""
 
 
+#: what the first line of a journal gives as the checksum of the line before it
+FIRST = "0" * 8
+_LINK = re.compile(rb',"after":"([0-9a-f]{8})"\Z')
+
 KINDS: dict[str, type[Record]] = {
     cls.kind: cls for cls in (RunStarted, BaseTrained, Step, Evaluated, RunFinished, RunInterrupted, RunFailed)
 }
@@ -174,13 +179,19 @@ def of_row(row: dict[str, Any]) -> Record:
     return cls(**{key: value for key, value in row.items() if key in known})
 
 
-def encode(record: Record) -> bytes:
-    """One line: JSON, a checksum (CRC-32 of the line without it) as its last key, a newline."""
+def encode(record: Record, after: str = FIRST) -> bytes:
+    """One line: JSON, a checksum (CRC-32 of the line without it) as its last key, a newline.
+
+    Args:
+        record: to write.
+        after: checksum of the line before, FIRST for the first: so that no line can go missing between two.
+    """
     row = to_row(record)
     nonfinite = {k: repr(v) for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
     if nonfinite:
         row = {k: None if k in nonfinite else v for k, v in row.items()} | {"nonfinite": nonfinite}
-    body = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    row["after"] = after
+    body = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="backslashreplace")
     return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
@@ -189,8 +200,25 @@ def head(kind: type[Record]) -> bytes:
     return b'{"kind":"%s"' % kind.kind.encode()
 
 
-def checked(line: bytes) -> bytes:
-    """The JSON of one line, without its checksum.
+def is_of(run: str, body: bytes) -> bool:
+    """Whether a line, which names its run after its kind, is one of that run."""
+    return body.startswith(b'"run":"%s"' % run.encode(), body.find(b",") + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One whole line: its JSON without the checksum, the checksum, and that of the line before it.
+
+    `after` is empty where rlaw 0.1.0 wrote the line, which linked none.
+    """
+
+    body: bytes
+    crc: str
+    after: str
+
+
+def checked(line: bytes) -> Line:
+    """The parts of one line.
 
     Raises:
         StoreError: the checksum is missing or does not match: the line is torn or was changed.
@@ -198,7 +226,8 @@ def checked(line: bytes) -> bytes:
     body, mark, crc = line.rstrip(b"\n").rpartition(b',"crc":"')
     if not mark or not line.endswith(b"\n") or crc[8:] != b'"}' or crc[:8] != b"%08x" % zlib.crc32(body + b"}"):
         raise StoreError("checksum does not match")
-    return body + b"}"
+    link = _LINK.search(body)
+    return Line(body + b"}", crc[:8].decode(), link[1].decode() if link else "")
 
 
 def decode(line: bytes) -> Record:
@@ -207,6 +236,15 @@ def decode(line: bytes) -> Record:
     Raises:
         StoreError: the line is torn or was changed, or another version wrote it.
     """
-    row = json.loads(checked(line))
+    return of_body(checked(line).body)
+
+
+def of_body(body: bytes) -> Record:
+    """The record of a line's JSON.
+
+    Raises:
+        StoreError: another version wrote it.
+    """
+    row = json.loads(body)
     row |= {key: float(text) for key, text in row.pop("nonfinite", {}).items()}
     return of_row(row)

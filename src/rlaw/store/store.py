@@ -1,6 +1,9 @@
 """A study's folder: what was planned, and a folder per run with everything it measured."""
 
+import math
 import os
+import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
-from rlaw.files import inside, leave_no_parts, make_folder, read_json, write_json
-from rlaw.store import index, journal, provenance, tables
+from rlaw.files import inside, is_part, leave_no_parts, make_folder, read_json, write_json
+from rlaw.store import index, journal, provenance, saved, tables
 from rlaw.store.journal import Journal, finished, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
 from rlaw.store.records import BaseTrained, Record, RunFinished, RunStarted
@@ -21,6 +24,7 @@ from rlaw.store.status import DONE, Status, status_of
 from rlaw.study import spec
 from rlaw.study.plan import Plan, Run
 from rlaw.study.study import Study
+from rlaw.tasks.base import CANONICAL, canonical
 from rlaw.text import Readable
 
 if TYPE_CHECKING:
@@ -65,11 +69,7 @@ class Store(Readable):
         if not (path / "study.json").is_file():
             raise NotFound(f"{path} is not a store: it has no study.json\n  next: rlaw run STUDY --store {path}")
         document = read_json(path / "study.json")
-        if document.get("schema") != SCHEMA:
-            raise StoreError(
-                f"{path / 'study.json'} has schema {document.get('schema')}, this rlaw reads {SCHEMA}\n"
-                f"  next: read it with the rlaw that wrote it ({document.get('rlaw', 'unknown')})"
-            )
+        _check_form(path / "study.json", document, document.get("rlaw", "unknown"))
         return cls(path, document)
 
     @classmethod
@@ -81,18 +81,35 @@ class Store(Readable):
             StoreError: the folder is no store, or cannot be written.
         """
         path = Path(path)
+        store = cls.existing(path, plan, extend=extend)
+        if store is not None and store.digest == plan.study.digest:
+            return store
+        make_folder(path)
+        with Lock(path / "lock"):  # whoever runs the kept study holds it
+            store = cls.existing(path, plan, extend=extend)
+            if store is not None and store.digest != plan.study.digest:
+                write_json(path / f"study-{store.digest}.json", store.document)
+            make_folder(path / "runs")
+            document = _study_document(plan)
+            write_json(path / "study.json", document)
+        return cls(path, document)
+
+    @classmethod
+    def existing(cls, path: str | Path, plan: Plan, *, extend: bool = False) -> "Store | None":
+        """The store in a folder, if it may keep the plan; None where `create` would make a new one. Changes nothing.
+
+        Raises:
+            UsageError, StoreError: as `create`.
+        """
+        path = Path(path)
         if (path / "study.json").is_file():
             store = cls.open(path)
-            if store.digest == plan.study.digest:
-                return store
-            store._may_become(plan.study, extend)
-            write_json(path / f"study-{store.digest}.json", store.document)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if store.digest != plan.study.digest:
+                store._may_become(plan.study, extend)
+            return store
+        if path.exists() and not (path.is_dir() and all(map(_left_behind, path.iterdir()))):
             raise StoreError(f"{path} exists and is not a store\n  next: name another folder, or empty this one")
-        make_folder(path / "runs")
-        document = _study_document(plan)
-        write_json(path / "study.json", document)
-        return cls(path, document)
+        return None
 
     def _may_become(self, study: Study, extend: bool) -> None:
         changes = self.differences(study)
@@ -106,7 +123,7 @@ class Store(Readable):
 
     def differences(self, study: Study) -> list[str]:
         """What differs between the kept study and another one, logistics left out, as `key: here -> there`."""
-        here, there = _flat(self.document["study"]), _flat(study.model_dump(mode="json"))
+        here, there = _flat(canonical(self.study)), _flat(canonical(study))
         keys = [key for key in {**here, **there} if key.split(".")[0] not in LOGISTICS]
         pairs = [(key, here.get(key, "none"), there.get(key, "none")) for key in keys]
         return [f"{key}: {a} -> {b}" for key, a, b in pairs if a != b]
@@ -171,7 +188,10 @@ class Store(Readable):
         if label not in self.planned and not (self.folder(label) / "run.json").is_file():
             raise NotFound(f"{self.path} has no run {label!r}\n  next: `rlaw status {self.path}` lists the runs")
         path = self.folder(label) / "records.jsonl"
-        contents = journal.read(path, only)
+        saved_step = saved.newest_step(path.parent)  # before the journal is read: it may grow
+        contents = journal.read(path, only, tables.run_id(label))
+        if not only:
+            saved.check(path, saved_step, max((getattr(row, "step", 0) for row in contents.records), default=0))
         if contents.torn_bytes and owner_of(self.folder(label) / "lock") is None:
             warn_of_torn_tail(path, contents.torn_bytes)
         return contents
@@ -201,8 +221,14 @@ class Store(Readable):
 
         Raises:
             NotFound: the run was never started.
+            StoreError: it is damaged, of a newer rlaw, or of another run.
         """
-        return read_json(self.folder(label) / "run.json")
+        path = self.folder(label) / "run.json"
+        known = read_json(path)
+        _check_form(path, known, self.document.get("rlaw", "unknown"))
+        if known["run"]["id"] != tables.run_id(label):
+            raise StoreError(f"{path} is of run {known['run']['id']}\n  next: {tables.SWAPPED}")
+        return known
 
     def run(self, label: str) -> Run:
         """The run as it was started, from its own folder alone."""
@@ -260,6 +286,12 @@ class Store(Readable):
         made = tables.of(self.contents(label).records, name)
         return made.select(columns) if columns and made.width else made
 
+    def silent_seconds(self, label: str) -> float:
+        """How long ago the newest record of a run was kept, or the run was taken up; 0 before either."""
+        files = (self.folder(label) / name for name in ("records.jsonl", "lock"))
+        newest = max((path.stat().st_mtime for path in files if path.exists()), default=math.inf)
+        return max(0.0, time.time() - newest)
+
     def lock(self) -> Lock:
         """The lock of the process that runs the study: one at a time."""
         return Lock(self.path / "lock")
@@ -274,10 +306,14 @@ class Store(Readable):
             StoreError: another process writes it, its journal is damaged, or the folder cannot be written.
         """
         folder = self.folder(run.label)
-        make_folder(folder)
+        make_folder(folder, parents=False)
         with Lock(folder / "lock", patience_seconds):
             leave_no_parts(folder)
-            log = Journal(folder / "records.jsonl")
+            if (folder / "run.json").is_file():
+                self.spec(run.label)
+            tables.manifest(folder)
+            saved_step = saved.newest_step(folder)
+            log = Journal(folder / "records.jsonl", run.id, saved_step)
             try:
                 attempt = max((record.attempt for record in log.found.records), default=0) + 1
                 done = finished(log.found.records)
@@ -287,13 +323,17 @@ class Store(Readable):
             finally:
                 log.close()
 
+    def has_tables(self, label: str) -> bool:
+        """Whether a run is done and its tables are there, as new as its journal."""
+        return tables.manifest(self.folder(label)) is not None
+
     def compact(self, label: str) -> None:
         """Write the run's Parquet tables, unless they are there and as new as the journal.
 
         Raises:
             StoreError: the journal is damaged, or the system refused.
         """
-        if not tables.manifest(self.folder(label)):
+        if not self.has_tables(label):
             tables.compact(self.folder(label), partial(self._status_of, label))
 
     def settle(self) -> None:
@@ -309,9 +349,26 @@ class Store(Readable):
         self.write_index()
 
 
+def _left_behind(path: Path) -> bool:
+    """Whether this is what a command leaves that dies before it has written `study.json`."""
+    empty_folder = path.name in ("runs", "slurm") and path.is_dir() and not any(path.iterdir())
+    return empty_folder or is_part(path.name) or re.fullmatch(r"lock(\.[0-9]+)?", path.name) is not None
+
+
+def _check_form(path: Path, document: dict[str, Any], by: str) -> None:
+    """Refuse a document of a later format: its schema, or the form of settings that its ids are made of."""
+    for name, known in (("schema", SCHEMA), ("canonical", CANONICAL)):
+        if not 1 <= document.get(name, 1) <= known:
+            raise StoreError(
+                f"{path} has {name} {document.get(name)}, this rlaw reads {known}\n"
+                f"  next: read it with the rlaw that wrote it ({by}), or a newer one"
+            )
+
+
 def _study_document(plan: Plan) -> dict[str, Any]:
     study = plan.study
-    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw"), "created": provenance.now(), "digest": study.digest}
+    made = {"schema": SCHEMA, "canonical": CANONICAL, "rlaw": metadata.version("rlaw"), "created": provenance.now()}
+    about = {**made, "digest": study.digest}
     columns = ("label", "id", "arm", "model", "params", "params_total", "variant", "seed", "steps")
     documents = (spec.document(run) for run in plan)
     runs = [{name: line[name] for name in columns} for line in documents]
@@ -322,7 +379,8 @@ def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
     earlier = read_json(path)["attempts"] if path.is_file() else []
     earlier = [one for one in earlier if one["attempt"] < attempt]
     attempts = [*earlier, {"attempt": attempt, **provenance.here(argv)}]
-    write_json(path, {"schema": SCHEMA, "run": spec.document(run), "attempts": attempts})
+    form = {"schema": SCHEMA, "canonical": CANONICAL}
+    write_json(path, {**form, "run": spec.document(run), "attempts": attempts})
 
 
 def _flat(data: Any, at: str = "") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlaw.errors import RlawError, RlawWarning
+from rlaw.errors import RlawError, RlawWarning, StoreError
 from rlaw.files import leave_no_parts, read_json, write_atomically, write_json
 from rlaw.store import journal
 from rlaw.store.journal import last_lineage
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 EVALUATIONS, STEPS, MANIFEST = "evaluations.parquet", "steps.parquet", "tables.json"
 SCHEMA = 3  # goes up with every change of the columns, or of the status
+#: what to do when a folder holds what belongs to another run
+SWAPPED = "give the run its own folder back: take it from a copy of the store, or undo the renaming"
 _KINDS: dict[str, type[Record]] = {EVALUATIONS: Evaluated, STEPS: Step}
 _OF_THE_RUN = (
     *("study", "arm", "family", "model", "variant", "params", "params_total", "seed", "tau", "group_size"),
@@ -60,7 +62,7 @@ def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> No
     leave_no_parts(folder)
     path = folder / "records.jsonl"
     size, tail = journal.stamp(path)
-    rows = journal.read(path).records
+    rows = journal.read(path, run=run_id(folder.name)).records
     hashes = {}
     for name in _KINDS:
         buffer = io.BytesIO()
@@ -72,13 +74,24 @@ def compact(folder: Path, status_of: Callable[[Sequence[Record]], Status]) -> No
 
 
 def manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of the tables of a finished run: `sha256` by name, `status`; None unless as new as the journal."""
+    """The manifest of the tables of a finished run: `sha256` by name, `status`; None unless as new as the journal.
+
+    Raises:
+        StoreError: the journal is no longer what the tables were made from, or they are another run's.
+    """
     try:
         known = read_json(folder / MANIFEST)
     except RlawError:
         return None
-    current = known["schema"] == SCHEMA and tuple(known["journal"]) == journal.stamp(folder / "records.jsonl")
-    return known if current else None
+    path, (size, tail) = folder / "records.jsonl", known["journal"]
+    if journal.stamp(path, size) != (size, tail):
+        raise StoreError(
+            f"{path} is not what its tables were made from, {size} bytes: it was cut short, changed or removed\n"
+            f"  next: take it from a copy of the store; {EVALUATIONS} and {STEPS} beside it keep what was measured"
+        )
+    if known["status"]["label"] != folder.name:
+        raise StoreError(f"{folder / MANIFEST} is of run {known['status']['label']}\n  next: {SWAPPED}")
+    return known if known["schema"] == SCHEMA and size == path.stat().st_size else None
 
 
 def read(folder: Path, name: str = EVALUATIONS, columns: Sequence[str] | None = None) -> "pl.DataFrame | None":
@@ -94,6 +107,11 @@ def read(folder: Path, name: str = EVALUATIONS, columns: Sequence[str] | None = 
         warnings.warn(f"{path} is damaged; the journal beside it is read instead", DamagedTable, stacklevel=2)
         return None
     return pl.read_parquet(data, columns=list(columns) if columns else None)
+
+
+def run_id(label: str) -> str:
+    """The id that a label ends with."""
+    return label.rpartition("-")[2]
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from rlaw.study.model import NOT_IN_THE_ID, Lengths, Resources, Size
 from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 from rlaw.study.study import Arm, Study, content_digest, slug
 from rlaw.tasks import AnyTask
+from rlaw.tasks.base import canonical
 from rlaw.text import Readable
 
 MAIN = "main"
+#: what a run takes of its study as it is
+SECTIONS = ("base", "task", "rl", "data", "evaluation", "engine")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class Run:
     @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
-        parts = self._sections("base", "task", "rl", "data", "evaluation", "engine")
-        shape = {key: value for key, value in self.size.model_dump(mode="json").items() if key not in NOT_IN_THE_ID}
+        parts = self._sections(*SECTIONS)
+        shape = {key: value for key, value in canonical(self.size).items() if key not in NOT_IN_THE_ID}
         return {"family": self.family, "variant": self.variant, "seed": self.seed, "rung": shape, **parts}
 
     def _sections(self, *names: str) -> dict[str, Any]:
-        return {name: getattr(self, name).model_dump(mode="json") for name in names}
+        return {name: canonical(getattr(self, name)) for name in names}
 
     @property
     def label(self) -> str:

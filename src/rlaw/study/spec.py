@@ -5,7 +5,7 @@ from typing import Any
 from rlaw import laws, tasks
 from rlaw.errors import StoreError
 from rlaw.study.model import Size
-from rlaw.study.plan import Run
+from rlaw.study.plan import SECTIONS, Run
 from rlaw.study.recipe import RL, Base, Data, EngineChoice, Evaluation
 
 
@@ -13,7 +13,8 @@ def document(run: Run) -> dict[str, Any]:
     """Everything that makes the run what it is, as plain data."""
     named = {"id": run.id, "label": run.label, "study": run.study, "arm": run.arm}
     sizes = {"model": run.size.name, "params": run.params, "params_total": run.architecture.params_total}
-    return {**named, **sizes, "steps": run.rl.steps, **run.content, "rung": run.size.model_dump(mode="json")}
+    sections = {name: getattr(run, name).model_dump(mode="json") for name in (*SECTIONS, "size")}
+    return {**named, **sizes, "steps": run.rl.steps, **run.content, "rung": sections.pop("size"), **sections}
 
 
 def run_of(given: dict[str, Any]) -> Run:

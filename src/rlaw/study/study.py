@@ -23,7 +23,7 @@ from rlaw.study.gpus import DEFAULT_USD_PER_GPU_HOUR
 from rlaw.study.model import Model
 from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems, placed
 from rlaw.tasks import AnyTask
-from rlaw.tasks.base import Settings
+from rlaw.tasks.base import Settings, Since, canonical
 from rlaw.text import Readable
 
 
@@ -38,11 +38,17 @@ Seconds = Annotated[float, _quantity("duration")]
 
 
 class SpendingCaps(Settings):
-    """Caps. A plan above `compute` is not started, unless in stages. At a cap the runs save and end."""
+    """Caps. A plan above `compute` is not started, unless in stages. At a cap the runs save and end.
+
+    `silence` caps no spending but waiting: it must be longer than a base's pretraining, an evaluation and a step.
+    """
 
     wall: Seconds | None = None
     compute: Compute | None = None
     gpu_hours: GpuHours | None = None
+    silence: Annotated[Seconds | None, Since(2)] = Field(
+        default=None, description="a run that keeps no record for so long is ended and tried again, twice at most"
+    )
     usd: float | None = Field(default=None, gt=0)
     usd_per_gpu_hour: float = Field(default=DEFAULT_USD_PER_GPU_HOUR, gt=0, description="an assumption: set your own")
 
@@ -193,7 +199,7 @@ class Study(Readable, Settings):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved study, 12 hex digits."""
-        return content_digest(self.model_dump(mode="json"))
+        return content_digest(canonical(self))
 
     def __str__(self) -> str:
         sizes = ", ".join(size.name for size in self.model.ladder)

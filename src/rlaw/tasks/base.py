@@ -8,7 +8,7 @@ Axes: I problems (items), P prompt tokens, T completion tokens.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,11 +16,48 @@ from pydantic import BaseModel, ConfigDict, Field
 from rlaw.rewards.base import Reward
 from rlaw.tasks.problems.base import TextProblems
 
+#: version of the canonical form of settings, whose digests are the ids of runs and studies
+CANONICAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Marks a setting that came with a later canonical form, so that runs made before it keep their ids.
+
+    The default of such a setting does what was done before there was one: `new: Annotated[int, Since(2)] = 0`.
+    """
+
+    form: int
+
 
 class Settings(BaseModel):
     """A frozen section of a study file: an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def canonical(settings: BaseModel) -> dict[str, Any]:
+    """Settings as the plain data that ids are made of: all that the first form has, and what came later and is set."""
+    plain = settings.model_dump(mode="json")
+    for name, about in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        later = any(isinstance(mark, Since) for mark in about.metadata)
+        if later and value == about.get_default(call_default_factory=True):
+            del plain[name]
+        else:
+            plain[name] = _canonical(value, plain[name])
+    return plain
+
+
+def _canonical(value: Any, plain: Any) -> Any:
+    """The canonical form of a value of settings, whose plain data are known."""
+    if isinstance(value, BaseModel):
+        return canonical(value)
+    if isinstance(value, tuple | list):
+        return [_canonical(one, its) for one, its in zip(value, plain, strict=True)]
+    if isinstance(value, dict):
+        return {key: _canonical(value[key], its) for key, its in plain.items()}
+    return plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ if LEDGER and IS_WORKER:
     append, train = Journal.append, LocalEngine.train
 
     def append_and_note(self, record):
+        line = records.encode(record, self.last)
         append(self, record)
-        note("kept", self.path.parent.name, records.encode(record).decode().rstrip("\n"))
+        note("kept", self.path.parent.name, line.decode().rstrip("\n"))
 
     def train_with_checkpoints_at_every_step(self, run, workspace):
         from rlaw.engines.local import process

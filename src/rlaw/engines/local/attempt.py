@@ -10,6 +10,7 @@ from rlaw.engines.local import optimizer, pretrain, process, state
 from rlaw.engines.local.grpo import GRPO
 from rlaw.engines.local.rollout import answer, grade
 from rlaw.engines.local.state import TrainState
+from rlaw.files import make_folder
 from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens
@@ -34,9 +35,10 @@ def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     A resumed attempt repeats the records of the checkpoint's step: nothing is lost when the last record of the attempt
     before was. Closing the iterator, or Ctrl-C, keeps the last finished step.
     """
-    checkpoints = workspace.folder / "checkpoints"
-    found = checkpoint.newest(checkpoints)
-    resumed_at = progress.read(found).step if found else 0
+    checkpoints = workspace.checkpoints
+    make_folder(checkpoints)
+    found = checkpoint.newest(checkpoints, workspace.steps)
+    resumed_at = progress.read(found, run.id).step if found else 0
     yield started(run, workspace.attempt, resumed_at, threads=process.threads(), hardware=process.hardware())
     params, facts = pretrain.base(run, workspace.cache)
     yield BaseTrained(run=run.id, attempt=workspace.attempt, **vars(facts))

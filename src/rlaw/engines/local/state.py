@@ -51,7 +51,7 @@ def load(folder: Path, run: Run) -> TrainState:
     params = hugging_face.load(folder, run.architecture)
     fresh, saved = optimizer.start(params, run.rl).moments, load_file(folder / MOMENTS)
     moments = jax.tree.unflatten(jax.tree.structure(fresh), [saved[path] for path, _ in _leaves(fresh)])
-    return TrainState(**vars(progress.read(folder)), policy=Policy(params, moments))
+    return TrainState(**vars(progress.read(folder, run.id)), policy=Policy(params, moments))
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from rlaw.engines.trl.recorder import Recorder
 from rlaw.engines.trl.rollouts import Grader
 from rlaw.engines.trl.stream import Stream
 from rlaw.engines.trl.trainer import Trainer
+from rlaw.files import make_folder
 from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
 
@@ -50,8 +51,9 @@ def start(run: Run, workspace: Workspace) -> Start:
 
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """The records of one attempt; closing the iterator, or Ctrl-C, keeps the last finished step."""
-    found = checkpoint.newest(workspace.folder / "checkpoints")
-    at = progress.read(found) if found else Progress()
+    make_folder(workspace.checkpoints)
+    found = checkpoint.newest(workspace.checkpoints, workspace.steps)
+    at = progress.read(found, run.id) if found else Progress()
     yield started(run, workspace.attempt, at.step, threads=torch.get_num_threads(), hardware=hardware())
     origin = start(run, workspace)
     if origin.record is not None:
@@ -69,7 +71,7 @@ def hardware() -> dict[str, str]:
 def _work(run: Run, workspace: Workspace, origin: Start, at: Progress, found: Path | None, stream: Stream) -> None:
     """What the trainer's thread does."""
     transformers.utils.logging.disable_progress_bar()
-    checkpoints, output = workspace.folder / "checkpoints", workspace.folder / "trl"
+    checkpoints, output = workspace.checkpoints, workspace.folder / "trl"
     finished = at.step == run.rl.steps or at.diverged
     if finished:  # nothing is trained any more, only measured again
         origin = Start(str(found))

@@ -21,7 +21,7 @@ from rlaw.study.plan import Run
 def train(run: Run, workspace: Workspace) -> Iterator[Record]:
     """The records of an attempt, read from veRL's files while it runs."""
     paths = Paths.of(workspace)
-    found = checkpoint.newest(paths.checkpoints, run.resources.gpus)
+    found = checkpoint.newest(paths.checkpoints, run.resources.gpus, run.id, workspace.steps)
     at = found[0] if found else Progress()
     hardware = {"gpus": str(run.resources.gpus), "nodes": str(run.resources.nodes)}
     yield started(run, workspace.attempt, at.step, threads=run.resources.cpus, hardware=hardware)
@@ -58,7 +58,7 @@ def records(recorder: Recorder, paths: Paths, at: Progress, training: launch.Tra
                 return line.step
         if any(name.startswith("val-") for name in line.metrics):
             yield from recorder.evaluations(at, line, log.dump(paths.answers, line.step, answers))
-        checkpoint.acknowledge(paths.checkpoints, at)
+        checkpoint.acknowledge(paths.checkpoints, at, run.id)
     if at.step < run.rl.steps:
         raise EngineError(
             f"veRL ended after step {at.step} of {run.rl.steps}: {training.fault() or 'no message'}\n"

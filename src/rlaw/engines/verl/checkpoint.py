@@ -10,7 +10,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from rlaw.engines.progress import Progress
+from rlaw.engines.progress import Progress, check_run
 from rlaw.errors import EngineError
 from rlaw.files import make_folder
 
@@ -18,29 +18,46 @@ PARTS = ("model", "optim", "extra_state")
 FILES = ("told.jsonl", "acknowledged.jsonl")  # the first one is an older version's
 
 
-def acknowledge(checkpoints: Path, at: Progress) -> None:
-    """Write down that the records of a step are in the store."""
+def acknowledge(checkpoints: Path, at: Progress, run: str) -> None:
+    """Write down that the records of a step of a run are in the store."""
     make_folder(checkpoints)
     with (checkpoints / FILES[-1]).open("ab") as file:
-        file.write(json.dumps({"step": at.step, "tokens": at.tokens, "flops": at.flops}).encode() + b"\n")
+        row = {"run": run, "step": at.step, "tokens": at.tokens, "flops": at.flops}
+        file.write(json.dumps(row).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def acknowledged(checkpoints: Path) -> dict[int, Progress]:
-    """All steps whose records are in the store; a line cut short is left out."""
-    texts = [path.read_bytes() for name in FILES if (path := checkpoints / name).is_file()]
-    rows = (json.loads(line) for text in texts for line in text.split(b"\n")[:-1])
-    return {row["step"]: Progress(**row) for row in rows}
+def acknowledged(checkpoints: Path, run: str, at_most: int | None = None) -> dict[int, Progress]:
+    """The steps of a run, up to one of them, whose records are in the store; a line cut short is left out.
+
+    Raises:
+        StoreError: they are another run's.
+    """
+    texts = [(path, path.read_bytes()) for name in FILES if (path := checkpoints / name).is_file()]
+    known = {}
+    for path, text in texts:
+        for row in map(json.loads, text.split(b"\n")[:-1]):
+            check_run(path, row.pop("run", run), run)  # rlaw 0.1.0 named no run
+            if at_most is None or row["step"] <= at_most:
+                known[row["step"]] = Progress(**row)
+    return known
 
 
-def newest(checkpoints: Path, gpus: int) -> tuple[Progress, Path] | None:
+def newest(checkpoints: Path, gpus: int, run: str, at_most: int | None = None) -> tuple[Progress, Path] | None:
     """The newest checkpoint to go on from, and its step's progress; None: from the start.
+
+    Args:
+        checkpoints: the run's folder of them.
+        gpus: that the run has now.
+        run: its id.
+        at_most: the last step that may be resumed from; None: any.
 
     Raises:
         EngineError: it was written on another number of GPUs.
+        StoreError: it is another run's.
     """
-    known = acknowledged(checkpoints)
+    known = acknowledged(checkpoints, run, at_most)
     found = sorted(((step, path) for path in checkpoints.glob("global_step_*") if (step := _step(path))), reverse=True)
     for step, path in found:
         if step in known and (world := whole(path)):

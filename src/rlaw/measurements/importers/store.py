@@ -1,14 +1,14 @@
 """The evaluations in a store of ours."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import polars as pl
 
 from rlaw.errors import DataError
-from rlaw.measurements.frame import Frame
+from rlaw.measurements.frame import Frame, Undone
 from rlaw.measurements.raw import ROW, Raw
-from rlaw.store import Store
+from rlaw.store import DONE, Status, Store
 from rlaw.study.compute import executed_factor
 
 _OF_A_RUN = (
@@ -34,7 +34,22 @@ def of_store(path: Path, accounting: str | None) -> Frame:
     rl = store.study.rl
     factor = executed_factor(reference=bool(rl.beta), iterations=rl.num_iterations)
     dropped = frame.dropped | ({"diverged": n_diverged} if n_diverged else {})
-    return replace(frame, dropped=dropped, accounting=accounting, window=store.study.fit.window, executed_factor=factor)
+    about = {"accounting": accounting, "window": store.study.fit.window, "executed_factor": factor}
+    return replace(frame, dropped=dropped, **about, undone=_undone(store))
+
+
+def _undone(store: Store) -> tuple[Undone, ...]:
+    """The planned runs that are not done; of a study that stopped at a stage those that were begun."""
+    begun_only = store.stages.exists()
+    names = [field.name for field in fields(Undone)]
+    left = (status for status in store.runs() if status.state not in DONE or status.step < _least(status))
+    wanted = (status for status in left if status.attempt or not begun_only)
+    return tuple(Undone(**{name: getattr(status, name) for name in names}) for status in wanted)
+
+
+def _least(status: Status) -> int:
+    """Steps that a run must have: a diverged one, whose rows are left out, none."""
+    return 0 if status.state == "diverged" else status.steps
 
 
 def _evaluations(store: Store, accounting: str) -> pl.DataFrame:

@@ -117,7 +117,7 @@ def test_a_law_that_the_data_cannot_tell_is_named_with_the_reason():
 
 def test_the_baselines_are_judged_even_when_not_asked_for(frame):
     told = rlaw.compare(frame, laws=("power",), cut=15, axis="data", draws=20)
-    assert {s.law for s in told.laws} == {"power", "constant", "last-value"}
+    assert {s.law for s in told.laws} == {"power", "constant", "last-value", "damped-trend"}
 
 
 def test_intervals_of_the_true_law_cover_new_points_about_as_often_as_they_say():

@@ -20,7 +20,16 @@ from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
-from rlaw.forecasting.predictors import AUTO, Samples, by_law, law_or_auto, no_law, pooled_ladder
+from rlaw.forecasting.damped import damped_trend
+from rlaw.forecasting.predictors import (
+    AUTO,
+    TREND,
+    Samples,
+    by_law,
+    no_law,
+    pooled_ladder,
+    predictor_of,
+)
 from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.forecasting.scores import Score
 from rlaw.forecasting.target import Kind, Target, target_of
@@ -152,11 +161,11 @@ def forecast(
     frame, along, window, level = resolved(data, axis, window, level)
     frame = frame.one_law()
     origin = origin_of(frame, window=window, draws=draws, level=level, seed=seed)
-    chosen = law_or_auto(law)
+    chosen = predictor_of(law)
     aim = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
     places = aim.places(at)
     drawn, name, cautions = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
-    low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = drawn.interval(level)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
     size_factor, axis_factor = aim.reach(places[wanted])
     return Forecast(
@@ -179,10 +188,12 @@ def forecast(
 
 
 def _draw(
-    law: Law | None, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
+    law: Law | str, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[Samples, str, Iterable[Caution]]:
     """Draws at the places, the law that made them, and warnings."""
-    if law is not None:
+    if law == TREND:
+        return damped_trend(aim.train, aim.r, x, draws=draws, seed=seed), TREND, []
+    if isinstance(law, Law):
         drawn = by_law(law, aim.train, aim.r, x, draws=draws, level=level, seed=seed)
         caution = no_law(aim.train, aim.r) if law.shared else None
         if caution is not None and aim.kind != "calibrated":

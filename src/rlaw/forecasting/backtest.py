@@ -8,7 +8,7 @@ Laws are fitted to the training points alone, intervals included. Axes: S draws,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from rlaw import laws as family
 from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import plain
 from rlaw.fitting.objective import Space
 from rlaw.fitting.screening import drop_broken
@@ -23,7 +24,7 @@ from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import ladder_by_auto
 from rlaw.forecasting.damped import ladder_by_trend
 from rlaw.forecasting.predictors import AUTO, BASELINES, TREND, ladder_by_law, name_of, predictor_of
-from rlaw.forecasting.scores import LawScore, SizeScore, log_score
+from rlaw.forecasting.scores import LawScore, SizeScore, covers, log_score
 from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
 from rlaw.laws import Law
 from rlaw.text import Readable
@@ -44,6 +45,7 @@ class Comparison(Readable):
         skipped: laws that the data cannot determine, with the reason.
         best: the law with the smallest mean absolute error, baselines included.
         verdict: whether a law holds here, in words.
+        warnings: laws and sizes whose intervals hold fewer of the test points than they say.
     """
 
     protocol: str
@@ -55,6 +57,7 @@ class Comparison(Readable):
     verdict: str
     source: str
     digest: str
+    warnings: tuple[Caution, ...] = ()
 
     def score(self, law: str) -> LawScore:
         """The score of one law, by name."""
@@ -63,6 +66,7 @@ class Comparison(Readable):
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw compare --json`, schema 1."""
         names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict")
+        names += ("warnings",)
         return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}}
 
     def documents(self) -> list[dict[str, Any]]:
@@ -76,7 +80,7 @@ class Comparison(Readable):
             for s in self.laws
         ]
         lines += [f"{law} left out: {reason.splitlines()[0]}" for law, reason in self.skipped.items()]
-        return "\n".join([*lines, "", self.verdict])
+        return "\n".join([*lines, "", self.verdict, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
 
 def compare(
@@ -144,7 +148,21 @@ def compare(
             skipped[name_of(law)] = str(error)
     scores.sort(key=lambda s: (s.mae, s.law))
     best, verdict = _verdict(scores)
-    return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest)
+    narrow = tuple(_narrow(scores, best, level))
+    return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest, narrow)
+
+
+def _narrow(scores: list[LawScore], best: str, level: float) -> Iterator[Caution]:
+    """The intervals of "auto" and of the best law, where they hold too few of the test points of some size or of all."""
+    for score in scores:
+        if score.law not in (AUTO, best):
+            continue
+        few = [f"{s.model} {s.coverage:.0%}" for s in score.sizes if not covers(s.coverage, level)]
+        if not few and covers(score.coverage, level):
+            continue
+        of = f": {', '.join(few)}" if few else ""
+        text = f"{score.coverage:.0%} of the test points lie inside the {level:.0%} intervals of {score.law}{of}"
+        yield Caution("low-coverage", text)
 
 
 def _score(law: Law | str, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:

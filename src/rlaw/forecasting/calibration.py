@@ -41,12 +41,12 @@ from rlaw.forecasting.predictors import (
     pooled_ladder,
     steps_of,
 )  # fmt: skip
+from rlaw.forecasting.scores import covers
 from rlaw.forecasting.splits import first_steps
 
-#: of a nominal 90 %: below it a coverage is cautioned
-LEAST_COVERAGE = 0.8
 _BENT = "sigmoid"
 _LEAST_TEST = 2
+_FURTHER = 1.25  # times the target's steps: other curves that go on so far show how well such beginnings forecast
 _LEAST_SIZES = 2  # that show how far errors exceed intervals
 _WORTH = 2  # sizes that the intervals' own word is worth
 _DRAWS = 200
@@ -61,6 +61,7 @@ class Backtest(Plain):
     Attributes:
         sizes: how many were forecast.
         coverage: share of the points cut off inside the intervals, before these were widened; nan without any.
+        level: of these intervals.
         factor: their errors over what the intervals say; 1 at least.
         freedom: how many sizes the factor is worth, so that draws scatter as Student's t does; 0 when they do not.
         bent: whether a sigmoid for each size did better than the pooled ladder.
@@ -69,6 +70,7 @@ class Backtest(Plain):
 
     sizes: int = 0
     coverage: float = math.nan
+    level: float = 0.9
     factor: float = 1.0
     freedom: int = 0
     bent: bool = False
@@ -85,11 +87,14 @@ class Backtest(Plain):
 
     def cautions(self) -> Iterator[Caution]:
         """What was changed in the forecast because of it."""
-        short = self.coverage < LEAST_COVERAGE
-        if self.factor > 1 or short:
-            inside = f"{self.coverage:.0%} of the points of the {self.sizes} sizes seen lie inside their intervals"
-            text = f"cut short and forecast, {inside}: these are widened {self.factor:.2g} times"
-            yield Caution("widened" if self.factor > 1 else "low-coverage", text)
+        inside = (
+            f"{self.coverage:.0%} of the points cut off from the {self.sizes} sizes seen lie inside their "
+            f"{self.level:.0%} intervals"
+        )
+        if self.factor > 1:
+            yield Caution("widened", f"{inside}: the intervals of this forecast are widened {self.factor:.2g} times")
+        if not covers(self.coverage, self.level):
+            yield Caution("low-coverage", f"{inside}: more may lie outside of this forecast's than they say")
         if self.bent:
             better = "cut short, the curves seen are forecast better by sigmoids than by lines"
             yield Caution("bent-curves", f"{better}: half of the draws are theirs")
@@ -128,7 +133,7 @@ def _bend(
 
 def backtest(train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, level: float, seed: int) -> Backtest:
     """Judge "auto" on the training points, for a forecast of size r at (M,) axis values."""
-    if others_longer(train, r):
+    if others_longer(train, r, _FURTHER):
         return _calibrate_by_size(train, r, sizes, level, seed)
     own = train.at.x[0, r, train.present[r]]
     if not len(own):
@@ -156,7 +161,7 @@ def calibrate_by_cut(train: Curves, horizon: float, *, level: float, seed: int) 
         off[r] = float(np.mean(np.abs(middle - loss)))
     found = _beyond_chance([j.miss for j in judged])
     weights = weights_of(np.array(bends))
-    return Backtest(len(judged), _coverage(judged), found, bent=_bends(cut, train, test, off), bends=weights)
+    return Backtest(len(judged), _coverage(judged), level, found, bent=_bends(cut, train, test, off), bends=weights)
 
 
 def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
@@ -164,7 +169,7 @@ def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: f
     steps = steps_of(train)
     judged = []
     for r in range(len(train.models)):
-        if r == target or steps[r] - steps[target] < max(steps[target], _LEAST_TEST):
+        if r == target or steps[r] < max(_FURTHER * steps[target], steps[target] + _LEAST_TEST):
             continue
         others = np.arange(len(train.models))[:, None] != r
         cut = train.where(others | first_steps(train, int(steps[target])))
@@ -173,10 +178,10 @@ def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: f
         drawn = automatic(cut, r, fewer, train.at.x[0, r, test], draws=_DRAWS // 2, level=level, seed=seed)
         judged.append(_Judged.of(drawn.middle, drawn.measured, train.loss[r, test], level))
     if len(judged) < _LEAST_SIZES:
-        return Backtest(len(judged), _coverage(judged))
+        return Backtest(len(judged), _coverage(judged), level)
     squares = _WORTH + sum(j.miss**2 for j in judged)  # as if further sizes had been missed by what intervals say
     freedom = _WORTH + len(judged)
-    return Backtest(len(judged), _coverage(judged), max(math.sqrt(squares / freedom), 1.0), freedom)
+    return Backtest(len(judged), _coverage(judged), level, max(math.sqrt(squares / freedom), 1.0), freedom)
 
 
 @dataclass(frozen=True, slots=True)

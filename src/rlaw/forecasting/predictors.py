@@ -130,11 +130,11 @@ def automatic(
     return even(pooled, by_law(laws.get(LAW), train, r, x, draws=draws // 2, level=level, seed=seed, early=True))
 
 
-def others_longer(train: Curves, r: int) -> bool:
-    """Whether the curves of the other sizes go on at least twice as far as that of size r."""
+def others_longer(train: Curves, r: int, times: float = _LONGER) -> bool:
+    """Whether the curves of most other sizes go on at least so many times, twice, as far as that of size r."""
     steps = steps_of(train)
     others = np.delete(steps, r)
-    return len(others) > 0 and bool(np.median(others) >= _LONGER * steps[r])
+    return len(others) > 0 and bool(np.median(others) >= times * steps[r])
 
 
 def steps_of(curves: Curves) -> np.ndarray:

@@ -42,7 +42,9 @@ def test_intervals_widen_where_what_is_seen_was_missed(bent):
 def test_a_widening_leaves_the_middle_where_it_was(bent):
     curves, sizes = bent
     x = np.array([256 * 40.0])
-    plain, wide = (calibrated(curves, 2, sizes, x, Backtest(5, factor=f), draws=200, level=0.9, seed=0) for f in (1.0, 2.0))
+    plain, wide = (
+        calibrated(curves, 2, sizes, x, Backtest(5, factor=f), draws=200, level=0.9, seed=0) for f in (1.0, 2.0)
+    )
     assert wide.middle == pytest.approx(plain.middle)
 
 

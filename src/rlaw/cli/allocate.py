@@ -33,6 +33,7 @@ def allocate(
     draws: Draws = 1000,
     level: Level = 0.9,
     seed: Seed = 0,
+    far: Annotated[bool, Option("--far", help="go on a hundred times beyond the data")] = False,
     strict: Strict = False,
     json: Json = False,
 ) -> None:
@@ -46,7 +47,7 @@ def allocate(
     result = rlaw.allocate(
         frame, compute=compute, gpu_hours=gpu_hours, usd=usd, wall=wall, data=prompts, unique_data=unique_data, gpu=gpu,
         gpus=gpus, mfu=mfu, usd_per_gpu_hour=usd_per_gpu_hour, tokens_per_second=tokens_per_second,
-        target_loss=target_loss, window=window, draws=draws, level=level, seed=seed,
+        target_loss=target_loss, window=window, draws=draws, level=level, seed=seed, far=far,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

@@ -153,7 +153,7 @@ def compare(
 
 
 def _narrow(scores: list[LawScore], best: str, level: float) -> Iterator[Caution]:
-    """The intervals of "auto" and of the best law, where they hold too few of the test points of some size or of all."""
+    """The intervals of "auto" and of the best law, where they hold too few test points of some size or of all."""
     for score in scores:
         if score.law not in (AUTO, best):
             continue

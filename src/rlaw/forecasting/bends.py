@@ -12,8 +12,8 @@ Axes: S draws, M points, B rates, R sizes.
 import numpy as np
 
 #: by how much the slope fades over one e-fold of the axis, and how likely that is before any curve is cut short
-RATES = (-0.5, 0.0, 0.5, 1.0, 2.0)
-PRIOR = (0.1, 0.45, 0.15, 0.15, 0.15)
+RATES = (-0.5, 0.0, 0.5, 1.0, 2.0, 4.0)
+PRIOR = (0.1, 0.4, 0.15, 0.15, 0.1, 0.1)
 _INDEPENDENT = 2  # sizes that a ladder cut at once is worth: its curves bend together
 
 
@@ -48,9 +48,11 @@ def fading(loss: np.ndarray, start: np.ndarray, beyond: np.ndarray, rate: np.nda
 def bend(true: np.ndarray, start: np.ndarray, beyond: np.ndarray, weights: tuple[float, ...], seed: int) -> np.ndarray:
     """(S, M) draws of which some bend, with weights of the rates; arguments as of `fading`.
 
+    Half of them bend as likely as before any curve was cut short: a bend may come later than any that was looked for.
     With the same seed, draw s bends at the same rate for every size.
     """
-    rates = np.random.default_rng([seed, 3]).choice(RATES, size=(len(true), 1), p=weights)
+    likely = (np.array(weights) + np.array(PRIOR)) / 2
+    rates = np.random.default_rng([seed, 3]).choice(RATES, size=(len(true), 1), p=likely)
     return fading(true, start, beyond, rates)
 
 

@@ -57,11 +57,10 @@ def damped_trend(train: Curves, r: int, x: np.ndarray, *, draws: int, seed: int)
     g = int(np.argmin(squares))
     own, (alpha, beta, phi) = smoothed[r], _WAYS[g]
     places = np.clip(_ahead(curves[r][0], x), 0.0, _FARTHEST)
-    faded = phi * (1 - phi**places) / (1 - phi)
     lowest = top_of(replace(train, loss=1 - train.loss))
-    middle = 1 - bounded(1 - bounded(own.level[g] + own.slope[g] * faded, top_of(train)), lowest)
+    middle = 1 - bounded(1 - bounded(own.level[g] + own.slope[g] * _faded(phi, places), top_of(train)), lowest)
     later = np.arange(_FARTHEST + 1)
-    grows = np.cumsum((alpha * (1 + beta * phi * (1 - phi**later) / (1 - phi))) ** 2)
+    grows = np.cumsum((alpha * (1 + beta * _faded(phi, later))) ** 2)
     dispersion = dispersion_of(float(squares[g]), errors, answers)
     sd = np.sqrt(dispersion * np.interp(places, later, grows - grows[0] + alpha**2)) / binomial_unit(middle)
     z = np.random.default_rng([seed, r]).standard_normal((draws, 1))
@@ -84,7 +83,7 @@ def _smoothed(loss: np.ndarray) -> _Smoothed:
     alpha, beta, phi = _WAYS.T
     first = min(_FIRST, len(loss) - 1)
     level = np.full(len(_WAYS), loss[0])
-    slope = np.full(len(_WAYS), (loss[first] - loss[0]) / first if first else 0.0)
+    slope = (loss[first] - loss[0]) / _faded(phi, first) if first else np.zeros(len(_WAYS))
     squares = np.zeros(len(_WAYS))
     for t in range(1, len(loss)):
         expected = level + phi * slope
@@ -92,6 +91,11 @@ def _smoothed(loss: np.ndarray) -> _Smoothed:
         squares += (error / binomial_unit(loss[t])) ** 2
         level, slope = expected + alpha * error, phi * slope + alpha * beta * error
     return _Smoothed(level, slope, squares, len(loss) - 1)
+
+
+def _faded(phi: np.ndarray, ahead: np.ndarray | int) -> np.ndarray:
+    """How many times the last slope is added until so many evaluations ahead: phi + phi^2 + …"""
+    return phi * (1 - phi**ahead) / (1 - phi)
 
 
 def _ahead(own: np.ndarray, x: np.ndarray) -> np.ndarray:

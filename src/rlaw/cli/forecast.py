@@ -18,7 +18,7 @@ def forecast(
         str, Option(metavar="none|step0|first:K", help="what the forecast may use of the target")
     ] = "none",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
-    law: Annotated[str, Option(help="auto pools the ladder; or one of `rlaw laws`")] = "auto",
+    law: Annotated[str, Option(help="auto pools the ladder; or damped-trend, or one of `rlaw laws`")] = "auto",
     at: At = [],  # noqa: B006
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
@@ -27,6 +27,7 @@ def forecast(
     draws: Draws = 1000,
     level: Level = 0.9,
     seed: Seed = 0,
+    far: Annotated[bool, Option("--far", help="go on for a target a hundred times beyond the other sizes")] = False,
     strict: Strict = False,
     json: Json = False,
 ) -> None:
@@ -39,7 +40,7 @@ def forecast(
     frame = read(data, where, mapping, format)
     result = rlaw.forecast(
         frame, target, anchor=anchor, axis=axis, law=law, at=at,
-        window=window, draws=draws, level=level, seed=seed,
+        window=window, draws=draws, level=level, seed=seed, far=far,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

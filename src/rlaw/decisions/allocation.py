@@ -29,7 +29,7 @@ from rlaw.fitting.interval import Interval, median, percentile, plain
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.bends import PRIOR
-from rlaw.forecasting.calibration import calibrate_by_cut
+from rlaw.forecasting.calibration import bends_by_cut
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.study.compute import FACTORS
@@ -188,9 +188,9 @@ def allocate(
     small = _too_small(arms, curves, amounts, can)
     _refuse(spent, curves.pick(can), amounts[can], small, far=far)
     ends = np.array([curves.at.x[0, r, curves.present[r]].max() for r in range(len(tau))])
-    drawn = np.stack([sizes.draw(r, np.append(x[r], ends[r]), draws, seed).true for r in range(len(tau))], axis=1)
+    drawn = np.stack([sizes.true(r, np.append(x[r], ends[r]), draws, seed) for r in range(len(tau))], axis=1)
     loss, beyond = drawn[:, :, :-1], np.log(amounts / ends)
-    bends = calibrate_by_cut(curves, float(beyond.max()), level=level, seed=seed).bends if beyond.max() > 0 else PRIOR
+    bends = bends_by_cut(curves, float(beyond.max())) if beyond.max() > 0 else PRIOR
     doubtful = widened(loss[:, :, 0], drawn[:, :, -1], beyond, bends, sizes.answers, seed)
     chosen = np.where(begun, loss.mean(axis=0), np.inf).argmin(axis=0)
     followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]

@@ -50,6 +50,7 @@ _FURTHER = 1.25  # times the target's steps: other curves that go on so far show
 _LEAST_SIZES = 2  # that show how far errors exceed intervals
 _WORTH = 2  # sizes that the intervals' own word is worth
 _DRAWS = 200
+_FEW = 12  # points of a curve that show whether it bends
 _SMALLEST = 1e-9
 _CHANCE_NORMAL = 1.6449  # 95 % point of the normal
 
@@ -143,25 +144,62 @@ def backtest(train: Curves, r: int, sizes: PooledLadder, x: np.ndarray, *, level
 
 def calibrate_by_cut(train: Curves, horizon: float, *, level: float, seed: int) -> Backtest:
     """Cut all curves `horizon` before their ends in ln X, or in the middle, and forecast the rest of them."""
-    cut = train.where(_beginnings(train, horizon))
-    test = train.present & ~cut.present
-    try:
-        sizes = pooled_ladder(cut)
-    except NotIdentifiable:
+    cut, parts, sizes = _cut(train, horizon)
+    if sizes is None:
         return Backtest(bends=PRIOR)
     judged, off, bends = [], {}, []
-    for r in np.flatnonzero((test.sum(axis=1) >= _LEAST_TEST) & (cut.counts >= _LEAST_TEST)).tolist():
-        x, loss, last = train.at.x[0, r, test[r]], train.loss[r, test[r]], cut.at.x[0, r, cut.present[r]].max()
-        drawn = sizes.draw(r, np.append(x, last), _DRAWS, seed)
-        middle, start = drawn.middle[:-1], drawn.middle[-1:]
-        spread = np.maximum(drawn.measured[:, :-1].std(axis=0), _SMALLEST)
-        judged.append(_Judged.of(middle, drawn.measured[:, :-1], loss, level))
-        bent = fading(middle[None], start, np.log(x / last), np.array(RATES)[:, None])
-        bends.append(np.sqrt(np.mean(((bent - loss) / spread) ** 2, axis=1)))
-        off[r] = float(np.mean(np.abs(middle - loss)))
-    found = _beyond_chance([j.miss for j in judged])
-    weights = weights_of(np.array(bends))
+    for r, part in parts.items():
+        drawn = sizes.draw(r, np.append(part.x, part.last), _DRAWS, seed)
+        middle, measured = drawn.middle[:-1], drawn.measured[:, :-1]
+        judged.append(_Judged.of(middle, measured, part.loss, level))
+        bends.append(part.misses(middle, drawn.middle[-1:], measured.std(axis=0)))
+        off[r] = float(np.mean(np.abs(middle - part.loss)))
+    found, weights = _beyond_chance([j.miss for j in judged]), weights_of(np.array(bends))
+    test = train.present & ~cut.present
     return Backtest(len(judged), _coverage(judged), level, found, bent=_bends(cut, train, test, off), bends=weights)
+
+
+def bends_by_cut(train: Curves, horizon: float) -> tuple[float, ...]:
+    """The weights of the rates (`bends.RATES`) alone, from a few points of what is cut off."""
+    _, parts, sizes = _cut(train, horizon)
+    if sizes is None:
+        return PRIOR
+    misses = []
+    for r, whole in parts.items():
+        few = np.linspace(0, len(whole.x) - 1, min(_FEW, len(whole.x))).round().astype(int)
+        part = replace(whole, x=whole.x[few], loss=whole.loss[few])
+        drawn = sizes.draw(r, np.append(part.x, part.last), _DRAWS, 0)
+        misses.append(part.misses(drawn.middle[:-1], drawn.middle[-1:], drawn.measured[:, :-1].std(axis=0)))
+    return weights_of(np.array(misses))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is cut off from one curve: (M,) places and losses, and the last place that is left."""
+
+    x: np.ndarray
+    loss: np.ndarray
+    last: float
+
+    def misses(self, middle: np.ndarray, start: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """(B,) root mean square errors for every rate, in standard deviations."""
+        bent = fading(middle[None], start, np.log(self.x / self.last), np.array(RATES)[:, None])
+        return np.sqrt(np.mean(((bent - self.loss) / np.maximum(spread, _SMALLEST)) ** 2, axis=1))
+
+
+def _cut(train: Curves, horizon: float) -> tuple[Curves, dict[int, _Part], PooledLadder | None]:
+    """The curves cut short, what is cut off from each size, and the ladder of the beginnings, if there is one."""
+    cut = train.where(_beginnings(train, horizon))
+    test = train.present & ~cut.present
+    enough = np.flatnonzero((test.sum(axis=1) >= _LEAST_TEST) & (cut.counts >= _LEAST_TEST))
+    parts = {
+        r: _Part(train.at.x[0, r, test[r]], train.loss[r, test[r]], float(cut.at.x[0, r, cut.present[r]].max()))
+        for r in enough.tolist()
+    }
+    try:
+        return cut, parts, pooled_ladder(cut)
+    except NotIdentifiable:
+        return cut, parts, None
 
 
 def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:

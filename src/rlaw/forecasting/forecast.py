@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rlaw import units
-from rlaw.errors import NotIdentifiable
+from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
@@ -39,6 +39,8 @@ from rlaw.text import table
 if TYPE_CHECKING:
     from rlaw.fitting.fit import Fit
     from rlaw.measurements.frame import Frame
+
+_TOO_FAR = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def forecast(
     draws: int = 1000,
     level: float | None = None,
     seed: int = 0,
+    far: bool = False,
 ) -> Forecast:
     """Forecast the loss of one size.
 
@@ -158,11 +161,12 @@ def forecast(
         draws: how many futures to draw.
         level: of the intervals.
         seed: of the random numbers.
+        far: whether to go on for a target a hundred times larger or smaller than every other size.
 
     Raises:
         NotFound: the target is neither a model's name nor a size.
         NotIdentifiable: a blind forecast without a law of the size, or a law that cannot predict the target.
-        UsageError: an anchor or place that makes no sense.
+        UsageError: an anchor or place that makes no sense, or a target far beyond the other sizes without `far`.
     """
     frame, along, window, level = resolved(data, axis, window, level)
     frame = frame.one_law()
@@ -170,6 +174,11 @@ def forecast(
     chosen = predictor_of(law)
     aim = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
     places = aim.places(at)
+    if (times := aim.reach(places)[0]) > _TOO_FAR and not far:
+        raise UsageError(
+            f"{aim.model}, {units.count(aim.whole.params[aim.r])} parameters, is {times:.3g} times beyond other sizes\n"
+            "  next: a size nearer to the data (is a unit missing, such as 7B?), or `far=True`"
+        )
     drawn, name, cautions, check = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
     low, high = drawn.interval(level)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)

@@ -10,10 +10,13 @@ Axes: S draws, M points.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from rlaw.fitting.curves import Curves
+
+Number = TypeVar("Number", float, np.ndarray)
 
 _LOWEST_TOP, _HIGHEST_TOP = 0.5, 0.995
 _LEAST_DISPERSION, _MOST_DISPERSION = 1e-10, 0.9
@@ -57,7 +60,7 @@ def answers_of(curves: Curves, r: int) -> int | None:
     return max(int(np.median(known)), 1) if len(known) and np.isfinite(known).all() else None
 
 
-def dispersion_of(squares: float, spare: int, answers: int | None) -> float:
+def dispersion_of(squares: Number, spare: int, answers: int | None) -> Number:
     """Variance of a measured loss in units of L (1 - L).
 
     Args:

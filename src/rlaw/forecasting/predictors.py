@@ -83,11 +83,15 @@ class PooledLadder:
         train = replace(sizes_of(curves.pick(np.array([r])))[0], level=self.pooled.sizes[r].level)
         return replace(self, pooled=self.pooled.hide(r, train))
 
+    def true(self, r: int, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """(S, M) true loss of size r at (M,) axis values, as in `draw`."""
+        return bounded(self.pooled.draw(r, np.log(x), draws, seed)[0], self.top)
+
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Samples:
         """Draws of size r at (M,) axis values."""
         log_x = np.log(x)
         true, dispersion, k = self.pooled.draw(r, log_x, draws, seed)
-        spare = sum(max(len(s.loss) - _LEAST_POINTS, 0) for s in self.pooled.sizes)
+        spare = sum(max(len(s.loss) - 2, 0) for s in self.pooled.sizes)  # beside a line for each
         outcome = Outcome(dispersion_of(dispersion * spare, spare, self.answers[r]), self.answers[r], self.top)
         return Samples.of(self.pooled.expected(r, log_x), true, k, outcome, seed)
 
@@ -302,8 +306,9 @@ class _LawFit:
         count = np.maximum(first.sum(axis=1), 1)
         above = np.sum(np.log(curves.loss / fitted), axis=1, where=first) / count
         noise = np.sum(dispersion * (1 - fitted) / fitted, axis=1, where=first) / count**2
-        k = np.ravel(self.law.efficiency(theta, curves.at.params, curves.at.base_loss))
-        columns = np.vander(k, 2 if there.sum() > _LEAST_POINTS + 1 else 1)
+        k = self.law.efficiency(theta, curves.at.params, curves.at.base_loss)
+        sloped = k is not None and there.sum() > _LEAST_POINTS + 1
+        columns = np.vander(np.ravel(k) if k is not None else np.ones(len(there)), 2 if sloped else 1)
         X, y = columns[there], above[there]
         inverse = np.linalg.pinv(X.T @ X)
         line = inverse @ X.T @ y

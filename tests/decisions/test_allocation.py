@@ -201,3 +201,47 @@ def test_iso_compute_and_iso_loss_are_the_same_frontier(ladder):
     true = 1e15 * (0.84 / 0.7) ** (1 / 0.08)
     assert asked.compute_flops["2B"].low < true < asked.compute_flops["2B"].high
     assert asked.to_json()["compute_flops"]["1B"]["where"] == "beyond reach" or asked.compute_flops["1B"].value > true
+
+
+def test_a_size_that_the_budget_pays_no_step_of_is_no_choice(ladder):
+    told = rlaw.allocate(ladder, compute=1.5e15, draws=100)
+    assert [c.model for c in told.choices] == ["1B"]  # a step of 2B costs 2e15
+    assert all(c.steps >= 1 for c in told.choices)
+    caution = next(w for w in told.warnings if w.code == "cannot-begin")
+    assert "2B (0.75 of 1 steps)" in caution.text
+    with pytest.raises(UsageError, match=r"no size can begin with it(.|\n)*1B \(0\.5 of 1 steps\)"):
+        rlaw.allocate(ladder, compute=5e14)
+
+
+def test_a_size_without_enough_steps_for_an_evaluation_is_no_choice(ladder):
+    rare = Frame.of(ladder.rows.filter(pl.col("step") % 10 == 0).drop("base_loss"), "every tenth step")
+    told = rlaw.allocate(rare, compute=2.5e16, draws=50)
+    assert [c.model for c in told.choices] == ["1B", "2B"]  # 4B has six steps, and is evaluated after ten
+    assert "4B (6.3 of 10 steps)" in next(w for w in told.warnings if w.code == "cannot-begin").text
+
+
+def test_a_budget_a_hundred_times_beyond_the_data_is_refused_unless_it_is_asked_for(ladder):
+    with pytest.raises(UsageError, match=r"times beyond what any size was run(.|\n)*`far=True`"):
+        rlaw.allocate(ladder, compute=1e21)
+    told = rlaw.allocate(ladder, compute=1e21, far=True, draws=50)
+    assert min(c.axis_factor for c in told.choices) > 100
+
+
+def test_the_problems_of_an_evaluation_widen_every_interval_and_leave_the_choice(ladder):
+    asked = Frame.of(ladder.rows.with_columns(items=pl.lit(200)).drop("base_loss"), "200 problems")
+    plain, wide = (rlaw.allocate(f, compute=3e16, draws=400) for f in (ladder, asked))
+    error = 0.5 * np.sqrt(0.8 * 0.2 / 200)  # about half of the binomial variance is that of the problems
+    for before, after in zip(plain.choices, wide.choices, strict=True):
+        assert after.loss.high - after.loss.low > max(before.loss.high - before.loss.low, 3 * error)
+        assert after.loss.low <= after.loss.value <= after.loss.high
+    assert wide.best == plain.best
+    assert [c.probability_best for c in wide.choices] == pytest.approx(
+        [c.probability_best for c in plain.choices], abs=0.1
+    )
+
+
+def test_a_loss_beyond_the_data_has_room_for_a_slope_that_fades(ladder):
+    choice = rlaw.allocate(ladder, compute=6e17, draws=400).choice("1B")
+    last = 0.80 * 60**-0.04
+    assert choice.loss.high > choice.loss.value + 0.3 * (last - choice.loss.value)
+    assert 0 <= choice.loss.low < choice.loss.high <= 1

@@ -117,7 +117,7 @@ def test_a_law_that_the_data_cannot_tell_is_named_with_the_reason():
 
 def test_the_baselines_are_judged_even_when_not_asked_for(frame):
     told = rlaw.compare(frame, laws=("power",), cut=15, axis="data", draws=20)
-    assert {s.law for s in told.laws} == {"power", "constant", "last-value"}
+    assert {s.law for s in told.laws} == {"power", "constant", "last-value", "damped-trend"}
 
 
 def test_intervals_of_the_true_law_cover_new_points_about_as_often_as_they_say():
@@ -190,3 +190,26 @@ def test_one_size_cannot_be_held_out_and_is_told_what_it_can_be_judged_by():
             rlaw.compare(one, laws=["power"], hold_out=which, axis="data")
     scores = rlaw.compare(one, laws=["auto", "power"], cut=25, draws=50, axis="data").laws
     assert {s.law for s in scores} >= {"auto", "power"}
+
+
+def test_a_coverage_below_what_the_intervals_say_is_cautioned_with_the_sizes(frame):
+    bent = frame.rows.with_columns(
+        pl.when((pl.col("model") == "7B") & (pl.col("step") > 15))
+        .then(pl.col("test_loss") * 0.8)
+        .otherwise("test_loss")
+        .alias("test_loss")
+    )
+    plain, missed = (
+        rlaw.compare(f, laws=["auto"], cut=15, axis="data", draws=50) for f in (frame, Frame.of(bent, "bent"))
+    )
+    assert "7B" not in " ".join(w.text for w in plain.warnings)
+    caution = next(w for w in missed.warnings if w.code == "low-coverage")
+    assert "auto: 7B 0%" in caution.text
+    assert "caution (low-coverage)" in str(missed)
+    assert missed.to_json()["warnings"][0]["code"] == "low-coverage"
+
+
+def test_fading_slopes_forecast_the_rest_of_the_base_curves_better_than_lines_did():
+    told = rlaw.compare(rlaw.load("qwen2.5-math-base"), laws=["auto"], cut=40, axis="data").score("auto")
+    assert told.mae <= 0.0085  # 0.0088 by lines
+    assert told.coverage >= 0.9

@@ -31,7 +31,7 @@ def bent():
 def test_intervals_widen_where_what_is_seen_was_missed(bent):
     curves, sizes = bent
     x = np.array([256 * 40.0])
-    told = calibrate_by_cut(curves, np.log(2), seed=0)
+    told = calibrate_by_cut(curves, np.log(2), level=0.9, seed=0)
     assert told.factor > 1.5
     assert told.sizes == 5
     assert "widened" in {c.code for c in told.cautions()}
@@ -42,15 +42,17 @@ def test_intervals_widen_where_what_is_seen_was_missed(bent):
 def test_a_widening_leaves_the_middle_where_it_was(bent):
     curves, sizes = bent
     x = np.array([256 * 40.0])
-    plain, wide = (calibrated(curves, 2, sizes, x, Backtest(5, f), draws=200, level=0.9, seed=0) for f in (1.0, 2.0))
+    plain, wide = (
+        calibrated(curves, 2, sizes, x, Backtest(5, factor=f), draws=200, level=0.9, seed=0) for f in (1.0, 2.0)
+    )
     assert wide.middle == pytest.approx(plain.middle)
 
 
 def test_curves_that_bend_get_sigmoids_and_straight_ones_do_not():
     later, _ = curves_of(sigmoids(), axis="data", window=":40")
-    assert calibrate_by_cut(later, np.log(1.5), seed=0).bent
+    assert calibrate_by_cut(later, np.log(1.5), level=0.9, seed=0).bent
     straight, _ = curves_of(study(Truth(with_items=False, steps=40), seed=0), axis="data")
-    told = calibrate_by_cut(straight, np.log(2), seed=0)
+    told = calibrate_by_cut(straight, np.log(2), level=0.9, seed=0)
     assert not told.bent
     assert told.factor < 1.3
 

@@ -204,3 +204,24 @@ def test_one_size_is_forecast_by_its_own_curve_and_not_from_others_that_are_not_
     for anchor in ("none", "step0", "first:2"):
         with pytest.raises(NotIdentifiable, match=r"there is one size, Qwen2\.5-7B.*\n  next: `anchor=first:K`"):
             rlaw.forecast(one, "largest", anchor=anchor, axis="data")
+
+
+def test_a_target_a_hundred_times_beyond_the_ladder_is_refused_unless_it_is_asked_for(simulated):
+    with pytest.raises(UsageError, match=r"30T, 30T parameters, is 417 times beyond other sizes(.|\n)*`far=True`"):
+        rlaw.forecast(simulated, "30T", axis="data", draws=50)
+    told = rlaw.forecast(simulated, "30T", axis="data", draws=50, far=True)
+    assert "beyond-ladder" in [w.code for w in told.warnings]
+
+
+def test_held_out_rows_outside_of_their_intervals_are_cautioned_and_the_backtest_reports_its_coverage(qwen):
+    told = rlaw.forecast(qwen, "1.5B", anchor="first:10", axis="data", draws=200)
+    assert told.held_out.coverage > 0.3  # 0.14 before its level allowed for a plateau
+    assert "held-out-missed" in [w.code for w in told.warnings]
+    assert 0.8 < told.to_json()["backtest"]["coverage"] <= 1
+    assert "backtest on the 6 sizes seen" in str(told)
+
+
+def test_a_first_evaluation_anchors_the_largest_size_allowing_for_how_curves_begin(qwen):
+    told = rlaw.forecast(qwen, "72B", anchor="first:1", axis="data", draws=200)
+    assert told.held_out.rmse < 0.03  # 0.034 by a level that takes the first point for a point of the law
+    assert told.held_out.coverage >= 0.9

@@ -70,9 +70,9 @@ def test_the_unit_of_the_axis_changes_nothing():
 
 def test_the_interval_widens_past_the_last_point():
     pooled = pool(lawful(noise=0.005))
-    true, measured, _ = pooled.draw(5, np.log([60.0, 600.0]), 1000, seed=0)
+    true, dispersion, _ = pooled.draw(5, np.log([60.0, 600.0]), 1000, seed=0)
     assert true[:, 1].std() > 2 * true[:, 0].std()
-    assert (measured[:, 0].std() > true[:, 0].std()).all()
+    assert dispersion.min() > 0
 
 
 def test_draws_of_two_sizes_share_what_the_ladder_shares_whatever_the_places_asked():
@@ -83,7 +83,7 @@ def test_draws_of_two_sizes_share_what_the_ladder_shares_whatever_the_places_ask
 
 def test_the_same_seed_draws_the_same():
     pooled = pool(lawful(noise=0.005))
-    first, second = (pooled.draw(1, np.log([5.0, 50.0]), 100, seed=3)[1] for _ in range(2))
+    first, second = (pooled.draw(1, np.log([5.0, 50.0]), 100, seed=3)[0] for _ in range(2))
     assert np.array_equal(first, second)
 
 

@@ -18,7 +18,7 @@ def forecast(
         str, Option(metavar="none|step0|first:K", help="what the forecast may use of the target")
     ] = "none",
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
-    law: Annotated[str, Option(help="auto pools the ladder; or one of `rlaw laws`")] = "auto",
+    law: Annotated[str, Option(help="auto pools the ladder; or damped-trend, or one of `rlaw laws`")] = "auto",
     at: At = [],  # noqa: B006
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006

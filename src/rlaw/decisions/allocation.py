@@ -19,7 +19,8 @@ import numpy as np
 
 from rlaw import units
 from rlaw.decisions.budget import Budget, budget
-from rlaw.decisions.choice import DOUBLINGS, ONE, Choice, choices_of
+from rlaw.decisions.choice import DOUBLINGS, ONE, Choice, choices_of, first_step, started, steps_at
+from rlaw.decisions.doubt import widened
 from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, frontier
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
@@ -27,6 +28,8 @@ from rlaw.fitting.diagnostics import Caution, cautions_of_frame
 from rlaw.fitting.interval import Interval, median, percentile, plain
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
+from rlaw.forecasting.bends import PRIOR
+from rlaw.forecasting.calibration import bends_by_cut
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.forecasting.target import check_far
@@ -161,7 +164,8 @@ def allocate(
             usd, wall, data and unique_data, with gpu, gpus, mfu, usd_per_gpu_hour and tokens_per_second.
 
     Raises:
-        UsageError: none or several budgets, a target outside (0, 1), or a budget far outside the data.
+        UsageError: none or several budgets, a target outside (0, 1), a budget that no size can begin with, or one far
+            outside the data without `far`.
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
     frame, _, window, level = resolved(measured, None, window, level)
@@ -175,28 +179,38 @@ def allocate(
     arms, taus = _by_reuse(frame) if spent.reused else (frame, {})
     screened = drop_broken(*curves_of(arms, axis=spent.axis, window=window))
     curves = screened.curves
-    if not far:
-        write = units.flops if spent.axis == "compute" else "{:,.0f} prompts".format
-        check_far("the budget", spent.amount, curves.at.x[0][curves.present], write)
     sizes = pooled_ladder(curves, law=not spent.reused)
     tau = np.array([taus.get(m, ("", _tau(frame)))[1] for m in curves.models])
     amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
     x = amounts[:, None] * 2**DOUBLINGS
-    loss = np.stack([sizes.draw(r, x[r], draws, seed).true for r in range(len(tau))], axis=1)
-    chosen = loss.mean(axis=0).argmin(axis=0)
+    begun = started(arms, curves, x)
+    can = np.flatnonzero(begun[:, 0])
+    small = _too_small(arms, curves, amounts, can)
+    if len(can) == 0:
+        raise UsageError(f"{spent}: no size can begin with it\n  where: {small[0].text}\n  next: a larger budget")
+    if not far:
+        write = units.flops if spent.axis == "compute" else "{:,.0f} prompts".format
+        check_far("the budget", spent.amount, curves.at.x[0][curves.present], write)
+    ends = np.array([curves.at.x[0, r, curves.present[r]].max() for r in range(len(tau))])
+    drawn = np.stack([sizes.true(r, np.append(x[r], ends[r]), draws, seed) for r in range(len(tau))], axis=1)
+    loss, beyond = drawn[:, :, :-1], np.log(amounts / ends)
+    bends = bends_by_cut(curves, float(beyond.max())) if beyond.max() > 0 else PRIOR
+    doubtful = widened(loss[:, :, 0], drawn[:, :, -1], beyond, bends, sizes.answers, seed)
+    chosen = np.where(begun, loss.mean(axis=0), np.inf).argmin(axis=0)
     followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]
     choices = tuple(
         replace(c, model=taus.get(c.model, (c.model, 0))[0])
-        for c in choices_of(arms, curves, spent, tau, x, loss, level)
+        for c in choices_of(arms, curves.pick(can), spent, tau[can], x[can], loss[:, can], doubtful[:, can], level)
     )
+    best = choices[int(np.searchsorted(can, chosen[0]))]
     losses = () if target_loss is None else (target_loss,)
     no_law = [] if sizes.caution is None else [sizes.caution]
     over = _frontier(frame, window, spent, (curves, sizes), losses=losses, **how)
     return Allocation(
         budget=spent,
         choices=choices,
-        best=choices[chosen[0]].model,
-        best_tau=choices[chosen[0]].tau,
+        best=best.model,
+        best_tau=best.tau,
         doubling=median(followed[:, ONE] - followed[:, 0], level),
         crossovers=over.crossovers,
         iso_compute=over.iso_compute,
@@ -204,9 +218,23 @@ def allocate(
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
-        warnings=(*cautions_of_frame(frame, logs=True), *screened.cautions, *no_law, *_doubts(frame, spent, choices)),
+        warnings=(
+            *cautions_of_frame(frame, logs=True),
+            *screened.cautions,
+            *no_law,
+            *small,
+            *_doubts(frame, spent, choices),
+        ),
         **origin,
     )
+
+
+def _too_small(frame: "Frame", curves: Curves, amounts: np.ndarray, can: np.ndarray) -> list[Caution]:
+    """The sizes for which the budget does not reach one step, or their first evaluation."""
+    rest = [(r, curves.models[r]) for r in range(len(amounts)) if r not in can]
+    small = [f"{m} ({steps_at(curves, r, float(amounts[r])):.2g} of {first_step(frame, m):g} steps)" for r, m in rest]
+    text = f"the budget ends before the first step or evaluation, so that these are no choice: {', '.join(small)}"
+    return [Caution("cannot-begin", text)] if small else []
 
 
 def _tau(frame: "Frame") -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from rlaw.decisions.budget import Budget
 from rlaw.decisions.frontier import best_of
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.interval import Interval, Plain, median
+from rlaw.fitting.interval import Interval, Plain, median, percentile
 from rlaw.measurements.frame import AXES
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DOUBLINGS = np.arange(0, 10.01, 0.25)  # budgets looked at, doublings of the one given
 ONE = int(np.searchsorted(DOUBLINGS, 1.0))
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,22 @@ class Choice(Plain):
 
 
 def choices_of(
-    frame: "Frame", curves: Curves, spent: Budget, tau: np.ndarray, x: np.ndarray, loss: np.ndarray, level: float
+    frame: "Frame",
+    curves: Curves,
+    spent: Budget,
+    tau: np.ndarray,
+    x: np.ndarray,
+    loss: np.ndarray,
+    doubtful: np.ndarray,
+    level: float,
 ) -> tuple[Choice, ...]:
-    """Every choice at the budget; `x` is (R, M) and `loss` (S, R, M)."""
+    """Every choice at the budget; `x` is (R, M), `loss` (S, R, M), `doubtful` the (S, R) losses of the intervals."""
     now = loss[:, :, 0]
     share = best_of(now)
     choices = []
     for r, model in enumerate(curves.models):
-        own, step = curves.at.x[0, r, curves.present[r]], curves.step[r, curves.present[r]]
         amount = float(x[r, 0])
-        steps = _along(own, step, amount)
+        steps = steps_at(curves, r, amount)
         found = {axis: _at_step(frame, model, column, steps) for axis, column in AXES.items() if axis != "step"}
         found[spent.axis] = amount
         choices.append(
@@ -71,13 +78,38 @@ def choices_of(
                 steps=steps,
                 data=found["data"],
                 compute_flops=found["compute"],
-                loss=median(now[:, r], level),
+                loss=_around(float(np.median(now[:, r])), doubtful[:, r], level),
                 doubling=median(loss[:, r, ONE] - now[:, r], level),
                 probability_best=float(share[r]),
-                axis_factor=float(max(amount / own.max(), 1.0)),
+                axis_factor=float(max(amount / curves.at.x[0, r, curves.present[r]].max(), 1.0)),
             )
         )
     return tuple(choices)
+
+
+def steps_at(curves: Curves, r: int, amount: float) -> float:
+    """RL steps of size r that an amount on the axis pays for."""
+    here = curves.present[r]
+    return _along(curves.at.x[0, r, here], curves.step[r, here], amount)
+
+
+def first_step(frame: "Frame", model: str) -> float:
+    """The steps until a size is evaluated: its first one, or the fewest between two of them; 1 at least."""
+    rows = frame.rows.filter((frame.rows["model"] == model) & (frame.rows["step"] > 0))
+    steps = np.unique(rows["step"].to_numpy())
+    return float(max(min(steps[:1].tolist() + np.diff(steps).tolist(), default=1), 1))
+
+
+def started(frame: "Frame", curves: Curves, x: np.ndarray) -> np.ndarray:
+    """(R, M) whether amounts on the axis pay for a step and reach the size's first evaluation."""
+    first = [first_step(frame, model) * (1 - _ROUNDING) for model in curves.models]
+    return np.array([[steps_at(curves, r, float(a)) >= first[r] for a in amounts] for r, amounts in enumerate(x)])
+
+
+def _around(value: float, draws: np.ndarray, level: float) -> Interval:
+    """A value with the interval of draws that may lie about another one."""
+    found = percentile(value, draws, level)
+    return Interval(value, min(found.low, value), max(found.high, value))
 
 
 def _along(x: np.ndarray, y: np.ndarray, at: float) -> float:

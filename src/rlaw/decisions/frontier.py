@@ -103,7 +103,7 @@ def frontier(
     """
     reached = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
     x = np.geomspace(min(own.min() for own in reached), max(own.max() for own in reached) * _BEYOND, _GRID)
-    loss = np.stack([sizes.draw(r, x, draws, seed).true for r in range(len(curves.models))], axis=1)
+    loss = np.stack([sizes.true(r, x, draws, seed) for r in range(len(curves.models))], axis=1)
     pairs = [_pair(curves, r, x, loss, reached, level) for r in range(len(reached) - 1)]
     begin = sorted(own.min() for own in reached)[min(1, len(reached) - 1)]  # two sizes have begun
     inside = np.flatnonzero((x >= begin) & (x <= max(own.max() for own in reached) * 2))

@@ -8,7 +8,7 @@ Laws are fitted to the training points alone, intervals included. Axes: S draws,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,11 @@ from rlaw.fitting.objective import Space
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import ladder_by_auto
-from rlaw.forecasting.predictors import AUTO, ladder_by_law, law_or_auto
-from rlaw.forecasting.scores import LawScore, SizeScore, log_score
+from rlaw.forecasting.damped import ladder_by_trend
+from rlaw.forecasting.predictors import AUTO, BASELINES, TREND, ladder_by_law, name_of, predictor_of
+from rlaw.forecasting.scores import LawScore, SizeScore, covers, log_score
 from rlaw.forecasting.splits import Split, by_cut, by_origins, by_size
-from rlaw.laws import BASELINES, Law
+from rlaw.laws import Law
 from rlaw.text import Readable
 
 if TYPE_CHECKING:
@@ -138,33 +139,46 @@ def compare(
         splits, protocol = by_origins(curves)
     else:
         splits, protocol = by_cut(curves, cut) if cut is not None else by_size(curves, hold_out or "each", anchor)
-    wanted = [law_or_auto(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
-    wanted += [family.get(name) for name in BASELINES if name not in {law.name for law in wanted if law}]
+    wanted = [predictor_of(law) for law in (laws if laws is not None else (AUTO, *family.names()))]
+    wanted += [predictor_of(name) for name in BASELINES if name not in map(name_of, wanted)]
     scores, skipped = [], {}
     for law in wanted:
         try:
             scores.append(_score(law, splits, space, draws=draws, level=level, seed=seed))
         except NotIdentifiable as error:
-            skipped[law.name if law else AUTO] = str(error)
+            skipped[name_of(law)] = str(error)
     scores.sort(key=lambda s: (s.mae, s.law))
     best, verdict = _verdict(scores)
-    return Comparison(
-        protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest,
-        (*cautions_of_frame(frame, logs=True), *screened.cautions),
-    )  # fmt: skip
+    doubts = (*cautions_of_frame(frame, logs=True), *screened.cautions, *_narrow(scores, best, level))
+    return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest, doubts)
 
 
-def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
-    """How a law, or "auto" when None, predicts the test points of the splits."""
+def _narrow(scores: list[LawScore], best: str, level: float) -> Iterator[Caution]:
+    """The intervals of "auto" and of the best law, where they hold too few test points of some size or of all."""
+    for score in scores:
+        if score.law not in (AUTO, best):
+            continue
+        few = [f"{s.model} {s.coverage:.0%}" for s in score.sizes if not covers(s.coverage, level)]
+        if not few and covers(score.coverage, level):
+            continue
+        of = f": {', '.join(few)}" if few else ""
+        text = f"{score.coverage:.0%} of the test points lie inside the {level:.0%} intervals of {score.law}{of}"
+        yield Caution("low-coverage", text)
+
+
+def _score(law: Law | str, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:
+    """How a law, "auto" or "damped-trend" predicts the test points of the splits."""
     whole = splits[0].whole  # splits test different points of the same curves
     test, predicted = np.zeros_like(whole.present), np.zeros(whole.loss.shape)
     drawn = np.zeros((draws, *whole.loss.shape))
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     for split in splits:
-        if law is None:
-            middle, many = ladder_by_auto(split.train, split.whole, split.test, **how)
-        else:
+        if isinstance(law, Law):
             middle, many = ladder_by_law(law, split.train, split.whole.at, split.held, space, **how)
+        elif law == TREND:
+            middle, many = ladder_by_trend(split.train, split.whole, split.test, draws=draws, seed=seed)
+        else:
+            middle, many = ladder_by_auto(split.train, split.whole, split.test, **how)
         test[split.test], predicted[split.test] = True, middle[split.test]
         drawn[:, split.test] = many[:, split.test]
     sizes, log_scores, tail = [], [], (1 - level) / 2
@@ -175,7 +189,7 @@ def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, le
         size = {"model": whole.models[r], "params": float(whole.params[r])}
         sizes.append(SizeScore.of(measured, predicted[r, here], low, high, **size))
         log_scores.append(log_score(measured, many))
-    return LawScore.over(law.name if law else AUTO, sizes, log_scores)
+    return LawScore.over(name_of(law), sizes, log_scores)
 
 
 def _verdict(scores: list[LawScore]) -> tuple[str, str]:

@@ -19,10 +19,19 @@ from rlaw.errors import NotIdentifiable
 from rlaw.fitting.diagnostics import Caution, cautions_of_frame
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
-from rlaw.forecasting.calibration import backtest, calibrated
-from rlaw.forecasting.predictors import AUTO, Samples, by_law, law_or_auto, no_law, pooled_ladder
+from rlaw.forecasting.calibration import Backtest, backtest, calibrated
+from rlaw.forecasting.damped import damped_trend
+from rlaw.forecasting.predictors import (
+    AUTO,
+    TREND,
+    Samples,
+    by_law,
+    no_law,
+    pooled_ladder,
+    predictor_of,
+)
 from rlaw.forecasting.result import Prediction, origin_of, resolved
-from rlaw.forecasting.scores import Score
+from rlaw.forecasting.scores import Score, covers
 from rlaw.forecasting.target import Kind, Target, target_of
 from rlaw.laws import Law
 from rlaw.text import table
@@ -55,6 +64,7 @@ class Forecast(Prediction):
         anchor: what of it was used, in words.
         k: slope of -log L against log X; None when the law has none.
         points: the forecast, by rising x.
+        backtest: how such forecasts did on the training points, cut short; None without one.
         held_out: how it did on the held-out rows of the target; None without any.
         size_factor: how many times larger than the largest other size (or smaller than the smallest); 1 inside.
         axis_factor: how many times farther than the points used of the target, or of the ladder when it is blind.
@@ -70,6 +80,7 @@ class Forecast(Prediction):
     anchor: str
     k: Interval | None
     points: tuple[Point, ...]
+    backtest: Backtest | None
     held_out: Score | None
     size_factor: float
     axis_factor: float
@@ -87,6 +98,7 @@ class Forecast(Prediction):
             "anchor": self.anchor,
             "k": plain(self.k),
             "points": plain(self.points),
+            "backtest": plain(self.backtest),
             "held_out": plain(self.held_out),
             "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
             **self.common_json(),
@@ -109,6 +121,9 @@ class Forecast(Prediction):
             "",
             table([f">{self.axis}", ">loss", f"{self.settings['level']:.0%} interval"], rows),
         ]
+        if self.backtest is not None and self.backtest.sizes:
+            b = self.backtest
+            lines += ["", f"backtest on the {b.sizes} sizes seen, cut short: {b.coverage:.0%} inside the interval"]
         if self.held_out is not None:
             h = self.held_out
             score = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
@@ -154,15 +169,16 @@ def forecast(
     frame, along, window, level = resolved(data, axis, window, level)
     frame = frame.one_law()
     origin = origin_of(frame, window=window, draws=draws, level=level, seed=seed)
-    chosen = law_or_auto(law)
+    chosen = predictor_of(law)
     aim = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
     if not far:
         aim.refuse_far(at)
     places = aim.places(at)
-    drawn, name, cautions = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
-    low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    drawn, name, cautions, check = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
+    low, high = drawn.interval(level)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
     size_factor, axis_factor = aim.reach(places[wanted])
+    held_out = _score_of(aim, places, drawn.middle, low, high)
     return Forecast(
         kind=aim.kind,
         law=name,
@@ -172,32 +188,41 @@ def forecast(
         anchor=aim.anchor,
         k=None if drawn.k is None else median(drawn.k, level),
         points=tuple(Point(*p) for p in np.stack([places, drawn.middle, low, high], axis=1)[wanted].tolist()),
-        held_out=_score_of(aim, places, drawn.middle, low, high),
+        backtest=check,
+        held_out=held_out,
         size_factor=size_factor,
         axis_factor=axis_factor,
         observed=_pairs(aim, aim.observed),
         unobserved=_pairs(aim, aim.held_out),
-        warnings=(*cautions_of_frame(frame, logs=True), *aim.cautions, *cautions, *aim.far(size_factor, axis_factor)),
+        warnings=(
+            *cautions_of_frame(frame, logs=True),
+            *aim.cautions,
+            *cautions,
+            *aim.far(size_factor, axis_factor),
+            *_missed(held_out, level),
+        ),
         **origin,
     )
 
 
 def _draw(
-    law: Law | None, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
-) -> tuple[Samples, str, Iterable[Caution]]:
-    """Draws at the places, the law that made them, and warnings."""
-    if law is not None:
+    law: Law | str, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
+) -> tuple[Samples, str, Iterable[Caution], Backtest | None]:
+    """Draws at the places, the law that made them, warnings, and the backtest that set the intervals, if any."""
+    if law == TREND:
+        return damped_trend(aim.train, aim.r, x, draws=draws, seed=seed), TREND, [], None
+    if isinstance(law, Law):
         drawn = by_law(law, aim.train, aim.r, x, draws=draws, level=level, seed=seed)
         caution = no_law(aim.train, aim.r) if law.shared else None
         if caution is not None and aim.kind != "calibrated":
             raise NotIdentifiable(f"no law of the size to forecast by: {caution.text}")
-        return drawn, law.name, [caution] if caution else []
+        return drawn, law.name, [caution] if caution else [], None
     base = np.log(aim.whole.at.base_loss[0, :, 0]) if aim.from_base else None
     sizes = pooled_ladder(aim.train, aim.r, base)
     if sizes.caution is None:
         check = backtest(aim.train, aim.r, sizes, x, level=level, seed=seed)
         drawn = calibrated(aim.train, aim.r, sizes, x, check, draws=draws, level=level, seed=seed)
-        return drawn, AUTO, check.cautions()
+        return drawn, AUTO, check.cautions(), check
     if aim.kind == "blind":
         raise NotIdentifiable(
             f"no blind forecast of {aim.model}: {sizes.caution.text}\n"
@@ -205,7 +230,17 @@ def _draw(
         )
     text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
     name = "last-value" if aim.kind == "anchored" else "own-curve"
-    return sizes.draw(aim.r, x, draws, seed), name, [sizes.caution, Caution("baseline", text)]
+    return sizes.draw(aim.r, x, draws, seed), name, [sizes.caution, Caution("baseline", text)], None
+
+
+def _missed(held_out: Score | None, level: float) -> Iterable[Caution]:
+    """That held-out rows lie outside of the intervals far more often than these say."""
+    if held_out is not None and not covers(held_out.coverage, level):
+        text = (
+            f"{held_out.coverage:.0%} of the {held_out.points} held-out rows lie inside the {level:.0%} intervals: "
+            "do not rely on their width here"
+        )
+        yield Caution("held-out-missed", text)
 
 
 def _score_of(aim: Target, places: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> Score | None:

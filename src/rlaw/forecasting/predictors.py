@@ -15,15 +15,21 @@ from rlaw.fitting.diagnostics import Caution, not_rising
 from rlaw.fitting.objective import Space, weights
 from rlaw.fitting.solver import Solution, solve
 from rlaw.fitting.trend import slopes, trend
+from rlaw.forecasting.outcomes import Outcome, answers_of, bounded, dispersion_of, top_of
 from rlaw.forecasting.pooling import Pooled, pool, sizes_of
+from rlaw.forecasting.splits import first_steps
 from rlaw.laws import Law, Points
 
 AUTO = "auto"
+TREND = "damped-trend"
+#: what a law must beat on held-out points to be believed
+BASELINES = (*laws.BASELINES, TREND)
 LAW = "saturating"
 _LONGER = 2  # other curves are longer when they have this many times the points of the target
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
 _LEAST_SIZES = 3
 _LEAST_POINTS = 3  # of a curve that has a slope
+_LEAST_SPARE = 5  # points of the target that show its own scatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,25 @@ class Samples:
         true: (S, M) loss without the noise of an evaluation.
         measured: (S, M) loss as a run would measure it.
         k: (S,) slope of -log L against log X; None when the law has none.
+        outcome: what a measured loss is drawn from.
     """
 
     middle: np.ndarray
     true: np.ndarray
     measured: np.ndarray
     k: np.ndarray | None
+    outcome: Outcome
+
+    @staticmethod
+    def of(middle: np.ndarray, true: np.ndarray, k: np.ndarray | None, outcome: Outcome, seed: int) -> "Samples":
+        """Samples of (M,) forecasts and (S, M) losses that may lie beyond 1; what is measured is drawn."""
+        true = bounded(true, outcome.top)
+        return Samples(bounded(middle, outcome.top), true, outcome.draw(true, seed), k, outcome)
+
+    def interval(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """(M,) ends of the interval of a measured loss; it holds the forecast."""
+        low, high = np.quantile(self.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return np.minimum(low, self.middle), np.maximum(high, self.middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +69,31 @@ class PooledLadder:
     Attributes:
         pooled: the posterior.
         caution: why there is no law of the size; None when there is one.
+        answers: of an evaluation of each size; None where they are not known.
+        top: the largest loss measured.
     """
 
     pooled: Pooled
     caution: Caution | None
+    answers: tuple[int | None, ...]
+    top: float
 
     def hide(self, curves: Curves, r: int) -> "PooledLadder":
         """The same ladder with only these points of size r."""
         train = replace(sizes_of(curves.pick(np.array([r])))[0], level=self.pooled.sizes[r].level)
-        return PooledLadder(self.pooled.hide(r, train), self.caution)
+        return replace(self, pooled=self.pooled.hide(r, train))
+
+    def true(self, r: int, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """(S, M) true loss of size r at (M,) axis values, as in `draw`."""
+        return bounded(self.pooled.draw(r, np.log(x), draws, seed)[0], self.top)
 
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Samples:
         """Draws of size r at (M,) axis values."""
         log_x = np.log(x)
-        true, measured, k = self.pooled.draw(r, log_x, draws, seed)
-        return Samples(self.pooled.expected(r, log_x), true, measured, k)
+        true, dispersion, k = self.pooled.draw(r, log_x, draws, seed)
+        spare = sum(max(len(s.loss) - 2, 0) for s in self.pooled.sizes)  # beside a line for each
+        outcome = Outcome(dispersion_of(dispersion * spare, spare, self.answers[r]), self.answers[r], self.top)
+        return Samples.of(self.pooled.expected(r, log_x), true, k, outcome, seed)
 
 
 def pooled_ladder(
@@ -85,7 +114,8 @@ def pooled_ladder(
     sizes = sizes_of(curves)
     if levels is not None:
         sizes = [replace(s, level=float(v)) for s, v in zip(sizes, levels, strict=True)]
-    return PooledLadder(pool(sizes, law=law and caution is None), caution)
+    answers = tuple(answers_of(curves, r) for r in range(len(sizes)))
+    return PooledLadder(pool(sizes, law=law and caution is None), caution, answers, top_of(curves))
 
 
 def automatic(
@@ -101,20 +131,29 @@ def automatic(
     if sizes.caution is not None or train.counts[r] == 0 or not others_longer(train, r):
         return sizes.draw(r, x, draws, seed)
     pooled = sizes.draw(r, x, draws - draws // 2, seed)
-    return even(pooled, by_law(laws.get(LAW), train, r, x, draws=draws // 2, level=level, seed=seed))
+    return even(pooled, by_law(laws.get(LAW), train, r, x, draws=draws // 2, level=level, seed=seed, early=True))
 
 
-def others_longer(train: Curves, r: int) -> bool:
-    """Whether the curves of the other sizes go on at least twice as far as that of size r."""
-    others = np.delete(train.counts, r)
-    return len(others) > 0 and bool(np.median(others) >= _LONGER * train.counts[r])
+def others_longer(train: Curves, r: int, times: float = _LONGER) -> bool:
+    """Whether the curves of most other sizes go on at least so many times, twice, as far as that of size r."""
+    steps = steps_of(train)
+    others = np.delete(steps, r)
+    return len(others) > 0 and bool(np.median(others) >= times * steps[r])
+
+
+def steps_of(curves: Curves) -> np.ndarray:
+    """(R,) steps at which each size was evaluated, however many runs it has."""
+    return np.array([len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True)])
 
 
 def even(one: Samples, other: Samples) -> Samples:
     """Both sets of draws together, the forecast in their middle."""
-    true, measured = np.concatenate([one.true, other.true]), np.concatenate([one.measured, other.measured])
+    pairs = ((one.true, other.true), (one.measured, other.measured))
+    true, measured = (np.concatenate(pair) for pair in pairs)
     k = None if one.k is None or other.k is None else np.concatenate([one.k, other.k])
-    return Samples((one.middle + other.middle) / 2, true, measured, k)
+    dispersion = np.concatenate([one.outcome.dispersion, other.outcome.dispersion])
+    outcome = replace(one.outcome, dispersion=dispersion)
+    return Samples((one.middle + other.middle) / 2, true, measured, k, outcome)
 
 
 def no_law(curves: Curves, target: int | None = None) -> Caution | None:
@@ -151,7 +190,9 @@ def _alone(curves: Curves, target: int) -> Caution:
     return Caution("too-few-sizes", f"{whom}: no law of the size can be fitted; run at least three")
 
 
-def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int) -> Samples:
+def by_law(
+    law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level: float, seed: int, early: bool = False
+) -> Samples:
     """Draws of size r of the ladder by one law, fitted to all sizes with its own points counting for itself alone.
 
     Args:
@@ -160,6 +201,7 @@ def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level:
         r: the target.
         x: (M,) axis values, > 0.
         draws, level, seed: of the bootstrap.
+        early: whether the target's level allows for how the first points of the other sizes lie about the law.
 
     Raises:
         NotIdentifiable: the law cannot predict a size of which so few points are known.
@@ -176,13 +218,18 @@ def by_law(law: Law, train: Curves, r: int, x: np.ndarray, *, draws: int, level:
     fit = _fit(law, train.pick(known).compact(), own if law.shared else None, "loss", draws, level, seed)
     size = train.at.size(r) if own is None else fit.curves.at.size(own)
     at = Points.of(x[None, None], size.x_ref, size.params, size.base_loss)
-    squares, spare = fit.squares, np.maximum(fit.spare, 0)
-    if own is not None and spare[own] >= 5:
-        spread = np.sqrt(np.sum(squares[own]) / spare[own])
-    else:  # the target's points are too few to show its own scatter
-        spread = np.sqrt(np.sum(squares) / max(int(spare.sum()), 1))
-    middle, true, measured = fit.predict(at, slice(0, 0) if own is None else slice(own, own + 1), spread, seed)
-    return Samples(middle[0], true[:, 0], np.maximum(measured[:, 0], 0.0), _k(law, fit.drawn, own, size))
+    middle, true = fit.predict(at, slice(0, 0) if own is None else slice(own, own + 1))
+    middle, true = middle[0], true[:, 0]
+    answers = answers_of(train, r)
+    outcome = Outcome(np.full((len(true), 1), fit.dispersion(own, answers)), answers, top_of(train))
+    if early and own is not None:
+        off, scatter = fit.early(own, outcome.dispersion[0, 0])
+        middle, true = middle * np.exp(-off), true * np.exp(-off - _student(scatter, len(true), seed)[:, None])
+    return Samples.of(middle, true, _k(law, fit.drawn, own, size), outcome, seed)
+
+
+def _student(scatter: "_Scatter", draws: int, seed: int) -> np.ndarray:
+    return scatter.sd * np.random.default_rng([seed, 2]).standard_t(scatter.freedom, draws)
 
 
 def ladder_by_law(
@@ -206,8 +253,15 @@ def ladder_by_law(
     """
     _refuse(law, train, held)
     fit = _fit(law, train, held, space, draws, level, seed)
-    spread = np.sqrt(np.sum(fit.squares, axis=1) / np.maximum(fit.spare, 1))[:, None]
-    middle, _, measured = fit.predict(at, slice(None), spread, seed)
+    middle, true = fit.predict(at, slice(None))
+    top = top_of(train)
+    measured = np.empty(true.shape)
+    for r in range(len(middle)):
+        answers = answers_of(train, r)
+        dispersion = dispersion_of(float(np.sum(fit.squares[r])), int(fit.spare[r]), answers)
+        outcome = Outcome(np.full((len(true), 1), dispersion), answers, top)
+        samples = Samples.of(middle[r], true[:, r], None, outcome, seed + r)
+        middle[r], measured[:, r] = samples.middle, samples.measured
     return middle, measured
 
 
@@ -227,15 +281,50 @@ class _LawFit:
     squares: np.ndarray
     spare: np.ndarray
 
-    def predict(
-        self, at: Points, sizes: slice, spread: np.ndarray, seed: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(R, M) loss of some sizes, (S, R, M) draws of it, and these with noise of a spread in binomial units."""
+    def predict(self, at: Points, sizes: slice) -> tuple[np.ndarray, np.ndarray]:
+        """(R, M) loss of some sizes, and (S, R, M) draws of it."""
         shape = at.x.shape[1:]
         middle = np.broadcast_to(_loss(self.law, self.estimate, sizes, at), (1, *shape))[0]
-        true = np.broadcast_to(_loss(self.law, self.drawn, sizes, at), (len(self.drawn), *shape))
-        fresh = np.random.default_rng(seed).standard_normal(true.shape)
-        return middle, true, true + fresh * spread * binomial_unit(true)
+        return middle.copy(), np.broadcast_to(_loss(self.law, self.drawn, sizes, at), (len(self.drawn), *shape))
+
+    def dispersion(self, own: int | None, answers: int | None) -> float:
+        """How a measured loss scatters: about the target's own curve, or all curves where its points are too few."""
+        if own is not None and self.spare[own] >= _LEAST_SPARE:
+            return dispersion_of(float(np.sum(self.squares[own])), int(self.spare[own]), answers)
+        return dispersion_of(float(np.sum(self.squares)), int(np.maximum(self.spare, 0).sum()), answers)
+
+    def early(self, own: int, dispersion: float) -> tuple[float, "_Scatter"]:
+        """How far the target's first points should lie above its law in log loss, from those of the other sizes.
+
+        Curves leave the law where they begin, the more the more they learn: a straight line in k, where there are
+        sizes enough for one.
+        """
+        curves, steps = self.curves, int(steps_of(self.curves)[own])
+        first = first_steps(curves, steps) & (np.arange(len(curves.models))[:, None] != own)
+        there = first.any(axis=1)
+        theta, coefficients = self.estimate.theta, self.estimate.coefficients
+        fitted = self.law.loss(theta, coefficients, curves.at)[0]
+        count = np.maximum(first.sum(axis=1), 1)
+        above = np.sum(np.log(curves.loss / fitted), axis=1, where=first) / count
+        noise = np.sum(dispersion * (1 - fitted) / fitted, axis=1, where=first) / count**2
+        k = self.law.efficiency(theta, curves.at.params, curves.at.base_loss)
+        sloped = k is not None and there.sum() > _LEAST_POINTS + 1
+        columns = np.vander(np.ravel(k) if k is not None else np.ones(len(there)), 2 if sloped else 1)
+        X, y = columns[there], above[there]
+        inverse = np.linalg.pinv(X.T @ X)
+        line = inverse @ X.T @ y
+        freedom = max(len(y) - X.shape[1], 1)
+        variance = max(float(np.sum((y - X @ line) ** 2)) / freedom - float(np.mean(noise[there])), 0.0)
+        leverage = float(columns[own] @ inverse @ columns[own])
+        return float(columns[own] @ line), _Scatter(np.sqrt(variance * (1 + leverage)), freedom)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scatter:
+    """Student's t, scaled."""
+
+    sd: float
+    freedom: int
 
 
 def _fit(law: Law, curves: Curves, faint: int | None, space: Space, draws: int, level: float, seed: int) -> _LawFit:
@@ -276,6 +365,11 @@ def _k(law: Law, solution: Solution, own: int | None, size: Points) -> np.ndarra
     return solution.theta[len(law.shared) + names.index("k")][:, own or 0, 0] if "k" in names else None
 
 
-def law_or_auto(name: str | Law) -> Law | None:
-    """The law of that name; None for "auto"."""
-    return None if name == AUTO else laws.get(name)
+def predictor_of(name: str | Law) -> Law | str:
+    """The law of that name, or "auto" or "damped-trend", which are no laws."""
+    return name if isinstance(name, str) and name in (AUTO, TREND) else laws.get(name)
+
+
+def name_of(predictor: Law | str) -> str:
+    """The name of a law, "auto" or "damped-trend"."""
+    return predictor if isinstance(predictor, str) else predictor.name

@@ -15,6 +15,15 @@ from rlaw.fitting.objective import r_squared
 _ERRORS = ("mae", "rmse", "bias", "coverage")
 
 
+#: share of the points that the intervals are to hold, of the share that they say: below it a coverage is cautioned
+_LEAST_COVERAGE = 0.8 / 0.9
+
+
+def covers(coverage: float, level: float) -> bool:
+    """Whether a coverage is as good as intervals at `level` should have, give or take; so is one that is not known."""
+    return not coverage < _LEAST_COVERAGE * level
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """Errors of the predicted loss over held-out points; nan for what is not known.

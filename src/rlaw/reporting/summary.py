@@ -10,7 +10,7 @@ from rlaw.analysis.findings import Finding
 from rlaw.analysis.ranking import Ranking, rank
 from rlaw.fitting.diagnostics import NOT_IDENTIFIED
 from rlaw.fitting.interval import three_digits
-from rlaw.laws import BASELINES
+from rlaw.forecasting.predictors import BASELINES
 from rlaw.reporting.figures.captions import how_many, parameter
 from rlaw.text import round_number, short_names
 

@@ -7,7 +7,7 @@ from rlaw.analysis.base_quality import explain
 from rlaw.analysis.evidence import Evidence
 from rlaw.analysis.findings.base import PAPER, Claim, Finding, of_known_sizes
 from rlaw.fitting.interval import Interval, percentile
-from rlaw.laws import BASELINES
+from rlaw.forecasting.predictors import BASELINES
 
 LAW_HOLDS = Claim(
     "law-holds",

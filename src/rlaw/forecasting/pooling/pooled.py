@@ -37,9 +37,10 @@ class Pooled:
     typical_unit: float
 
     def draw(self, r: int, log_x: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draws of one size: (S, M) true loss, (S, M) loss as a run would measure it, (S,) k.
+        """Draws of one size: (S, M) true loss, (S, 1) variance of a measured one in units of L (1 - L), (S,) k.
 
-        k is the slope of the straight line through the size's curve, walks included, over the axis of the ladder.
+        A loss is what the line and the walks make of it, which may be more than 1. k is the slope of the straight line
+        through the size's curve, walks included, over the axis of the ladder.
         With the same seed, draw s of one size and draw s of another share everything that the ladder shares.
         """
         rng, own_rng = np.random.default_rng(seed), np.random.default_rng([seed, r + 1])
@@ -48,19 +49,17 @@ class Pooled:
         places = np.concatenate([log_x, middle + np.mean(self.span) + about])
         weights = np.array([s.weight for s in self.settings])
         counts = rng.multinomial(draws, weights / weights.sum())
-        true, measured, slopes = [], [], []
+        true, dispersion, slopes = [], [], []
         for setting, count in zip(self.settings, counts, strict=True):
             if not count:
                 continue
             many = setting.mean + rng.standard_normal((count, len(setting.mean))) @ setting.root.T
             beta, kriged = self._own(r, many, setting), self._krige(r, places, setting)
             logs = kriged.at(beta) + own_rng.standard_normal((count, len(places))) @ kriged.root().T
-            loss = np.exp(logs[:, :M])
-            unit = setting.noise * binomial_unit(loss) / self.typical_unit
-            true.append(loss)
-            measured.append(np.maximum(loss + unit * own_rng.standard_normal(loss.shape), 0.0))
+            true.append(np.exp(logs[:, :M]))
+            dispersion.append(np.full((count, 1), (setting.noise / self.typical_unit) ** 2))
             slopes.append(-logs[:, M:] @ about / (about @ about))
-        return np.concatenate(true), np.concatenate(measured), np.concatenate(slopes)
+        return np.concatenate(true), np.concatenate(dispersion), np.concatenate(slopes)
 
     def expected(self, r: int, log_x: np.ndarray) -> np.ndarray:
         """(M,) loss of one size along the mean of its log loss: the middle of `draw`, without its scatter."""

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from rlaw.forecasting.pooling.prior import Prior, laws_of, stretches, together, with_levels
+from rlaw.forecasting.pooling.prior import Prior, laws_of, some_of, stretches, together, with_levels
 from rlaw.forecasting.pooling.size import PooledSize, Whitened, scales_of
 
 _WANDER = (0.03, 0.06, 0.12, 0.25, 0.5)  # over one e-fold of X, in units of the ladder's k
@@ -19,6 +19,8 @@ _BEND = (0.02, 0.07, 0.2)  # of the level in log N
 _OWN = (0.01, 0.04, 0.12)  # scatter of a size's level about the curve
 _FREE = 10.0  # scatter of levels that owe nothing to a law
 _MOST_SETTINGS = 200
+_PILOT = 7  # every so many rows of a prior are looked at first,
+_HOPELESS = 9.0  # and settings this far behind in log likelihood are not looked at again
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,12 @@ def averaged(
     grid = [(d, s * noise_scale, w * k_scale) for d, s, w in product(range(len(whitened)), _NOISE, _WANDER)]
     usual = (_BEND[1], _OWN[1]) if law else (0.0, _FREE)
     prior = laws_of(n, np.array([len(s.loss) > 0 for s in sizes]), k_scale, usual, law=law)
-    evidence = np.stack([likelihood_of(whitened[d], s, w, prior, edges)[0] for d, s, w in grid])
+    few = some_of(prior, slice(None, None, _PILOT))
+    best = np.array([likelihood_of(whitened[d], s, w, few, edges)[0].max() for d, s, w in grid])
+    likely = np.flatnonzero(best > best.max() - _HOPELESS)
+    evidence = np.full((len(grid), len(prior.shape)), -np.inf)
+    for i in likely.tolist():
+        evidence[i] = likelihood_of(whitened[grid[i][0]], *grid[i][1:], prior, edges)[0]
     lacking = law and any(len(s.loss) < 2 for s in sizes)
     may = list(product(_BEND, _OWN)) if lacking else [usual]
     heavy = _heaviest(evidence, _MOST_SETTINGS)

@@ -48,6 +48,11 @@ def with_levels(n: np.ndarray, prior: Prior, h: int, may: list[tuple[float, floa
     return priors
 
 
+def some_of(prior: Prior, rows: slice) -> Prior:
+    """Some rows of a prior."""
+    return Prior(prior.shape[rows], prior.root[rows], prior.shared[rows])
+
+
 def together(priors: list[Prior]) -> Prior:
     """The rows of several priors as one."""
     rows = ((p.shape, p.root, p.shared) for p in priors)

@@ -27,7 +27,7 @@ def draw(evidence: Evidence) -> Figure:
     used = [curves.at.x[0, r, curves.present[r]] for r in range(len(curves.models))]
     budgets = np.geomspace(min(u.max() for u in used) / 2, max(u.max() for u in used) * _REACH, _BUDGETS)
     drawn = evidence.drawn(_DRAWS)
-    loss = np.stack([sizes.draw(r, budgets, **drawn).true for r in range(len(used))], axis=1)
+    loss = np.stack([sizes.true(r, budgets, **drawn) for r in range(len(used))], axis=1)
     canvas = new_canvas(WIDTH_INCHES, 3.3)
     left, right = canvas.subplots(1, 2)
     how = [styles(evidence)[model] for model in curves.models]

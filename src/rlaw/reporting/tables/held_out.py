@@ -5,7 +5,7 @@ import polars as pl
 
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import DataError
-from rlaw.laws import BASELINES
+from rlaw.forecasting.predictors import BASELINES
 from rlaw.measurements.frame import AXES, SINGLE
 from rlaw.reporting import summary
 from rlaw.reporting.tables.base import Table

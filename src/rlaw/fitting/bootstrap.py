@@ -13,20 +13,27 @@ Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)).
 Axes: B draws, R sizes, M points of a size.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from rlaw.fitting.curves import Curves, each_run
 from rlaw.fitting.drift import Drift, fit_drift
 from rlaw.fitting.items import assumed, resampled
-from rlaw.fitting.objective import Space
+from rlaw.fitting.merging import Merged, merge
+from rlaw.fitting.objective import Space, target
+from rlaw.fitting.scatter import Scatter, measure
 from rlaw.fitting.solver import Solution, solve
 from rlaw.laws import Law
 
 _LEAST_FREEDOM = 3
+_LEAST_DRAWS = 200  # of the noise, whose covariance the scatter of sizes is judged by
+_MOST_POOLED = 1000  # runs whose deviations are drawn from
+_SUMMED = 30  # runs whose sum is drawn one by one
 _SMALLEST_LOSS = 1e-6
 
 
@@ -39,12 +46,16 @@ class Draws:
         noise: what was drawn: "runs" or "drift", then "items", "items assumed" or nothing.
         drift: the noise of single runs; None when runs were resampled.
         freedom: degrees of freedom of the replicates.
+        scatter: of the sizes about the law; None where the law ties no size to another by its slope.
+        new_size: (B,) what the slope of a size that was not fitted is, in multiples of the law's.
     """
 
     solution: Solution
     noise: tuple[str, ...]
     drift: Drift | None
     freedom: int
+    scatter: Scatter | None = None
+    new_size: np.ndarray | float = 1.0
 
     def __len__(self) -> int:
         return len(self.solution)
@@ -75,29 +86,50 @@ def bootstrap(
     """
     rng = np.random.default_rng(seed)
     fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
-    unit = binomial_unit(fitted)
+    unit, merged = binomial_unit(fitted), merge(curves)
     deviations = [_deviations(curves, r, unit) for r in range(len(curves.models))]
     freedom = sum(max(len(of_size) - 1, 0) for of_size in deviations)
+    many = max(draws, _LEAST_DRAWS)
     if freedom >= _LEAST_FREEDOM:
-        noise, drift = _runs(rng, curves, list(chain(*deviations)), draws) * student_factor(freedom, level), None
+        noise, drift = _runs(rng, curves, merged, list(chain(*deviations)), many), None
+        wide = student_factor(freedom, level)
     else:
-        noise, drift = _drifts(rng, law, curves, (curves.loss - fitted) / unit, unit, draws)
-    drawn = fitted + noise * unit
-    shared, kind = _shared_by_evaluations(rng, curves, fitted, draws)
-    drawn = np.where(curves.present, np.clip(drawn + shared, _SMALLEST_LOSS, None), 1.0)
+        noise, drift = _drifts(rng, law, curves, merged, (curves.loss - fitted) / unit, unit, many)
+        wide = 1.0
+    middle = np.broadcast_to(law.loss(estimate.theta, estimate.coefficients, merged.at), (1, *merged.present.shape))[0]
+    noise *= binomial_unit(middle)
+    shared, kind = _shared_by_evaluations(rng, curves, merged, fitted, middle, many)
+    w, y = merged.total(weights), merged.mean(target(curves.loss, space))
+    scatter = measure(law, merged.at, w, space, estimate, y, noise + shared)
+    moved, new = (middle, 1.0) if scatter is None else _moved(rng, scatter, middle, merged.at.log_x[0], draws)
+    shared = shared[:draws] if isinstance(shared, np.ndarray) else shared
+    drawn = moved + noise[:draws] * wide + shared
+    drawn = np.where(merged.present, np.clip(drawn, _SMALLEST_LOSS, None), 1.0)
     kinds = ("drift" if drift else "runs", *kind)
-    return Draws(solve(law, curves.at, drawn, weights, space, start=estimate), kinds, drift, freedom)
+    solution = solve(law, merged.at, drawn, w, space, start=estimate)
+    return Draws(solution, kinds, drift, freedom, scatter, new)
+
+
+def _moved(
+    rng: np.random.Generator, scatter: Scatter, fitted: np.ndarray, log_x: np.ndarray, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B, R, T) loss of sizes beside the law, and (B,) slope of a new size in multiples of the law's."""
+    own, new = scatter.draw(rng, draws)
+    R = len(scatter.k)
+    slopes = scatter.k * np.expm1(own[:, :R])
+    levels = own[:, R:] if own.shape[1] > R else np.zeros_like(slopes)
+    return fitted * np.exp(levels[..., None] - slopes[..., None] * log_x), np.exp(new)
 
 
 def _shared_by_evaluations(
-    rng: np.random.Generator, curves: Curves, fitted: np.ndarray, draws: int
+    rng: np.random.Generator, curves: Curves, merged: Merged, fitted: np.ndarray, middle: np.ndarray, draws: int
 ) -> tuple[np.ndarray | float, tuple[str, ...]]:
-    """(B, R, M) error of using these problems and not others, as far as the data show it, and what it rests on."""
+    """(B, R, T) error of using these problems and not others, as far as the data show it, and what it rests on."""
     if curves.right is not None:
-        return resampled(rng, curves.right, fitted, curves.present, draws), ("items",)
+        return resampled(rng, curves.right, fitted, merged, draws), ("items",)
     items = curves.items[curves.present]
     if np.isfinite(items).all() and items.max() == items.min():
-        return assumed(rng, int(items[0]), fitted, draws), ("items assumed",)
+        return assumed(rng, int(items[0]), middle, draws), ("items assumed",)
     return 0.0, ()
 
 
@@ -130,20 +162,42 @@ def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
     return [scaled[(run == i) & (n > 1)] for i in range(run.max() + 1) if np.any((run == i) & (n > 1))]
 
 
-def _runs(rng: np.random.Generator, curves: Curves, pool: list[np.ndarray], draws: int) -> np.ndarray:
-    """(B, R, M) deviations of whole runs, drawn from those of all sizes with random sign."""
-    noise = np.zeros((draws, *curves.loss.shape))
-    for r, here in each_run(curves):  # each deviation stretched to the length of the run
-        stretched = np.stack([d[np.round(np.linspace(0, len(d) - 1, len(here))).astype(int)] for d in pool])
-        sign = rng.choice((-1.0, 1.0), size=(draws, 1))
-        noise[:, r, here] = sign * stretched[rng.integers(len(pool), size=draws)]
-    return noise
+def _runs(
+    rng: np.random.Generator, curves: Curves, merged: Merged, pool: list[np.ndarray], draws: int
+) -> np.ndarray:
+    """(B, R, T) mean deviations of the runs of each step, whole runs drawn from those of all sizes with random sign."""
+    pool = [pool[i] for i in np.unique(np.linspace(0, len(pool) - 1, _MOST_POOLED).round().astype(int))]
+    noise = np.zeros((draws, *merged.present.shape))
+    for r, steps, count in _same_steps(curves, merged):  # each deviation stretched to the length of the run
+        stretched = np.stack([d[np.linspace(0, len(d) - 1, len(steps)).round().astype(int)] for d in pool])
+        if count <= _SUMMED:
+            for _ in range(count):
+                sign = rng.choice((-1.0, 1.0), size=(draws, 1))
+                noise[:, r, steps] += sign * stretched[rng.integers(len(pool), size=draws)]
+        else:  # the sum of so many is normal
+            noise[:, r, steps] += rng.standard_normal((draws, len(pool))) @ stretched * np.sqrt(count / len(pool))
+    return noise / np.maximum(merged.counts, 1)
+
+
+def _same_steps(curves: Curves, merged: Merged) -> Iterator[tuple[int, np.ndarray, int]]:
+    """Every set of steps that runs of a size have: the size, (n,) places of the steps, and how many runs."""
+    found: dict[tuple[int, bytes], list[Any]] = {}
+    for r, here in each_run(curves):
+        steps = merged.place[r, here]
+        found.setdefault((r, steps.tobytes()), [r, steps, 0])[2] += 1
+    yield from (tuple(group) for group in found.values())
 
 
 def _drifts(
-    rng: np.random.Generator, law: Law, curves: Curves, residual: np.ndarray, unit: np.ndarray, draws: int
+    rng: np.random.Generator,
+    law: Law,
+    curves: Curves,
+    merged: Merged,
+    residual: np.ndarray,
+    unit: np.ndarray,
+    draws: int,
 ) -> tuple[np.ndarray, Drift]:
-    """(B, R, M) drifts of runs, and the drift estimated from all of them; residuals in binomial units."""
+    """(B, R, T) mean drifts of the runs of each step, and the drift estimated from all; residuals in binomial units."""
     followed = len(law.coefficients) + len(law.local) + bool(law.shared)
     drift = fit_drift(
         [
@@ -151,7 +205,7 @@ def _drifts(
             for r, here in each_run(curves)
         ]
     )
-    noise = np.zeros((draws, *residual.shape))
+    noise = np.zeros((draws, *merged.present.shape))
     for r, here in each_run(curves):
-        noise[:, r, here] = drift.draw(rng, len(here), draws)
-    return noise, drift
+        noise[:, r, merged.place[r, here]] += drift.draw(rng, len(here), draws)
+    return noise / np.maximum(merged.counts, 1), drift

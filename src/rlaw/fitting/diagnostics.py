@@ -17,7 +17,7 @@ from rlaw.fitting.trend import Slopes, Trend, trend
 from rlaw.laws import BASELINES, Law
 
 #: with one of these the data do not determine the parameters of the law
-NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
+NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded", "size-decides"})
 
 _ROUNDING = 1e-12  # square of a loss difference that is none
 _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far

@@ -13,6 +13,7 @@ import numpy as np
 
 from rlaw import laws
 from rlaw.errors import UsageError
+from rlaw.fitting.apart import cautions_of_sizes, sizes_apart
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit
@@ -88,14 +89,18 @@ def fit(
     found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
     of_draws = cautions_of_draws(curves, screened.copied, drawn.noise) if drawn else ()
     held = screened.held
+    parameters = shared_values(law, estimate, drawn, level)
+    scatter = drawn.scatter if drawn else None
+    sizes = sizes_apart(law, curves, w, space, scatter) if scatter else ()
+    of_sizes = cautions_of_sizes(law, curves.models[-1], sizes, parameters)
     result = Fit(
         law=law,
         axis=axis,
-        parameters=shared_values(law, estimate, drawn, level),
+        parameters=parameters,
         sizes=size_fits(law, curves, fitted, estimate, drawn, level),
         r2_pooled=r_squared(curves.loss, fitted, curves.present),
         rmse=rms(curves.loss - fitted, curves.present),
-        warnings=(*screened.cautions, *found, *of_draws),
+        warnings=(*screened.cautions, *found, *of_sizes, *of_draws),
         settings=settings,
         dropped=screened.dropped,
         source=frame.source,
@@ -104,6 +109,8 @@ def fit(
         weights=w,
         estimate=estimate,
         drawn=drawn,
+        scatter=scatter.interval(level) if scatter else None,
+        deviations=sizes,
         held_out=None if held is None else held_out(law, held, estimate, drawn, space, level),
     )
     if intervals != "profile":

@@ -62,7 +62,7 @@ def sizes_apart(law: Law, curves: Curves, weights: np.ndarray, space: Space, sca
 
 
 def _without(law: Law, curves: Curves, weights: np.ndarray, space: Space, r: int) -> dict[str, float]:
-    """The shared parameters and the largest size's k without one size; nothing where the rest does not determine them."""
+    """The shared parameters and the largest size's k without one size; nothing where too few sizes remain."""
     rest = np.delete(np.arange(len(curves.models)), r)
     others = curves.pick(rest)
     if len(np.unique(others.params)) < law.needs_sizes:
@@ -88,7 +88,7 @@ def cautions_of_sizes(
         text = (
             f"{size.model} stands apart: its own k is {size.own:.3g}, the law of the others gives {size.others:.3g} "
             f"({abs(size.studentised):.2g} standard errors, which luck does to one of {len(sizes)} sizes in "
-            f"{size.chance:.1%} of ladders; leverage {size.leverage:.2f}); without it {listed or 'too few sizes remain'}"
+            f"{size.chance:.1%} of ladders; leverage {size.leverage:.2f}); without it {listed or 'no law is left'}"
         )
         found.append(Caution("size-apart", text))
         moved = [

@@ -13,6 +13,7 @@ Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)).
 Axes: B draws, R sizes, M points of a size.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -34,6 +35,10 @@ _LEAST_FREEDOM = 3
 _LEAST_DRAWS = 200  # of the noise, whose covariance the scatter of sizes is judged by
 _MOST_POOLED = 1000  # runs whose deviations are drawn from
 _SUMMED = 30  # runs whose sum is drawn one by one
+_MANY = 1000  # degrees of freedom of a noise that is not estimated
+_NO_NOISE = 1e-6  # binomial units
+_TOO_STILL = 0.01  # of the binomial noise: what is less is no measurement, however many samples of a problem there are
+_OWN_SHARE = 0.5  # of the binomial variance that evaluations of the same problems do not share, about
 _SMALLEST_LOSS = 1e-6
 
 
@@ -47,6 +52,7 @@ class Draws:
         drift: the noise of single runs; None when runs were resampled.
         freedom: degrees of freedom of the replicates.
         scatter: of the sizes about the law; None where the law ties no size to another by its slope.
+        known: False when neither the data nor the number of problems show any noise: the draws are all alike.
         new_size: (B,) what the slope of a size that was not fitted is, in multiples of the law's.
     """
 
@@ -56,6 +62,7 @@ class Draws:
     freedom: int
     scatter: Scatter | None = None
     new_size: np.ndarray | float = 1.0
+    known: bool = True
 
     def __len__(self) -> int:
         return len(self.solution)
@@ -90,12 +97,14 @@ def bootstrap(
     deviations = [_deviations(curves, r, unit) for r in range(len(curves.models))]
     freedom = sum(max(len(of_size) - 1, 0) for of_size in deviations)
     many = max(draws, _LEAST_DRAWS)
-    if freedom >= _LEAST_FREEDOM:
-        noise, drift = _runs(rng, curves, merged, list(chain(*deviations)), many), None
+    pool = list(chain(*deviations))
+    if freedom >= _LEAST_FREEDOM and max(np.abs(d).max() for d in pool) > _NO_NOISE:
+        noise, drift = _runs(rng, curves, merged, pool, many), None
         wide = student_factor(freedom, level)
     else:
-        noise, drift = _drifts(rng, law, curves, merged, (curves.loss - fitted) / unit, unit, many)
-        wide = 1.0
+        drift = _drift(law, curves, (curves.loss - fitted) / unit, unit)
+        noise, wide = _drifts(rng, curves, merged, drift, many), student_factor(max(drift.freedom, 1), level)
+    known = bool(noise.max() > _NO_NOISE)
     middle = np.broadcast_to(law.loss(estimate.theta, estimate.coefficients, merged.at), (1, *merged.present.shape))[0]
     noise *= binomial_unit(middle)
     shared, kind = _shared_by_evaluations(rng, curves, merged, fitted, middle, many)
@@ -107,7 +116,7 @@ def bootstrap(
     drawn = np.where(merged.present, np.clip(drawn, _SMALLEST_LOSS, None), 1.0)
     kinds = ("drift" if drift else "runs", *kind)
     solution = solve(law, merged.at, drawn, w, space, start=estimate)
-    return Draws(solution, kinds, drift, freedom, scatter, new)
+    return Draws(solution, kinds, drift, freedom, scatter, new, known)
 
 
 def _moved(
@@ -159,12 +168,12 @@ def _deviations(curves: Curves, r: int, unit: np.ndarray) -> list[np.ndarray]:
     n = np.bincount(which)[which]
     mean = (np.bincount(which, loss) / np.bincount(which))[which]
     scaled = (loss - mean) / unit * np.sqrt(n / np.maximum(n - 1, 1))
-    return [scaled[(run == i) & (n > 1)] for i in range(run.max() + 1) if np.any((run == i) & (n > 1))]
+    shared = np.argsort(run, kind="stable")
+    shared = shared[n[shared] > 1]
+    return np.split(scaled[shared], np.flatnonzero(np.diff(run[shared])) + 1) if len(shared) else []
 
 
-def _runs(
-    rng: np.random.Generator, curves: Curves, merged: Merged, pool: list[np.ndarray], draws: int
-) -> np.ndarray:
+def _runs(rng: np.random.Generator, curves: Curves, merged: Merged, pool: list[np.ndarray], draws: int) -> np.ndarray:
     """(B, R, T) mean deviations of the runs of each step, whole runs drawn from those of all sizes with random sign."""
     pool = [pool[i] for i in np.unique(np.linspace(0, len(pool) - 1, _MOST_POOLED).round().astype(int))]
     noise = np.zeros((draws, *merged.present.shape))
@@ -188,16 +197,8 @@ def _same_steps(curves: Curves, merged: Merged) -> Iterator[tuple[int, np.ndarra
     yield from (tuple(group) for group in found.values())
 
 
-def _drifts(
-    rng: np.random.Generator,
-    law: Law,
-    curves: Curves,
-    merged: Merged,
-    residual: np.ndarray,
-    unit: np.ndarray,
-    draws: int,
-) -> tuple[np.ndarray, Drift]:
-    """(B, R, T) mean drifts of the runs of each step, and the drift estimated from all; residuals in binomial units."""
+def _drift(law: Law, curves: Curves, residual: np.ndarray, unit: np.ndarray) -> Drift:
+    """The drift of all runs, from (R, M) residuals in binomial units."""
     followed = len(law.coefficients) + len(law.local) + bool(law.shared)
     drift = fit_drift(
         [
@@ -205,7 +206,21 @@ def _drifts(
             for r, here in each_run(curves)
         ]
     )
+    return at_least_binomial(drift, curves)
+
+
+def at_least_binomial(drift: Drift, curves: Curves) -> Drift:
+    """The drift, or where residuals are too few or too small to be noise that of the answers; 0 where none is known."""
+    items = curves.items[curves.present]
+    least = math.sqrt(_OWN_SHARE / float(items.min())) if np.isfinite(items).all() else 0.0
+    if drift.spread >= max(_NO_NOISE, _TOO_STILL * least):
+        return drift
+    return Drift(least, 0.0, 0.0, _MANY)
+
+
+def _drifts(rng: np.random.Generator, curves: Curves, merged: Merged, drift: Drift, draws: int) -> np.ndarray:
+    """(B, R, T) mean drifts of the runs of each step."""
     noise = np.zeros((draws, *merged.present.shape))
     for r, here in each_run(curves):
         noise[:, r, merged.place[r, here]] += drift.draw(rng, len(here), draws)
-    return noise / np.maximum(merged.counts, 1), drift
+    return noise / np.maximum(merged.counts, 1)

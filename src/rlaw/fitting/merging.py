@@ -1,4 +1,4 @@
-"""The runs of a size merged: one point for every step, so that draws of a fit cost the same however many runs there are.
+"""The runs of a size merged, one point for every step: draws of a fit cost the same however many runs there are.
 
 Axes: R sizes, M points of a size, T steps of a size, padded with steps that no run has.
 """

@@ -105,9 +105,10 @@ class Fit(Readable):
             NotIdentifiable: the law does not tie the efficiency to the size.
             UsageError: the law needs the loss of the size's base.
         """
-        drawn = None if self.drawn is None else self.k_draws(params, base_loss)
-        if self.drawn is not None and not np.isclose(self.curves.params, params, rtol=0.01).any():
-            drawn = drawn * self.drawn.new_size
+        drawn = None
+        if self.drawn is not None:
+            known = np.isclose(self.curves.params, params, rtol=0.01).any()
+            drawn = self.k_draws(params, base_loss) * (1.0 if known else self.drawn.new_size)
         return percentile(float(self._k(self.estimate, params, base_loss)[0]), drawn, self.level)
 
     def k_draws(self, params: float, base_loss: float = float("nan")) -> np.ndarray:

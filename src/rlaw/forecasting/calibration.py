@@ -2,7 +2,7 @@
 
 The training points are themselves cut, and forecast from their beginning:
 
-* where the other sizes go on well past the target, each of them in turn is cut to as few points as the target has;
+* where the other sizes go on well past the target, each of them in turn is cut to as few steps as the target has;
 * else all curves are cut, as far before their end as the forecast goes beyond it, or at the middle of their log axis.
 
 Intervals are widened by how much the errors are larger than the intervals say. Curves that are cut together wander
@@ -23,7 +23,7 @@ import numpy as np
 
 from rlaw import laws
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.curves import Curves
+from rlaw.fitting.curves import Curves, first_steps
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.objective import weights
 from rlaw.fitting.solver import solve
@@ -100,13 +100,14 @@ def calibrate_by_cut(train: Curves, horizon: float, *, seed: int) -> Backtest:
 
 
 def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
-    """Cut every other long curve in turn to as many points as the target has."""
-    count, misses = int(train.counts[target]), []
+    """Cut every other long curve in turn to as many steps as the target has."""
+    count, misses = int(train.steps[target]), []
+    first = first_steps(train, count)
     for r in range(len(train.models)):
         early = train.present.copy()
-        early[r] = train.present[r] & (np.cumsum(train.present[r]) <= count)
+        early[r] = first[r]
         test = train.present[r] & ~early[r]
-        if r == target or test.sum() < max(count, _LEAST_TEST):
+        if r == target or train.steps[r] - count < max(count, _LEAST_TEST):
             continue
         cut = train.where(early)
         fewer = sizes.hide(cut, r)

@@ -20,7 +20,7 @@ from rlaw.laws import Law, Points
 
 AUTO = "auto"
 LAW = "saturating"
-_LONGER = 2  # other curves are longer when they have this many times the points of the target
+_LONGER = 2  # other curves are longer when they have this many times the steps of the target
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
 _LEAST_SIZES = 3
 _LEAST_POINTS = 3  # of a curve that has a slope
@@ -106,8 +106,8 @@ def automatic(
 
 def others_longer(train: Curves, r: int) -> bool:
     """Whether the curves of the other sizes go on at least twice as far as that of size r."""
-    others = np.delete(train.counts, r)
-    return len(others) > 0 and bool(np.median(others) >= _LONGER * train.counts[r])
+    others = np.delete(train.steps, r)
+    return len(others) > 0 and bool(np.median(others) >= _LONGER * train.steps[r])
 
 
 def even(one: Samples, other: Samples) -> Samples:

@@ -11,6 +11,7 @@ from rlaw.fitting.scatter import Scatter
 from rlaw.measurements.frame import Frame
 from rlaw.testing.studies import Truth, study
 
+SIZES = (1e9, 8e9, 64e9)
 PLAIN = Truth(steps=40, runs=3, drift=0.0, items=2000, with_items=False)
 
 
@@ -52,8 +53,7 @@ def test_a_size_that_stands_apart_is_found_and_does_not_widen_the_others():
     assert deviations[3].chance * 7 < 0.05
     assert deviations[3].own / deviations[3].others > 1
     assert scatter.interval(0.9).value < 0.1
-    departures, _ = scatter.draw(np.random.default_rng(0), 2000)
-    assert departures[:, 3].std() > 3 * departures[:, 2].std()
+    assert np.mean(scatter.draw(np.random.default_rng(0), 2000).apart == 3) > 0.8
 
 
 def test_honest_scatter_hardly_ever_puts_a_size_apart():
@@ -92,7 +92,7 @@ def test_the_fit_names_the_size_and_gives_the_law_without_it():
     assert named["without"]["K_max"] == pytest.approx(without.parameters["K_max"].value, rel=1e-4)
     assert named["without"]["k"] == pytest.approx(without.k(72e9).value, rel=1e-4)
     K_max = fit.parameters["K_max"]
-    assert K_max.low <= PLAIN.K_max <= K_max.high or not fit.identified
+    assert K_max.low <= named["without"]["K_max"] <= K_max.high
 
 
 def test_the_published_fit_stays_and_names_the_size_beside_it():
@@ -107,23 +107,23 @@ def rows(losses, **columns):
     return pl.concat(
         [
             pl.DataFrame({"params": n, "step": s, "data_size": 512.0 * s, "test_loss": f(s), **columns})
-            for n, f in zip((1e9, 8e9, 64e9), losses, strict=True)
+            for n, f in zip(SIZES, losses, strict=True)
             for s in (1, 4, 16, 64, 256)
         ]
     )
 
 
-def falling(k):
-    return lambda step: 0.9 * step**-k
+def falling(k, level=0.9):
+    return lambda step: level * step**-k
 
 
 @pytest.mark.parametrize("law", ["saturating", "power", "sigmoid", "constant"])
 def test_curves_without_noise_get_the_noise_of_their_answers_or_no_interval(law):
-    exact = [falling(k) for k in (0.02, 0.06, 0.09)] if law != "constant" else [lambda _: x for x in (0.9, 0.8, 0.7)]
+    exact = [falling(0.0 if law == "constant" else PLAIN.k(n), level=0.9 - 0.1 * i) for i, n in enumerate(SIZES)]
     table = rows(exact)
     bare = rlaw.fit(law, Frame.of(table, "exact"), axis="data", draws=100)
     for size in bare.sizes:
-        assert all(np.isnan(v.low) or v.low < v.value < v.high for v in size.values.values() if v.value)
+        assert all(np.isnan(v.low) or (v.low <= v.value <= v.high and v.low < v.high) for v in size.values.values())
     known = rlaw.fit(law, Frame.of(table.with_columns(items=pl.lit(500)), "exact"), axis="data", draws=100)
     for name in ("k", "A"):
         for size in (s for s in known.sizes if name in s.values):
@@ -131,7 +131,7 @@ def test_curves_without_noise_get_the_noise_of_their_answers_or_no_interval(law)
 
 
 def test_a_fit_on_the_law_to_the_last_digit_is_not_identified():
-    fit = rlaw.fit("saturating", Frame.of(rows([falling(k) for k in (0.02, 0.06, 0.09)]), "exact"), axis="data")
+    fit = rlaw.fit("saturating", Frame.of(rows([falling(PLAIN.k(n)) for n in SIZES]), "exact"), axis="data")
     assert not fit.identified
     assert "noise-unknown" in {w.code for w in fit.warnings}
 

@@ -35,11 +35,31 @@ _LEAST_FREEDOM = 3
 _LEAST_DRAWS = 200  # of the noise, whose covariance the scatter of sizes is judged by
 _MOST_POOLED = 1000  # runs whose deviations are drawn from
 _SUMMED = 30  # runs whose sum is drawn one by one
+_FAINT = 1e-6  # weight of a size whose curve only sets its own level
 _MANY = 1000  # degrees of freedom of a noise that is not estimated
 _NO_NOISE = 1e-6  # binomial units
 _TOO_STILL = 0.01  # of the binomial noise: what is less is no measurement, however many samples of a problem there are
 _OWN_SHARE = 0.5  # of the binomial variance that evaluations of the same problems do not share, about
 _SMALLEST_LOSS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Draws of where the sizes of a ladder lie beside its law.
+
+    Attributes:
+        slopes: (B, R) own slope less the law's.
+        levels: (B, R) log loss at the size's middle less the law's.
+        new: (B,) slope of a size that was not fitted, in multiples of the law's.
+    """
+
+    slopes: np.ndarray
+    levels: np.ndarray
+    new: np.ndarray
+
+    def factor(self, log_x: np.ndarray, sizes: slice = slice(None)) -> np.ndarray:
+        """(B, R, M) loss of some sizes over that of the law, at ln X from their middles that broadcasts to (R, M)."""
+        return np.exp(self.levels[:, sizes, None] - self.slopes[:, sizes, None] * log_x)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,7 @@ class Draws:
         freedom: degrees of freedom of the replicates.
         scatter: of the sizes about the law; None where the law ties no size to another by its slope.
         known: False when neither the data nor the number of problems show any noise: the draws are all alike.
-        new_size: (B,) what the slope of a size that was not fitted is, in multiples of the law's.
+        beside: where sizes lie beside the law in each draw; None without a scatter.
     """
 
     solution: Solution
@@ -61,7 +81,7 @@ class Draws:
     drift: Drift | None
     freedom: int
     scatter: Scatter | None = None
-    new_size: np.ndarray | float = 1.0
+    beside: Beside | None = None
     known: bool = True
 
     def __len__(self) -> int:
@@ -110,24 +130,47 @@ def bootstrap(
     shared, kind = _shared_by_evaluations(rng, curves, merged, fitted, middle, many)
     w, y = merged.total(weights), merged.mean(target(curves.loss, space))
     scatter = measure(law, merged.at, w, space, estimate, y, noise + shared)
-    moved, new = (middle, 1.0) if scatter is None else _moved(rng, scatter, middle, merged.at.log_x[0], draws)
+    moved, heavy, beside = middle, w, None
+    if scatter is not None:
+        loss = 10**y if space == "log" else y
+        moved, heavy, beside = _moved(rng, law, merged, loss, w, space, scatter, estimate, draws)
     shared = shared[:draws] if isinstance(shared, np.ndarray) else shared
     drawn = moved + noise[:draws] * wide + shared
     drawn = np.where(merged.present, np.clip(drawn, _SMALLEST_LOSS, None), 1.0)
     kinds = ("drift" if drift else "runs", *kind)
-    solution = solve(law, merged.at, drawn, w, space, start=estimate)
-    return Draws(solution, kinds, drift, freedom, scatter, new, known)
+    solution = solve(law, merged.at, drawn, heavy, space, start=estimate)
+    return Draws(solution, kinds, drift, freedom, scatter, beside, known)
 
 
 def _moved(
-    rng: np.random.Generator, scatter: Scatter, fitted: np.ndarray, log_x: np.ndarray, draws: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(B, R, T) loss of sizes beside the law, and (B,) slope of a new size in multiples of the law's."""
-    own, new = scatter.draw(rng, draws)
-    R = len(scatter.k)
-    slopes = scatter.k * np.expm1(own[:, :R])
-    levels = own[:, R:] if own.shape[1] > R else np.zeros_like(slopes)
-    return fitted * np.exp(levels[..., None] - slopes[..., None] * log_x), np.exp(new)
+    rng: np.random.Generator,
+    law: Law,
+    merged: Merged,
+    loss: np.ndarray,
+    weights: np.ndarray,
+    space: Space,
+    scatter: Scatter,
+    estimate: Solution,
+    draws: int,
+) -> tuple[np.ndarray, np.ndarray, Beside]:
+    """(B, R, T) loss of sizes beside the law, (B, R, T) weights, and where the sizes lie.
+
+    Where a size stands apart, the law is that of the others, and the size next to nothing to its fit.
+    """
+    beside = scatter.draw(rng, draws)
+    slopes, levels = scatter.k * np.expm1(beside.slopes), beside.levels
+    fitted = law.loss(estimate.theta, estimate.coefficients, merged.at)[0]
+    base, weights = (np.repeat(a[None], draws, axis=0) for a in (fitted, weights))
+    for r in np.unique(beside.apart[beside.apart >= 0]).tolist():
+        if len(np.unique(np.delete(merged.at.params[0, :, 0], r))) < law.needs_sizes:
+            continue
+        of_it = beside.apart == r
+        weights[of_it, r] *= _FAINT
+        without = solve(law, merged.at, loss, weights[of_it.argmax()], space, start=estimate)
+        base[of_it] = law.loss(without.theta, without.coefficients, merged.at)[0]
+        slopes[of_it, r] = levels[of_it, r] = 0.0
+    where = Beside(slopes, levels, np.exp(beside.new))
+    return base * where.factor(merged.at.log_x[0]), weights, where
 
 
 def _shared_by_evaluations(

@@ -107,8 +107,9 @@ class Fit(Readable):
         """
         drawn = None
         if self.drawn is not None:
-            known = np.isclose(self.curves.params, params, rtol=0.01).any()
-            drawn = self.k_draws(params, base_loss) * (1.0 if known else self.drawn.new_size)
+            drawn = self.k_draws(params, base_loss)
+            if self.drawn.beside is not None and not np.isclose(self.curves.params, params, rtol=0.01).any():
+                drawn = drawn * self.drawn.beside.new
         return percentile(float(self._k(self.estimate, params, base_loss)[0]), drawn, self.level)
 
     def k_draws(self, params: float, base_loss: float = float("nan")) -> np.ndarray:
@@ -132,11 +133,15 @@ class Fit(Readable):
         return self._loss(self.estimate, model, x)[0]
 
     def predict_draws(self, model: str, x: Any) -> np.ndarray:
-        """(draws, points) bootstrap draws of the fitted loss of one size."""
-        return self._loss(self._draws(), model, x)
+        """(draws, points) bootstrap draws of the loss of one size, which may lie beside the law."""
+        drawn, r = self._loss(self._draws(), model, x), self._index(model)
+        if self.drawn is None or self.drawn.beside is None:
+            return drawn
+        log_x = np.log(np.asarray(x, float) / self.curves.at.x_ref[0, r])
+        return drawn / self.drawn.beside.factor(log_x, slice(r, r + 1))[:, 0]
 
     def band(self, model: str, x: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high ends, (points,) each, of the fitted loss of one size."""
+        """Low and high ends, (points,) each, of the loss of one size."""
         tail = (1 - self.level) / 2
         low, high = np.quantile(self.predict_draws(model, x), [tail, 1 - tail], axis=0)
         return low, high

@@ -52,6 +52,23 @@ class Deviation:
     leverage: float
 
 
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """Draws of where sizes lie beside the law.
+
+    Attributes:
+        slopes: (B, R) departures of ln k.
+        levels: (B, R) departures of the log loss; 0 where the law leaves the level free.
+        new: (B,) departure of ln k of a size that is new.
+        apart: (B,) int, the size that stands apart and says nothing of the law; -1 for none.
+    """
+
+    slopes: np.ndarray
+    levels: np.ndarray
+    new: np.ndarray
+    apart: np.ndarray
+
+
 @dataclass(frozen=True)
 class Scatter:
     """What the sizes of a ladder say about its scatter; numbers are relative to the law's slope, levels in log loss.
@@ -109,12 +126,15 @@ class Scatter:
         middle, low, high = (float(of_slopes[order[np.searchsorted(reached, p)]]) for p in (0.5, tail, 1 - tail))
         return Interval(middle, low, high)
 
-    def draw(self, rng: np.random.Generator, draws: int) -> tuple[np.ndarray, np.ndarray]:
-        """(B, n) departures of ln k, and of ln L, from the law; (B,) departures of ln k of a size that is new."""
-        scatter = self.settings[rng.choice(len(self.settings), size=draws, p=self.weights)]
+    def draw(self, rng: np.random.Generator, draws: int) -> Departures:
+        """Where sizes may lie beside the law."""
+        chosen = rng.choice(len(self.settings), size=draws, p=self.weights)
+        scatter = self.settings[chosen]
         own = np.clip(rng.standard_normal(scatter.shape) * scatter, -_MOST, _MOST)
         usual = np.median(scatter[:, : len(self.k)], axis=1)  # of all sizes but one
-        return own, np.clip(rng.standard_normal(draws) * usual, -_MOST, _MOST)
+        new = np.clip(rng.standard_normal(draws) * usual, -_MOST, _MOST)
+        R = len(self.k)
+        return Departures(own[:, :R], own[:, R:] if own.shape[1] > R else np.zeros((draws, R)), new, self.apart[chosen])
 
     def deviations(self) -> list[Deviation]:
         """How every size with enough points stands to the law of the others."""

@@ -83,7 +83,7 @@ def held_out(
         return replace(solution, coefficients=np.broadcast_to(free, (len(solution), *free.shape[1:])))
 
     solved = with_levels(estimate)
-    new = drawn.new_size if drawn else 1.0
+    new = drawn.beside.new if drawn and drawn.beside else None
     values = _values(law, held.at, solved, with_levels(drawn.solution) if drawn else None, level, new)
     fitted = law.loss(solved.theta, solved.coefficients, held.at)[0, 0]
     level_from = "fitted on the held-out curve" if law.coefficients else "predicted"
@@ -103,12 +103,12 @@ def _followed(curves: Curves, r: int, fitted: np.ndarray, values: dict[str, list
 
 
 def _values(
-    law: Law, at: Points, estimate: Solution, drawn: Solution | None, level: float, new: np.ndarray | float = 1.0
+    law: Law, at: Points, estimate: Solution, drawn: Solution | None, level: float, new: np.ndarray | None = None
 ) -> dict[str, list[Interval]]:
     """The values of every size by name, from the fit and its draws; `new` multiplies the slopes of sizes not fitted."""
     found = law.values_of_size(estimate.theta, estimate.coefficients, at)
     draws = law.values_of_size(drawn.theta, drawn.coefficients, at) if drawn is not None else {}
-    if isinstance(new, np.ndarray) and "k" in draws:
+    if new is not None and "k" in draws:
         added = draws["k"] * (new[:, None] - 1)
         draws["k"] = draws["k"] + added
         if "E" in draws:

@@ -68,10 +68,10 @@ def main(studies: int) -> None:
         "",
         f"`python benchmarks/coverage.py {studies}`: {studies} simulated studies of each design, {DRAWS} draws, "
         "data axis, saturating law, loss space, equal weights. Share of studies whose interval holds the truth "
-        f"(standard error {np.sqrt(0.09 / studies):.1%}); in brackets the median of value / truth - 1. Where sizes "
-        "scatter, K_max, N_0 and k are those of the law they scatter about; `own k(72B)` is that of the size left out, and "
-        "losses are the sizes' own. For curves of another shape the truth of K_max, N_0 and k is the law fitted to the curves "
-        "without noise.",
+        f"(standard error {np.sqrt(0.09 / studies):.1%}); in brackets the median of value / truth - 1. "
+        "Where sizes scatter, K_max, N_0 and k are those of the law they scatter about; `own k(72B)` is that of the "
+        "size left out, and losses are the sizes' own. For curves of another shape the truth of K_max, N_0 and k is "
+        "the law fitted to the curves without noise.",
         "",
     ]
     for i, (name, truth) in enumerate(DESIGNS.items()):

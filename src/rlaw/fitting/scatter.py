@@ -6,7 +6,8 @@ that scatter plus the noise of the bootstrap. The scatter is estimated from thes
 out that the law could follow (REML). Few sizes do not determine it: it is drawn from its likelihood, which makes
 intervals as wide as Student's t does. A size is judged by the law and the scatter of the others.
 
-Source: Patterson and Thompson 1971 (REML); Cook and Weisberg 1982 (leverage, deleted residuals).
+Source: Patterson and Thompson 1971 (REML); Gelman 2006 (the weak prior); Cook and Weisberg 1982 (leverage, deleted
+residuals).
 
 Axes: B draws, R sizes, T points of a size, n numbers (R slopes, then R levels), p shared parameters, G settings.
 """
@@ -24,7 +25,7 @@ from rlaw.fitting.solver import Solution
 from rlaw.laws import Law, Points
 
 _GRID = np.r_[0.0, np.geomspace(0.01, 1.0, 21)]  # scatters that are tried, of ln k and of ln L
-_KNEE = 0.05  # scatters well below it are equally likely before the data, those above it in every order of magnitude
+_USUAL = 0.25  # a scatter of several times this is no ladder with a law: half-normal before the data
 _APART, _CHANCE_APART = 1.0, 0.3  # scatter of a size that stands apart, and how often a ladder has one
 _MOST = 1.5  # that a draw moves ln k or ln L
 _LEAST_POINTS = 3
@@ -107,7 +108,7 @@ class Scatter:
     def prior(self) -> np.ndarray:
         """(G,) log probability of the settings before the data."""
         R, kinds = len(self.k), len(self.off) // len(self.k)
-        of_one = np.log(np.gradient(_GRID) / (_KNEE + _GRID))
+        of_one = np.log(np.gradient(_GRID)) - 0.5 * (_GRID / _USUAL) ** 2
         of_kinds = np.array([sum(p) for p in product(of_one, repeat=kinds)])
         apart = np.log(np.r_[1 - _CHANCE_APART, np.full(R, _CHANCE_APART / R)])
         return np.add.outer(apart, of_kinds).ravel()

@@ -6,9 +6,11 @@ from scipy.optimize import least_squares
 
 import rlaw
 from rlaw.fitting.bootstrap import student_factor
+from rlaw.fitting.curves import Curves
 from rlaw.fitting.drift import Drift, fit_drift
 from rlaw.fitting.interval import Interval, percentile
 from rlaw.fitting.items import ability_of, assumed, mean_wrong, resampled
+from rlaw.fitting.merging import merge
 from rlaw.measurements.frame import Frame
 from rlaw.testing.studies import Truth, study
 
@@ -30,7 +32,7 @@ def test_few_replicates_widen_as_students_t_does(freedom):
     assert student_factor(freedom, 0.9) == pytest.approx(exact, rel=0.01)
 
 
-@pytest.mark.parametrize("true", [Drift(0.05, 0.0, 0.5), Drift(0.05, 0.3, 0.9)], ids=["white", "lasting"])
+@pytest.mark.parametrize("true", [Drift(0.05, 0.0, 0.5, 100), Drift(0.05, 0.3, 0.9, 100)], ids=["white", "lasting"])
 def test_the_drift_of_runs_is_told_by_their_residuals_together(true):
     rng = np.random.default_rng(0)
     log_x = np.log(np.arange(1, 106))
@@ -51,7 +53,7 @@ def test_curves_without_noise_have_no_drift():
 
 
 def test_a_drift_lasts_as_long_as_its_memory():
-    drawn = Drift(0.1, 1.0, 0.9).draw(np.random.default_rng(0), 50, 4000)
+    drawn = Drift(0.1, 1.0, 0.9, 100).draw(np.random.default_rng(0), 50, 4000)
     assert drawn.std() == pytest.approx(0.1, rel=0.03)
     assert np.corrcoef(drawn[:, 10], drawn[:, 15])[0, 1] == pytest.approx(0.9**5, abs=0.05)
 
@@ -60,7 +62,9 @@ def test_drawing_the_items_again_scatters_as_the_items_do():
     rng = np.random.default_rng(0)
     right = (rng.random(400) < 0.3)[None, None].repeat(6, axis=1).astype(float)
     fitted = np.linspace(0.8, 0.6, 6)[None]
-    drawn = resampled(rng, right, fitted, np.ones((1, 6), bool), draws=2000)
+    steps = {"step": np.arange(6), "seed": np.zeros(6), "items": np.full(6, 400), "base_loss": np.full(6, 0.9)}
+    curves = Curves.of(np.full(6, "a"), np.full(6, 1e9), np.arange(1.0, 7), fitted[0], **steps)
+    drawn = resampled(rng, right, fitted, merge(curves), draws=2000)
     share = right[0, 0].mean()
     assert drawn[:, 0, 0].std() == pytest.approx(np.sqrt(share * (1 - share) / 400), rel=0.1)
     assert np.allclose(drawn[:, 0, 0], drawn[:, 0, 5])  # answers that never change are shared by every evaluation
@@ -107,7 +111,8 @@ def test_ninety_percent_intervals_cover_the_truth_about_as_often(runs):
     )  # 36 expected; fewer than 30 has a chance of 0.5 % (the full study: benchmarks/coverage)
 
 
-def test_for_independent_errors_the_interval_is_the_one_of_linear_theory():
+def test_for_independent_errors_the_interval_is_the_one_of_linear_theory(monkeypatch):
+    monkeypatch.setattr("rlaw.fitting.bootstrap.measure", lambda *_: None)  # sizes on the law: the theory's case
     rng = np.random.default_rng(2)
     steps, sizes = np.arange(1, 106), np.array([0.5e9, 1.5e9, 3e9, 7e9, 14e9, 32e9, 72e9])
     k, level = 0.14 / (1 + 13e9 / sizes), np.linspace(-0.02, -0.05, 7)

@@ -132,3 +132,40 @@ def test_one_curve_that_rises_once_is_no_running_best():
 def test_the_real_curves_are_not_taken_for_a_running_best():
     curves, _ = curves_of_frame(load("qwen2.5-math-base"), axis="data")
     assert "best-on-test" not in codes_of(curves)
+
+
+def noisy(loss, items, steps, seed, seeds=2):
+    """Curves of one size whose runs measure the loss with so many problems."""
+    rng = np.random.default_rng(seed)
+    n = seeds * steps
+    measured = 1 - rng.binomial(items, 1 - np.broadcast_to(loss, n)) / items
+    columns = {"step": np.tile(np.arange(1, steps + 1), seeds), "seed": np.repeat(np.arange(seeds), steps)}
+    columns |= {"items": np.full(n, float(items)), "base_loss": np.full(n, np.nan)}
+    return Curves.of(np.full(n, "a"), np.full(n, 1e9), columns["step"] * 512.0, measured, **columns)
+
+
+@pytest.mark.parametrize("steps", [6, 10])
+def test_few_problems_do_not_make_honest_runs_break_down(steps):
+    broken = [collapsed(noisy(0.7, 30, steps, seed, seeds=1)).any() for seed in range(400)]
+    assert np.mean(broken) <= 0.02
+
+
+def test_a_run_of_few_problems_that_breaks_down_is_still_found():
+    loss = np.r_[0.7, 0.6, 0.5, 0.5, 0.9, 0.98, 1.0, 1.0]
+    assert np.mean([collapsed(noisy(loss, 30, 8, seed, seeds=1)).any() for seed in range(50)]) > 0.7
+
+
+def test_runs_that_never_solve_a_problem_neither_break_down_nor_copy_each_other():
+    never = noisy(1.0, 500, 12, 0)
+    assert (never.loss == 1).all()
+    assert not collapsed(never).any()
+    assert not copies(never).any()
+
+
+def test_few_problems_repeat_by_chance_and_many_do_not():
+    few, many = (noisy(0.95, items, 4, 0, seeds=1) for items in (10, 5000))
+    for curves, copied in ((few, False), (many, True)):
+        r = rows(curves)
+        r["items"] = curves.items[0]
+        twice = {n: np.concatenate([r[n], r[n] + (n == "seed")]) if n != "model" else np.tile(r[n], 2) for n in r}
+        assert copies(curves_of(twice)).any() == copied

@@ -52,6 +52,11 @@ class Curves:
         return self.present.sum(axis=-1)
 
     @property
+    def steps(self) -> np.ndarray:
+        """(R,) different steps of each size: what `counts` is for a single run."""
+        return np.array([len(np.unique(s[p])) for s, p in zip(self.step, self.present, strict=True)])
+
+    @property
     def runs(self) -> np.ndarray:
         """(R,) runs of each size."""
         return self.run.max(axis=-1) + 1
@@ -161,8 +166,18 @@ def _run_numbers(size: np.ndarray, seed: np.ndarray) -> np.ndarray:
 def each_run(curves: Curves) -> Iterator[tuple[int, np.ndarray]]:
     """Every run that has points: its size, and (n,) where its points are in the size's row."""
     for r, numbers in enumerate(curves.run):
-        for i in np.unique(numbers[numbers >= 0]):
-            yield r, np.flatnonzero(numbers == i)
+        points = np.argsort(numbers, kind="stable")[np.sum(numbers < 0) :]
+        for here in np.split(points, np.flatnonzero(np.diff(numbers[points])) + 1) if len(points) else ():
+            yield r, here
+
+
+def first_steps(curves: Curves, count: int | np.ndarray) -> np.ndarray:
+    """(R, M) the points of each size's first `count` steps, one count for all or one for each."""
+    early = np.zeros_like(curves.present)
+    for r, n in enumerate(np.broadcast_to(count, len(curves.models)).tolist()):
+        steps = np.unique(curves.step[r, curves.present[r]])[:n]
+        early[r] = curves.present[r] & np.isin(curves.step[r], steps)
+    return early
 
 
 def find_size(curves: Curves, which: str | float) -> int:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
 
 #: with one of these the data do not determine the parameters of the law
-NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
+NOT_IDENTIFIED = frozenset(
+    {"slopes-not-rising", "at-bound", "unbounded", "size-decides", "noise-unknown", "floor-open"}
+)
 
 #: the code of the caution that runs are unfinished, failed or shorter than planned
 UNFINISHED = "unfinished-runs"
-
+_NO_FLOOR = 0.005  # of a loss
 _ROUNDING = 1e-12  # square of a loss difference that is none
 _NEVER_CHANCE = 1e-3  # honest noise lets all curves fall all the way less often than this: a best so far
 
@@ -91,6 +93,7 @@ def cautions_of_fit(
         *_slopes(law, curves, fitted, alone),
         *_bounds(law, curves, estimate),
         *(_unbounded(law, drawn) if drawn is not None else []),
+        *_floors(law, curves, estimate if drawn is None else drawn),
         *(_correlated(law, drawn) if drawn is not None else []),
         *_ladder(law, curves, estimate),
         *_residuals(curves, fitted),
@@ -150,6 +153,17 @@ def _unbounded(law: Law, drawn: Solution) -> Iterator[Caution]:
                 yield Caution("unbounded", text)
 
 
+def _floors(law: Law, curves: Curves, solution: Solution) -> Iterator[Caution]:
+    """Floors of sizes that may as well be none."""
+    if "L_inf" not in law.coefficients:
+        return
+    none = np.mean(solution.coefficients[..., law.coefficients.index("L_inf")] < _NO_FLOOR, axis=0)
+    if (open_end := none >= 0.05).any():
+        whose = ", ".join(curves.models[r] for r in np.flatnonzero(open_end))
+        text = f"L_inf of {whose} may be 0: these curves do not show a floor; train further, or take a law without one"
+        yield Caution("floor-open", text)
+
+
 def _correlated(law: Law, drawn: Solution) -> Iterator[Caution]:
     if len(law.shared) < 2 or len(drawn) < 20:
         return
@@ -185,7 +199,11 @@ def _residuals(curves: Curves, fitted: np.ndarray) -> Iterator[Caution]:
         order = np.argsort(curves.at.x[0, r, here], kind="stable")
         residual = (curves.loss[r, here] - fitted[r, here])[order]
         spread = float(np.sum(residual**2))
-        if len(residual) >= 10 and spread > 0 and float(np.sum(residual[1:] * residual[:-1])) / spread > 0.5:
+        if (
+            len(residual) >= 10
+            and spread > _ROUNDING * len(residual)
+            and float(np.sum(residual[1:] * residual[:-1])) / spread > 0.5
+        ):
             trending.append(model)
     if trending:
         text = f"residuals drift along the curve for {', '.join(trending)}: the law does not fit these curves"
@@ -247,6 +265,15 @@ def _running_mean(values: np.ndarray) -> np.ndarray:
         return values
     near = np.ones(min(7, len(values)))
     return np.convolve(values, near, "same") / np.convolve(np.ones(len(values)), near, "same")
+
+
+def noise_unknown() -> tuple[Caution, ...]:
+    """That nothing shows the noise, so that there are no intervals."""
+    text = (
+        "the curves lie on the law to the last digit, or have too few points to leave it, and the number of problems "
+        "is unknown: nothing shows how sure the numbers are; give it with --items, or evaluate more often"
+    )
+    return (Caution("noise-unknown", text),)
 
 
 def cautions_of_draws(curves: Curves, copied: int, noise: tuple[str, ...]) -> Iterator[Caution]:

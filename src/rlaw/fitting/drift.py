@@ -8,11 +8,14 @@ studies whose runs drift, intervals from blocks of residuals were too narrow; be
 Source: Patterson and Thompson 1971 (REML); Kalman 1960 (the filter that whitens).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 _LENGTHS = 6  # lengths of memory that are tried, from one evaluation to a quarter of a run
+_BATCH = 200  # runs that are whitened at once
+_LEAST_FREEDOM = 3  # points beyond what the fits follow, without which residuals show no noise
 _SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.65, 1.0)
 
 
@@ -24,11 +27,13 @@ class Drift:
         spread: standard deviation of one evaluation.
         share: part of its variance that lasts.
         memory: autocorrelation of that part from one evaluation to the next.
+        freedom: degrees of freedom it comes from.
     """
 
     spread: float
     share: float
     memory: float
+    freedom: int
 
     def draw(self, rng: np.random.Generator, points: int, draws: int) -> np.ndarray:
         """(draws, points) noise of a run."""
@@ -42,25 +47,29 @@ class Drift:
 
 
 def fit_drift(runs: list[tuple[np.ndarray, np.ndarray]]) -> Drift:
-    """The drift that makes the residuals of all runs most likely.
+    """The drift that makes the residuals of all runs most likely; its spread is nan where they are too few.
 
     Args:
         runs: of each run, (n,) residuals in binomial units and (n, p) the directions that its fit could follow.
     """
-    usable = [np.column_stack(run) for run in runs if len(run[0]) > run[1].shape[1] + 1]
-    if not usable or not any(np.any(np.abs(run[:, 0]) > 1e-9) for run in usable):
-        return Drift(0.0, 0.0, 0.0)
+    usable = [np.column_stack((y, X)) for y, X in runs if len(y) > X.shape[1] == np.linalg.matrix_rank(X)]
+    freedom = sum(len(run) - run.shape[1] + 1 for run in usable)
+    if freedom < _LEAST_FREEDOM:
+        return Drift(math.nan, 0.0, 0.0, freedom)
+    if not any(np.any(np.abs(run[:, 0]) > 1e-9) for run in usable):
+        return Drift(0.0, 0.0, 0.0, freedom)
     longest = max(max(len(run) for run in usable) / 4, 1.0)  # what lasts longer is no drift about the law, but a level
     lengths = np.geomspace(1.0, longest, _LENGTHS)
     memory, share = (a.ravel() for a in np.meshgrid(np.exp(-1 / lengths), _SHARES, indexing="ij"))
-    white, logs = _whitened(usable, memory, share)
-    y, X = white[..., :1], white[..., 1:]
-    XX, Xy = np.swapaxes(X, -1, -2) @ X, np.swapaxes(X, -1, -2) @ y
-    squares = np.sum(y**2, axis=(1, 2, 3)) - np.sum(Xy * np.linalg.solve(XX, Xy), axis=(1, 2, 3))
-    logs = logs + np.linalg.slogdet(XX)[1].sum(axis=1)
-    freedom = sum(len(run) - X.shape[-1] for run in usable)
+    squares, logs = np.zeros(len(memory)), np.zeros(len(memory))
+    for i in range(0, len(usable), _BATCH):
+        white, of_batch = _whitened(usable[i : i + _BATCH], memory, share)
+        y, X = white[..., :1], white[..., 1:]
+        XX, Xy = np.swapaxes(X, -1, -2) @ X, np.swapaxes(X, -1, -2) @ y
+        squares += np.sum(y**2, axis=(1, 2, 3)) - np.sum(Xy * np.linalg.solve(XX, Xy), axis=(1, 2, 3))
+        logs += of_batch + np.linalg.slogdet(XX)[1].sum(axis=1)
     best = int(np.argmax(-0.5 * (logs + freedom * np.log(squares / freedom))))
-    return Drift(float(np.sqrt(squares[best] / freedom)), float(share[best]), float(memory[best]))
+    return Drift(float(np.sqrt(squares[best] / freedom)), float(share[best]), float(memory[best]), freedom)
 
 
 def _whitened(runs: list[np.ndarray], memory: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

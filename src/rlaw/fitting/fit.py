@@ -13,9 +13,10 @@ import numpy as np
 
 from rlaw import laws
 from rlaw.errors import UsageError
+from rlaw.fitting.apart import cautions_of_sizes, sizes_apart
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit, cautions_of_frame
+from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit, cautions_of_frame, noise_unknown
 from rlaw.fitting.objective import NoiseModel, Space, r_squared, rms, weights
 from rlaw.fitting.profile import profile
 from rlaw.fitting.result import Fit
@@ -82,22 +83,28 @@ def fit(
     screened = screen(law, *measured, hold_out, frame.source)
     curves = screened.curves
     w, estimate = _estimate(law, curves, space, noise, frame.source)
-    drawn = None
+    drawn, silent = None, False
     if intervals != "none":
         drawn = bootstrap(law, curves, w, space, estimate, draws=draws, level=level, seed=seed)
+        silent = not drawn.known
+        drawn = drawn if drawn.known else None
     settings["intervals"] = _method(intervals, drawn, seed)
     fitted = law.loss(estimate.theta, estimate.coefficients, curves.at)[0]
     found = cautions_of_fit(law, curves, fitted, estimate, slopes(curves), drawn.solution if drawn else None)
-    of_draws = cautions_of_draws(curves, screened.copied, drawn.noise) if drawn else ()
+    of_draws = cautions_of_draws(curves, screened.copied, drawn.noise) if drawn else noise_unknown() if silent else ()
     held = screened.held
+    parameters = shared_values(law, estimate, drawn, level)
+    scatter = drawn.scatter if drawn else None
+    sizes = sizes_apart(law, curves, w, space, scatter) if scatter else ()
+    of_sizes = cautions_of_sizes(law, curves.models[-1], sizes, parameters)
     result = Fit(
         law=law,
         axis=axis,
-        parameters=shared_values(law, estimate, drawn, level),
+        parameters=parameters,
         sizes=size_fits(law, curves, fitted, estimate, drawn, level),
         r2_pooled=r_squared(curves.loss, fitted, curves.present),
         rmse=rms(curves.loss - fitted, curves.present),
-        warnings=(*cautions_of_frame(frame, logs=space == "log"), *screened.cautions, *found, *of_draws),
+        warnings=(*cautions_of_frame(frame, logs=space == "log"), *screened.cautions, *found, *of_sizes, *of_draws),
         settings=settings,
         dropped=screened.dropped,
         source=frame.source,
@@ -106,9 +113,11 @@ def fit(
         weights=w,
         estimate=estimate,
         drawn=drawn,
+        scatter=scatter.interval(level) if scatter else None,
+        deviations=sizes,
         held_out=None if held is None else held_out(law, held, estimate, drawn, space, level),
     )
-    if intervals != "profile":
+    if intervals != "profile" or drawn is None:
         return result
     return replace(result, parameters={name: profile(result, name).interval for name in result.parameters})
 

@@ -59,14 +59,14 @@ def finite(number: float) -> float | None:
 
 
 def percentile(value: float, draws: np.ndarray | None, level: float) -> Interval:
-    """The percentile interval at `level` of (draws,) values; infinite draws make infinite ends."""
+    """The percentile interval at `level` of (draws,) values, and the value; infinite draws make infinite ends."""
     if draws is None or not len(draws):
         return Interval(float(value))
     tail = (1 - level) / 2
     ordered = np.sort(draws)  # NaN last: a draw without a value must not pull the low end down
     last = len(ordered) - 1
     cut = math.floor(tail * last + 1e-9)
-    low, high = ordered[cut], ordered[last - cut]
+    low, high = min(ordered[cut], value), max(ordered[last - cut], value)
     return Interval(float(value), float(low), float(high))
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rlaw.fitting.merging import Merged
+
 #: standard deviation of the difficulty of problems, logits, without per-item answers
 ASSUMED_DIFFICULTY = 2.0
 
@@ -9,9 +11,9 @@ _ABILITY = np.linspace(-20, 20, 401)
 
 
 def resampled(
-    rng: np.random.Generator, right: np.ndarray, fitted: np.ndarray, present: np.ndarray, draws: int
+    rng: np.random.Generator, right: np.ndarray, fitted: np.ndarray, merged: Merged, draws: int
 ) -> np.ndarray:
-    """(draws, R, M) change of the loss when the problems are drawn again, the same ones for every evaluation.
+    """(draws, R, T) change of the loss when the problems are drawn again, the same ones for every evaluation.
 
     An item's accuracy enters as a straight line in the fitted loss, one for each size. What scatters about the lines is
     the noise of single evaluations, which does not belong here; what of it is left in the lines is taken out of
@@ -21,13 +23,13 @@ def resampled(
         rng: random numbers.
         right: (R, M, I) share of right answers to each item.
         fitted: (R, M) fitted loss.
-        present: (R, M) False in the pads.
+        merged: the steps at which the loss changes.
         draws: how many to draw.
     """
     items = right.shape[-1]
     bases, lines, noise = [], [], []
     for r in range(len(fitted)):
-        here = present[r]
+        here = merged.place[r] >= 0
         basis = _line(fitted[r, here])
         coefficients = right[r, here].T @ basis  # (I, 1 or 2)
         left = max(int(here.sum()) - basis.shape[1], 1)
@@ -38,9 +40,11 @@ def resampled(
     shared = _without_noise(np.concatenate(lines, axis=1), np.array(noise))
     counts = rng.multinomial(items, np.full(items, 1 / items), size=draws) / items - 1 / items
     moved = np.split(counts @ shared, np.cumsum([b.shape[1] for b in bases])[:-1], axis=1)
-    change = np.zeros((draws, *fitted.shape))
+    change = np.zeros((draws, *merged.counts.shape))
     for r, basis in enumerate(bases):
-        change[:, r, present[r]] = -moved[r] @ basis.T
+        steps, n = merged.place[r][merged.place[r] >= 0], merged.counts.shape[1]
+        sums = np.stack([np.bincount(steps, column, minlength=n) for column in basis.T])
+        change[:, r] = -moved[r] @ (sums / np.maximum(merged.counts[r], 1))
     return change
 
 

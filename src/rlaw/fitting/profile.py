@@ -63,10 +63,10 @@ def profile(fit: "Fit", name: str) -> Profile:
     scale = np.log if log else np.asarray
     best = float(fit.estimate.theta[which].item())
     middle, spread = float(scale(best)), _spread(scale(fit.drawn.solution.theta[which].ravel()))
-    ends = [middle - _REACH * spread, middle + _REACH * spread]
+    away = np.linspace(-1, 1, _POINTS)  # denser near the fit, where the curvature is read
+    held = np.unique(np.r_[middle + _REACH * spread * away * np.abs(away), middle])
     if not log:
-        ends[0] = max(ends[0], fit.law.shared[which].low)
-    held = np.unique(np.r_[np.linspace(ends[0], ends[1], _POINTS), middle])
+        held = np.unique(np.maximum(held, fit.law.shared[which].low))
     values = np.exp(held) if log else held
     curves = fit.curves
     objective = solve_held(
@@ -76,8 +76,7 @@ def profile(fit: "Fit", name: str) -> Profile:
     z = NormalDist().inv_cdf((1 + fit.level) / 2)
     rise = rise / (_curvature(held - middle, rise) * (z * spread) ** 2)
     low, high = _crossing(held, rise, middle, -1), _crossing(held, rise, middle, 1)
-    back = np.exp if log else float
-    bounds = [float(back(end)) if math.isfinite(end) else end for end in (low, high)]
+    bounds = [float(np.exp(end)) if log else end for end in (low, high)]
     return Profile(name, values, rise, Interval(best, bounds[0], bounds[1]))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotFound, NotIdentifiable, UsageError
+from rlaw.fitting.apart import SizeApart
 from rlaw.fitting.bootstrap import Draws
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import NOT_IDENTIFIED, Caution
@@ -40,6 +41,8 @@ class Fit(Readable):
         estimate: the fit itself (one draw), for `rlaw.fitting.solver`.
         drawn: its bootstrap draws, or None.
         held_out: how the law does on the size left out, or None.
+        scatter: how far sizes lie beside the law, of ln k; None without draws, or for a law that ties no slopes.
+        deviations: how each size stands to the law of the others.
     """
 
     law: Law
@@ -58,6 +61,8 @@ class Fit(Readable):
     estimate: Solution = field(repr=False)
     drawn: Draws | None = field(repr=False, default=None)
     held_out: HeldOut | None = None
+    scatter: Interval | None = None
+    deviations: tuple[SizeApart, ...] = ()
 
     @property
     def identified(self) -> bool:
@@ -93,17 +98,22 @@ class Fit(Readable):
         return self.sizes[self._index(model)]
 
     def k(self, params: float, base_loss: float = float("nan")) -> Interval:
-        """Efficiency of any size, with its interval.
+        """Efficiency of any size, with its interval: for a size of the fit that of the law, for another one that of
+        the curve that it would have, which lies beside the law as the sizes of the fit do.
 
         Raises:
             NotIdentifiable: the law does not tie the efficiency to the size.
             UsageError: the law needs the loss of the size's base.
         """
-        drawn = None if self.drawn is None else self.k_draws(params, base_loss)
+        drawn = None
+        if self.drawn is not None:
+            drawn = self.k_draws(params, base_loss)
+            if self.drawn.beside is not None and not np.isclose(self.curves.params, params, rtol=0.01).any():
+                drawn = drawn * self.drawn.beside.new
         return percentile(float(self._k(self.estimate, params, base_loss)[0]), drawn, self.level)
 
     def k_draws(self, params: float, base_loss: float = float("nan")) -> np.ndarray:
-        """(draws,) bootstrap draws of the efficiency of a size."""
+        """(draws,) bootstrap draws of the efficiency that the law gives a size."""
         return self._k(self._draws(), params, base_loss)
 
     def slopes(self) -> np.ndarray:
@@ -123,11 +133,15 @@ class Fit(Readable):
         return self._loss(self.estimate, model, x)[0]
 
     def predict_draws(self, model: str, x: Any) -> np.ndarray:
-        """(draws, points) bootstrap draws of the fitted loss of one size."""
-        return self._loss(self._draws(), model, x)
+        """(draws, points) bootstrap draws of the loss of one size, which may lie beside the law."""
+        drawn, r = self._loss(self._draws(), model, x), self._index(model)
+        if self.drawn is None or self.drawn.beside is None:
+            return drawn
+        log_x = np.log(np.asarray(x, float) / self.curves.at.x_ref[0, r])
+        return drawn / self.drawn.beside.factor(log_x, slice(r, r + 1))[:, 0]
 
     def band(self, model: str, x: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high ends, (points,) each, of the fitted loss of one size."""
+        """Low and high ends, (points,) each, of the loss of one size."""
         tail = (1 - self.level) / 2
         low, high = np.quantile(self.predict_draws(model, x), [tail, 1 - tail], axis=0)
         return low, high
@@ -148,6 +162,8 @@ class Fit(Readable):
             "rungs": plain(self.sizes),
             "r2_pooled": finite(self.r2_pooled),
             "rmse": finite(self.rmse),
+            "scatter": plain(self.scatter),
+            "deviations": plain(self.deviations),
             "identified": self.identified,
             "warnings": plain(self.warnings),
         }
@@ -169,6 +185,8 @@ class Fit(Readable):
             lines.append(f"  {p.name:<8}{value:<34}{p.text}")
         together = f"R² {self.r2_pooled:.4f} over all points (sizes together), RMSE {self.rmse:.4f}"
         lines += ["", self._table(), "", together]
+        if self.scatter is not None:
+            lines.append(f"sizes lie beside the law by {self.scatter.text(lambda v: f'{v:.0%}')} of k")
         if self.held_out is not None:
             h = self.held_out
             slope = f", k {h.values['k']}" if "k" in h.values else ""

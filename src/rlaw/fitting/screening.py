@@ -2,17 +2,22 @@
 cannot determine the law's parameters is refused.
 """
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from rlaw.errors import NotIdentifiable
+from rlaw.fitting.bootstrap import binomial_unit
 from rlaw.fitting.curves import Curves, each_run, find_size
 from rlaw.fitting.diagnostics import Caution
 from rlaw.laws import Law
 from rlaw.text import excluded_rows, listed
 
 _COLLAPSE = 0.1  # a rise of the loss from its best by this much, ending above where it began
+_SURE = 2.33  # standard errors by which it ends above: noise alone does so to one honest run of a hundred
+_ALIKE = 1e-4  # chance below which honest runs do not repeat each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +137,45 @@ def _refuse(
 
 
 def collapsed(curves: Curves) -> np.ndarray:
-    """(R, M) the points of runs that broke down: the loss ends well above its best and above where it began."""
+    """(R, M) the points of runs that broke down: the loss ends well above its best and above where it began, and by
+    more than the noise of these evaluations does."""
     broken = np.zeros_like(curves.present)
     for r, here in each_run(curves):
         loss = curves.loss[r, here]
         tenth = max(1, len(loss) // 10)
-        first, last = loss[:tenth].mean(), loss[-tenth:].mean()
-        if len(loss) >= 5 and last - loss.min() >= _COLLAPSE and last - first >= _COLLAPSE / 2:
+        rise = loss[-tenth:].mean() - loss[:tenth].mean()
+        least = max(_COLLAPSE / 2, _SURE * _noise(loss, curves.items[r, here]) * math.sqrt(2 / tenth))
+        if len(loss) >= 5 and loss[-tenth:].mean() - loss.min() >= _COLLAPSE and rise >= least:
             broken[r, here] = True
     return broken
 
 
+def _noise(loss: np.ndarray, items: np.ndarray) -> float:
+    """Standard deviation of one evaluation: binomial where the problems are known, else from one to the next."""
+    if np.isfinite(items).all():
+        return float(binomial_unit(loss.mean()) / np.sqrt(items.min()))
+    return (
+        float(np.median(np.abs(np.diff(loss)))) / (NormalDist().inv_cdf(0.75) * math.sqrt(2)) if len(loss) > 1 else 0.0
+    )
+
+
 def copies(curves: Curves) -> np.ndarray:
-    """(R, M) the points of runs that repeat an earlier run of their size to the last digit: no new evidence."""
+    """(R, M) the points of runs that repeat an earlier run of their size to the last digit: no new evidence.
+
+    Honest runs may do so as well where a loss can take few values: always the same one, or that of a few problems.
+    """
     copied, earlier = np.zeros_like(curves.present), set()
     for r, here in each_run(curves):
         series = (r, *(values[r, here].tobytes() for values in (curves.step, curves.at.x[0], curves.loss)))
-        copied[r, here] = series in earlier
+        copied[r, here] = series in earlier and _chance_alike(curves.loss[r, here], curves.items[r, here]) < _ALIKE
         earlier.add(series)
     return copied
+
+
+def _chance_alike(loss: np.ndarray, items: np.ndarray) -> float:
+    """How often two honest runs measure the same losses."""
+    if np.ptp(loss) == 0:
+        return 1.0
+    if not np.isfinite(items).all():
+        return 0.0
+    return float(np.prod(1 / np.sqrt(1 + 4 * math.pi * items * loss * np.maximum(1 - loss, 0))))

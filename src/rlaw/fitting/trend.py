@@ -20,7 +20,7 @@ from itertools import permutations
 
 import numpy as np
 
-from rlaw.fitting.bootstrap import binomial_unit
+from rlaw.fitting.bootstrap import at_least_binomial, binomial_unit
 from rlaw.fitting.curves import Curves, each_run
 from rlaw.fitting.drift import Drift, fit_drift
 
@@ -76,6 +76,8 @@ class Trend:
         return self.by_noise <= _CHANCE and self.by_order <= max(_CHANCE, 1.001 / math.factorial(sizes))
 
     def __str__(self) -> str:
+        if not len(self.k):
+            return "too few evaluations of each size to show how sure its slope is"
         listed = ", ".join(f"{k:.3g} ± {e:.2g}" for k, e in zip(self.k, self.error, strict=True))
         return (
             f"the slopes of the sizes, fitted one by one ({listed}), do not rise with size beyond luck: noise makes "
@@ -97,12 +99,15 @@ def slopes(curves: Curves) -> Slopes:
     unit = binomial_unit(line)
     runs = [(r, i) for r, i in each_run(curves) if places[r] >= _LEAST_PLACES]
     left = (curves.loss - line) / unit
-    drift = fit_drift([(left[r, i], np.vander(z[r, i], 2) * (line[r, i] / unit[r, i])[:, None]) for r, i in runs])
-    variance = np.zeros(len(k))
+    found = fit_drift([(left[r, i], np.vander(z[r, i], 2) * (line[r, i] / unit[r, i])[:, None]) for r, i in runs])
+    drift = at_least_binomial(found, curves)
+    if math.isnan(found.spread) and not drift.spread:
+        runs = []  # nothing shows how sure a slope is
+    variance = np.where([any(r == of for of, _ in runs) for r in range(len(k))], 0.0, np.nan)
     for r, i in runs:
         variance[r] += _variance(pull[r, i] * unit[r, i] / line[r, i], drift)
     freedom = int(np.maximum(curves.counts - 2, 0)[places >= _LEAST_PLACES].sum())
-    error = np.where(places >= _LEAST_PLACES, np.sqrt(variance), np.nan) * _widened(curves, z, y, drift, line, unit)
+    error = np.sqrt(variance) * _widened(curves, z, y, drift, line, unit)
     return Slopes(curves.params, k, error, np.where(here, line, 1.0), max(freedom, 1))
 
 

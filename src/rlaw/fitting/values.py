@@ -83,7 +83,8 @@ def held_out(
         return replace(solution, coefficients=np.broadcast_to(free, (len(solution), *free.shape[1:])))
 
     solved = with_levels(estimate)
-    values = _values(law, held.at, solved, with_levels(drawn.solution) if drawn else None, level)
+    new = drawn.beside.new if drawn and drawn.beside else None
+    values = _values(law, held.at, solved, with_levels(drawn.solution) if drawn else None, level, new)
     fitted = law.loss(solved.theta, solved.coefficients, held.at)[0, 0]
     level_from = "fitted on the held-out curve" if law.coefficients else "predicted"
     return HeldOut(level=level_from, **_followed(held, 0, fitted, values))
@@ -102,11 +103,16 @@ def _followed(curves: Curves, r: int, fitted: np.ndarray, values: dict[str, list
 
 
 def _values(
-    law: Law, at: Points, estimate: Solution, drawn: Solution | None, level: float
+    law: Law, at: Points, estimate: Solution, drawn: Solution | None, level: float, new: np.ndarray | None = None
 ) -> dict[str, list[Interval]]:
-    """The values of every size by name, from the fit and its draws."""
+    """The values of every size by name, from the fit and its draws; `new` multiplies the slopes of sizes not fitted."""
     found = law.values_of_size(estimate.theta, estimate.coefficients, at)
     draws = law.values_of_size(drawn.theta, drawn.coefficients, at) if drawn is not None else {}
+    if new is not None and "k" in draws:
+        added = draws["k"] * (new[:, None] - 1)
+        draws["k"] = draws["k"] + added
+        if "E" in draws:
+            draws["E"] = draws["E"] + added * np.log10(at.x_ref[..., 0])
     return {
         name: [percentile(v, draws[name][:, r] if draws else None, level) for r, v in enumerate(value[0])]
         for name, value in found.items()

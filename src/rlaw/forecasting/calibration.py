@@ -2,7 +2,7 @@
 
 The training points are themselves cut, and forecast from their beginning:
 
-* where the other sizes go on well past the target, each of them in turn is cut to as few points as the target has;
+* where the other sizes go on well past the target, each of them in turn is cut to as few steps as the target has;
 * else all curves are cut, as far before their end as the forecast goes beyond it, or at the middle of their log axis.
 
 Intervals are widened by how much the errors are larger than the intervals say. Curves that are cut together wander
@@ -25,24 +25,14 @@ import numpy as np
 
 from rlaw import laws
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.curves import Curves
+from rlaw.fitting.curves import Curves, first_steps
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Plain, finite
 from rlaw.fitting.objective import weights
 from rlaw.fitting.solver import solve
 from rlaw.forecasting.bends import PRIOR, RATES, bend, fading, middle_of, weights_of
-from rlaw.forecasting.predictors import (
-    PooledLadder,
-    Samples,
-    automatic,
-    by_law,
-    even,
-    others_longer,
-    pooled_ladder,
-    steps_of,
-)  # fmt: skip
+from rlaw.forecasting.predictors import PooledLadder, Samples, automatic, by_law, even, others_longer, pooled_ladder
 from rlaw.forecasting.scores import covers
-from rlaw.forecasting.splits import first_steps
 
 _BENT = "sigmoid"
 _LEAST_TEST = 2
@@ -204,7 +194,7 @@ def _cut(train: Curves, horizon: float) -> tuple[Curves, dict[int, _Part], Poole
 
 def _calibrate_by_size(train: Curves, target: int, sizes: PooledLadder, level: float, seed: int) -> Backtest:
     """Cut every other long curve in turn to as many steps as the target has."""
-    steps = steps_of(train)
+    steps = train.steps
     judged = []
     for r in range(len(train.models)):
         if r == target or steps[r] < max(_FURTHER * steps[target], steps[target] + _LEAST_TEST):

@@ -10,14 +10,13 @@ import numpy as np
 from rlaw import laws
 from rlaw.errors import NotIdentifiable
 from rlaw.fitting.bootstrap import binomial_unit, bootstrap
-from rlaw.fitting.curves import Curves
+from rlaw.fitting.curves import Curves, first_steps
 from rlaw.fitting.diagnostics import Caution, not_rising
 from rlaw.fitting.objective import Space, weights
 from rlaw.fitting.solver import Solution, solve
 from rlaw.fitting.trend import slopes, trend
 from rlaw.forecasting.outcomes import Outcome, answers_of, bounded, dispersion_of, top_of
 from rlaw.forecasting.pooling import Pooled, pool, sizes_of
-from rlaw.forecasting.splits import first_steps
 from rlaw.laws import Law, Points
 
 AUTO = "auto"
@@ -25,7 +24,7 @@ TREND = "damped-trend"
 #: what a law must beat on held-out points to be believed
 BASELINES = (*laws.BASELINES, TREND)
 LAW = "saturating"
-_LONGER = 2  # other curves are longer when they have this many times the points of the target
+_LONGER = 2  # other curves are longer when they have this many times the steps of the target
 _FAINT = 1e-6  # weight of the target: its first points set its own level and nothing else
 _LEAST_SIZES = 3
 _LEAST_POINTS = 3  # of a curve that has a slope
@@ -136,14 +135,8 @@ def automatic(
 
 def others_longer(train: Curves, r: int, times: float = _LONGER) -> bool:
     """Whether the curves of most other sizes go on at least so many times, twice, as far as that of size r."""
-    steps = steps_of(train)
-    others = np.delete(steps, r)
-    return len(others) > 0 and bool(np.median(others) >= times * steps[r])
-
-
-def steps_of(curves: Curves) -> np.ndarray:
-    """(R,) steps at which each size was evaluated, however many runs it has."""
-    return np.array([len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True)])
+    others = np.delete(train.steps, r)
+    return len(others) > 0 and bool(np.median(others) >= times * train.steps[r])
 
 
 def even(one: Samples, other: Samples) -> Samples:
@@ -299,7 +292,7 @@ class _LawFit:
         Curves leave the law where they begin, the more the more they learn: a straight line in k, where there are
         sizes enough for one.
         """
-        curves, steps = self.curves, int(steps_of(self.curves)[own])
+        curves, steps = self.curves, int(self.curves.steps[own])
         first = first_steps(curves, steps) & (np.arange(len(curves.models))[:, None] != own)
         there = first.any(axis=1)
         theta, coefficients = self.estimate.theta, self.estimate.coefficients

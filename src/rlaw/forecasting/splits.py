@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.curves import Curves, find_size
+from rlaw.fitting.curves import Curves, find_size, first_steps
 
 _LEAST_TEST = 3  # held-out points that make a score
 #: origins of the rolling protocol, evenly spaced in log step from the first of these parts of the steps to the last
@@ -91,15 +91,6 @@ def by_size(curves: Curves, hold_out: str | float | None, anchor: int) -> tuple[
     return splits, f"all other sizes and the first {anchor} points of it -> the rest of {who}"
 
 
-def first_steps(curves: Curves, count: int) -> np.ndarray:
-    """(R, M) the points of each size's first `count` steps."""
-    early = np.zeros_like(curves.present)
-    for r in range(len(curves.models)):
-        steps = np.unique(curves.step[r, curves.present[r]])[:count]
-        early[r] = curves.present[r] & np.isin(curves.step[r], steps)
-    return early
-
-
 def _longest(curves: Curves) -> int:
     """Steps of the longest curve."""
-    return max(len(np.unique(s[p])) for s, p in zip(curves.step, curves.present, strict=True))
+    return int(curves.steps.max())

@@ -11,10 +11,9 @@ import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotFound, RlawError, UsageError
-from rlaw.fitting.curves import PADS, Curves, find_size
+from rlaw.fitting.curves import PADS, Curves, find_size, first_steps
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.screening import collapsed, copies, names_of
-from rlaw.forecasting.splits import first_steps
 from rlaw.laws import Points
 
 Kind = Literal["blind", "anchored", "calibrated"]

@@ -5,7 +5,8 @@ so evaluations share an error that no number of steps removes. A run drifts abou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from rlaw.measurements.frame import Frame
 #: nominal sizes of the paper's ladder, and log10 intercepts of its fit over data (its repository; paper.md section 4)
 QWEN_SIZES = (0.5e9, 1.5e9, 3e9, 7e9, 14e9, 32e9, 72e9)
 QWEN_INTERCEPTS = (0.0040, 0.0309, 0.0477, 0.0713, 0.1146, 0.1535, 0.1849)
+_STEEPNESS = 1.2  # exponent of the sigmoid
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Truth:
         drift: standard deviation of a run's lasting deviation, in units of sqrt(L (1 - L)).
         memory: autocorrelation of the drift from step to step.
         with_items: whether the table has the answers to each item.
+        scatter: standard deviation of ln k of a size about the law; sizes turn about the middle of their curves.
+        run_scatter: the same of a run about its size.
+        evaluations: how many steps are evaluated, evenly in log step; all when None.
+        shape: "power"; "plateau" falls as a power until half of its steps (in log step) and then no more; "sigmoid"
+            falls from step to step as `rlaw.laws`' sigmoid does, with the slope k in its middle.
     """
 
     K_max: float = 0.14
@@ -52,6 +59,10 @@ class Truth:
     memory: float = 0.9
     with_items: bool = True
     slopes: Sequence[float] | None = None
+    scatter: float = 0.0
+    run_scatter: float = 0.0
+    evaluations: int | None = None
+    shape: Literal["power", "plateau", "sigmoid"] = "power"
 
     def k(self, params: float) -> float:
         """The true efficiency of a size."""
@@ -61,7 +72,36 @@ class Truth:
 
     def loss(self, size: int, step: np.ndarray) -> np.ndarray:
         """The true loss of a size after some steps."""
-        return 10 ** (self.intercepts[size] - self.k(self.sizes[size]) * np.log10(step * self.prompts))
+        k, middle = self.k(self.sizes[size]), self._middle
+        at_middle = self.intercepts[size] * np.log(10) - k * (middle + np.log(self.prompts))
+        z = np.log(step) - middle
+        if self.shape == "plateau":
+            return np.exp(at_middle - k * np.minimum(z, 0.0))
+        if self.shape == "sigmoid":
+            gain = min(0.8, 4 * k / _STEEPNESS)  # slope of ln L in the middle: gain · steepness / 4
+            return np.exp(at_middle) * (1 + gain * (0.5 - 1 / (1 + np.exp(-_STEEPNESS * z))))
+        return np.exp(at_middle - k * z)
+
+    @property
+    def _middle(self) -> float:
+        """ln of the step about which sizes and runs turn."""
+        return float(np.mean(np.log(np.arange(1, self.steps + 1))))
+
+    def drawn(self, seed: int) -> "Truth":
+        """The truth of one study: sizes beside the law, by their `slopes`."""
+        if not self.scatter:
+            return self
+        away = np.random.default_rng([seed, 1]).standard_normal(len(self.sizes)) * self.scatter
+        return replace(self.turned(np.exp(away)), scatter=0.0)
+
+    def turned(self, times: np.ndarray) -> "Truth":
+        """Slopes times (R,) factors, each size turned about its middle, with no loss above 0.995."""
+        k = np.array([self.k(n) for n in self.sizes])
+        turned = np.log10(np.exp(1)) * (self._middle + np.log(self.prompts)) * k * (times - 1)
+        most = np.log10(0.995) + k * times * np.log10(self.prompts)
+        return replace(
+            self, slopes=(k * times).tolist(), intercepts=np.minimum(self.intercepts + turned, most).tolist()
+        )
 
 
 def study(truth: Truth, seed: int) -> Frame:
@@ -74,7 +114,7 @@ def study(truth: Truth, seed: int) -> Frame:
     Raises:
         UsageError: the true loss is not between 0 and 1.
     """
-    rng = np.random.default_rng(seed)
+    rng, truth = np.random.default_rng(seed), truth.drawn(seed)
     difficulty = truth.difficulty * rng.standard_normal(truth.items)
     step = np.arange(1, truth.steps + 1)
     tables = []
@@ -83,10 +123,14 @@ def study(truth: Truth, seed: int) -> Frame:
         loss = truth.loss(i, step)
         if not 0 < loss.min() <= loss.max() < 1:
             raise UsageError(f"the true loss of size {params:g} is {loss.max():.3f}; lower its intercept")
+        few = np.unique(np.geomspace(1, truth.steps, truth.evaluations or 1).round().astype(int))
+        rows = (few if truth.evaluations else step) - 1
         for run in range(runs):
+            if truth.run_scatter:
+                loss = truth.turned(np.exp(truth.run_scatter * rng.standard_normal(len(truth.sizes)))).loss(i, step)
             drifted = np.clip(loss + np.sqrt(loss * (1 - loss)) * _drift(rng, truth), 0.002, 0.998)
             right = rng.random((truth.steps, truth.items)) < chance(ability_of(drifted, truth.difficulty), difficulty)
-            tables.append(_table(truth, params, run, step, right))
+            tables.append(_table(truth, params, run, step[rows], right[rows]))
     return Frame.of(pl.concat(tables), "a simulated study")
 
 

@@ -13,10 +13,11 @@ from rlaw import units
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.measurements.importers.lm_eval import LmEval
 from rlaw.measurements.importers.log import ImportedRun, Log, Note
+from rlaw.measurements.importers.metrics_csv import MetricsCsv
 from rlaw.measurements.importers.metrics_jsonl import MetricsJsonl
 from rlaw.measurements.importers.mlflow import MlflowFiles, MlflowSqlite
 from rlaw.measurements.importers.models import params_of_name
-from rlaw.measurements.importers.names import called
+from rlaw.measurements.importers.names import called, with_mapping
 from rlaw.measurements.importers.printed import Printed
 from rlaw.measurements.importers.reading import interpret
 from rlaw.measurements.importers.tensorboard import TensorBoard
@@ -46,13 +47,13 @@ class LogFormat(Protocol):
 #: asked in this order; the console comes last, since it takes what nobody else knows
 FORMATS: tuple[LogFormat, ...] = (
     *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), LmEval()),
-    *(MetricsJsonl(), VerlConsole(), Printed()),
+    *(MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed()),
 )
 _LARGEST = 1 << 40  # bytes of a file that is looked at
 _NOT_LOGS = (
     *(".py", ".safetensors", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".npy", ".npz", ".zip", ".tar", ".tgz", ".whl"),
     *(".yaml", ".yml", ".toml", ".md", ".png", ".svg", ".pdf", ".html", ".ipynb", ".sh", ".cfg", ".ini", ".lock"),
-    *(".parquet", ".csv", ".tsv", ".xlsx", ".model", ".arrow", ".so"),
+    *(".parquet", ".xlsx", ".model", ".arrow", ".so"),
 )
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__", "site-packages"}
 _CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
@@ -103,7 +104,13 @@ def format_of(path: Path) -> LogFormat | None:
     return next((one for one in FORMATS if one.recognises(path)), None)
 
 
-def read(paths: Sequence[Path], format: str = "auto", models: Mapping[str, str] | None = None, items: int | None = None) -> list[Source]:
+def read(
+    paths: Sequence[Path],
+    format: str = "auto",
+    models: Mapping[str, str] | None = None,
+    items: int | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> list[Source]:
     """The runs of logs.
 
     Args:
@@ -111,6 +118,7 @@ def read(paths: Sequence[Path], format: str = "auto", models: Mapping[str, str] 
         format: "auto", by their content, or a format's name.
         models: sizes by run, as `--model` gives them; under "" that of every other run.
         items: problems of an evaluation, where the log does not say.
+        mapping: names of the log, by ours: `reward`, `tokens`, `step` or a benchmark's name for a held-out score.
 
     Raises:
         NotFound: there is no such file, or no log in a folder.
@@ -121,10 +129,19 @@ def read(paths: Sequence[Path], format: str = "auto", models: Mapping[str, str] 
     for path in paths:
         for file, kind in found(path, format):
             log = kind.log(file)
-            names = called(log.trainer)
-            runs = tuple(_sized(interpret(run, names), models or {}, items) for run in log.runs)
+            names = with_mapping(called(log.trainer), mapping or {})
+            logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
+            runs = tuple(_sized(interpret(run, names), models or {}, items) for run in logged)
             sources.append(Source(log, runs, log.notes))
     return _named(_views(_checkpoints(sources)))
+
+
+def _restepped(entries: pl.DataFrame, mapping: Mapping[str, str]) -> pl.DataFrame:
+    """The entries with the counter of steps that was named."""
+    theirs = mapping.get("step")
+    if theirs is None or theirs not in entries.columns:
+        return entries
+    return entries.with_columns(step=pl.col(theirs).cast(pl.Int64, strict=False))
 
 
 def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
@@ -210,6 +227,8 @@ def _checkpoints(sources: list[Source]) -> list[Source]:
 def _views(sources: list[Source]) -> list[Source]:
     """Sources of which none shows a run that another shows more finely."""
     kept = list(sources)
+    if len(sources) < 2:  # noqa: PLR2004
+        return kept
     order = sorted(range(len(sources)), key=lambda i: _fineness(sources[i]), reverse=True)
     winners: list[int] = []
     for i in order:

@@ -8,7 +8,8 @@ evaluate after update s, Tinker before the next. Docs: "My own logs".
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 #: what a step measured, in our names
 TELEMETRY = (
@@ -285,3 +286,15 @@ def trainer_of(columns: list[str]) -> Names:
 def called(trainer: str) -> Names:
     """The names of a trainer, by its name; `GENERIC` for any other."""
     return next((names for names in TRAINERS if names.trainer == trainer), GENERIC)
+
+
+def with_mapping(names: Names, mapping: Mapping[str, str]) -> Names:
+    """The names with those that a user gives: ours (`reward`, `tokens`, or a benchmark) to theirs, which come first."""
+    scores = tuple(
+        f"(?P<benchmark>){re.escape(theirs)}" if ours in ("score", "test_loss") else re.escape(theirs).join((f"(?P<benchmark>", ")"))
+        for ours, theirs in mapping.items()
+        if ours not in ("reward", "tokens", "step", *TELEMETRY)
+    )
+    reward = (mapping["reward"], *names.reward) if "reward" in mapping else names.reward
+    tokens = ((mapping["tokens"],), *names.tokens) if "tokens" in mapping else names.tokens
+    return replace(names, reward=reward, tokens=tokens, scores=(*scores, *names.scores))

@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import polars.selectors as cs
 
@@ -90,8 +91,8 @@ def _tokens(trained: pl.DataFrame, names: Names) -> pl.Series:
     there = next((group for group in names.tokens if set(group) <= set(trained.columns)), None)
     if there is None or not all(_is_numeric(trained, c) for c in there):
         return pl.Series("tokens", [None] * len(trained), dtype=pl.Float64)
-    counted = trained.select(pl.sum_horizontal(pl.col(*there).cast(pl.Float64)))[there[0]]
-    counted = counted.set(pl.Series([any(v is None for v in row) for row in trained.select(*there).rows()]), None)
+    known = pl.all_horizontal(pl.col(*there).is_not_null())
+    counted = trained.select(pl.when(known).then(pl.sum_horizontal(pl.col(*there).cast(pl.Float64)))).to_series()
     rises = bool((counted.diff().drop_nulls() >= 0).all()) and counted.n_unique() > 1
     cumulative = names.cumulative is not False and rises and (len(counted) >= _FEW or names.cumulative is True)
     if not cumulative and names.cumulative is True:
@@ -150,11 +151,11 @@ def _notes(lineage: Lineage, rows: pl.DataFrame, reward: str | None) -> tuple[No
     if lineage.writers:
         notes.append(Note("writers", "every step is logged several times with other values: the first of each counts"))
     step = rows["step"].to_numpy()
-    gaps = step[1:] - step[:-1]
-    if len(gaps) > 1 and (missing := int(sum(gap // min(gaps) - 1 for gap in gaps if min(gaps) > 0))):
-        notes.append(Note("missing-steps", f"{missing} steps are missing between {step[0]:g} and {step[-1]:g}"))
-    if len(step) and step[0] > 1 and len(gaps) and step[0] > max(gaps):
-        notes.append(Note("part", f"the log begins at step {step[0]:g}: what came before is not in it"))
+    gaps = np.diff(step)
+    if len(gaps) > 1 and (missing := int((gaps // gaps.min() - 1).sum())):
+        notes.append(Note("missing-steps", f"{missing} steps are missing between {step[0]} and {step[-1]}"))
+    if len(gaps) and step[0] > max(1, gaps.max()):
+        notes.append(Note("part", f"the log begins at step {step[0]}: what came before is not in it"))
     if reward is None:
         notes.append(Note("no-reward", "no entry has a training reward"))
     return tuple(notes)

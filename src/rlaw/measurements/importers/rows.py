@@ -1,8 +1,10 @@
 """Rows of JSON or of numbers as one table: fast where all is well, line by line where it is not."""
 
+import gzip
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,20 @@ from rlaw.measurements.importers.names import STEPS
 
 def table_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """The rows as a table with a column `step`: numbers as such, a column that mixes them with words as text."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: _series(name, [row.get(name) for row in rows]) for name in names}
-    return stepped(pl.DataFrame(columns))
+    first = list(rows[0]) if rows else []
+    if all(list(row) == first for row in rows):  # the usual case, ten times as fast
+        columns = dict(zip(first, zip(*(row.values() for row in rows), strict=True), strict=True))
+    else:
+        columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+    return stepped(pl.DataFrame([_series(name, values) for name, values in columns.items()]))
 
 
-def _series(name: str, values: list[Any]) -> pl.Series:
+def _series(name: str, values: Sequence[Any]) -> pl.Series:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, bool} and all(value is None or abs(value) < 1 << 62 for value in values):
         return pl.Series(name, values, dtype=pl.Int64, strict=False)
     if kinds <= {int, float, bool}:
-        return pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+        return pl.Series(name, values, dtype=pl.Float64, strict=False)
     read = [v if isinstance(v, int | float) else text.number(v) if isinstance(v, str) else None for v in values]
     if all(r is not None for r, v in zip(read, values, strict=True) if v is not None):
         return pl.Series(name, [None if r is None else float(r) for r in read], dtype=pl.Float64)
@@ -48,12 +53,12 @@ def stepped(table: pl.DataFrame) -> pl.DataFrame:
 
 def json_lines(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
     """The objects of a file of JSON lines, nested ones joined by slashes; and lines that are none, by reason."""
-    with text.opened(path) as file:
-        whole = file.read()
     try:
-        table, dropped = pl.read_ndjson(io.BytesIO(whole.encode()), infer_schema_length=None), {}
-    except (pl.exceptions.PolarsError, UnicodeEncodeError):
-        rows, dropped = _line_by_line(whole)
+        whole = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        table, dropped = pl.read_ndjson(io.BytesIO(whole), infer_schema_length=None), {}
+    except pl.exceptions.PolarsError:
+        with text.opened(path) as file:
+            rows, dropped = _line_by_line(file.read())
         return table_of(rows), dropped
     table = _flat(table)
     words = [c for c in table.columns if table.schema[c] == pl.String and c not in STEPS]

@@ -62,13 +62,14 @@ def _row(line: str) -> dict[str, float] | None:
     if found is None:
         return None
     row: dict[str, float] = {"step": int(found[1])}
-    ours = False
     for pair in line[found.end() :].split(" - "):
-        name, mark, value = pair.rpartition(":")
-        if mark and (read := text.number(value)) is not None:
-            row[name.strip()] = read
-            ours = ours or name.startswith(_OURS)
-    return row if ours else None
+        name, _, value = pair.rpartition(":")
+        try:
+            row[name] = float(value)
+        except ValueError:
+            if name and (read := text.number(value)) is not None:
+                row[name] = read
+    return row if any(name.startswith(_OURS) for name in row) else None
 
 
 class _Between:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from rlaw.cli import terminal
-from rlaw.cli.options import Format, Items, Map
+from rlaw.cli.options import Format, Items
 from rlaw.cli.terminal import Json
 from rlaw.errors import DataError, RlawError, UsageError
 
@@ -21,7 +21,9 @@ def import_(
     model: Annotated[
         list[str] | None, Option(metavar="7B | RUN=7B", help="size of all runs, or of one; may be repeated")
     ] = None,
-    mapping: Annotated[list[str] | None, Option("--map", metavar="OURS=THEIRS", help="a name of ours for theirs")] = None,
+    mapping: Annotated[
+        list[str] | None, Option("--map", metavar="OURS=THEIRS", help="a name of ours for theirs")
+    ] = None,
     items: Items = None,
     score: Annotated[str, Option(metavar="held-out|train", help="train: the training reward stands in")] = "held-out",
     dry_run: Annotated[bool, Option("--dry-run", help="print what would be imported, and stop")] = False,
@@ -68,7 +70,9 @@ def _refused(sources: "list[Source]") -> RlawError | None:
     causes = [f"{run.name} failed with {run.cause}" for run in runs if run.cause]
     texts = [note.text for source in sources for note in source.notes if note.code == "not-rl"]
     why = "; ".join([*texts, *causes]) or "no entry has a training reward or a held-out score"
-    return DataError(f"no training row: {why}\n  next: another log, or `mapping={{'reward': 'THEIRS'}}` to name the reward")
+    return DataError(
+        f"no training row: {why}\n  next: another log, or `mapping={{'reward': 'THEIRS'}}` to name the reward"
+    )
 
 
 def _text(document: dict[str, Any], store: Path | None, dry_run: bool) -> str:
@@ -82,9 +86,13 @@ def _text(document: dict[str, Any], store: Path | None, dry_run: bool) -> str:
         )
         lines += [_run_text(run) for run in source["runs"]]
         if source["unknown_keys"]:
-            lines.append(f"  {len(source['unknown_keys'])} other names in it, such as {', '.join(source['unknown_keys'][:4])}")
+            lines.append(
+                f"  {len(source['unknown_keys'])} other names in it, such as {', '.join(source['unknown_keys'][:4])}"
+            )
     lines += [f"caution {warning['code']}: {warning['text']}" for warning in document["warnings"]]
-    unsized = [run["run"] for source in document["sources"] for run in source["runs"] if run["params"] is None and run["steps"]]
+    unsized = [
+        run["run"] for source in document["sources"] for run in source["runs"] if run["params"] is None and run["steps"]
+    ]
     if unsized:
         lines.append(f"no size is known of {', '.join(unsized[:6])}\n  next: --model 7B, or --model {unsized[0]}=7B")
     if store is not None and not dry_run:
@@ -95,7 +103,9 @@ def _text(document: dict[str, Any], store: Path | None, dry_run: bool) -> str:
 def _run_text(run: dict[str, Any]) -> str:
     from rlaw import units
 
-    size = f"{run['model'] or 'model unknown'}" + (f" ({units.count(run['params'])}, {run['params_from']})" if run["params"] else "")
+    size = f"{run['model'] or 'model unknown'}" + (
+        f" ({units.count(run['params'])}, {run['params_from']})" if run["params"] else ""
+    )
     rewards = f", reward {run['reward_first']:.4g} to {run['reward_last']:.4g}" if run["steps"] else ""
     scores = ", ".join(f"{name} {b['first']:.4g} to {b['last']:.4g}" for name, b in list(run["benchmarks"].items())[:4])
     attempts = f", {run['attempts']} attempts" if run["attempts"] > 1 else ""

@@ -125,7 +125,9 @@ def _parquet(rows: pl.DataFrame) -> bytes:
 def _place(path: Path) -> str:
     """Where a log was, in its last two names and a digest: whole paths hold the names of people."""
     whole = str(path.absolute())
-    return f"{'/'.join(Path(whole).parts[-2:])} {hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}"
+    return (
+        f"{'/'.join(Path(whole).parts[-2:])} {hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}"
+    )
 
 
 def _folder(name: str, taken: set[str]) -> str:

@@ -34,7 +34,6 @@ def last_lineage(entries: pl.DataFrame) -> Lineage:
     ranks may write the same. Where they do contradict, or the step goes back, the run was started again; an attempt
     replaces the earlier ones from its first step on.
     """
-    whole = len(entries)
     entries, repeated, writers = _one_per_step(entries)
     step = entries["step"].to_numpy()
     starts = np.r_[True, np.diff(step) <= 0] if len(step) else np.zeros(0, bool)
@@ -47,7 +46,6 @@ def last_lineage(entries: pl.DataFrame) -> Lineage:
     marked = entries.with_columns(attempt=pl.Series(attempt, dtype=pl.Int64))
     replaced = int(np.sum(~kept))
     dropped = {"repeated_entry": repeated, "earlier_attempt": replaced}
-    assert whole == len(entries) + repeated  # noqa: S101 - every entry is counted once
     return Lineage(
         entries.filter(kept),
         marked.filter(~kept),
@@ -70,10 +68,15 @@ def _one_per_step(entries: pl.DataFrame) -> tuple[pl.DataFrame, int, bool]:
     )
     sizes = counts.filter(pl.col("entries") > 1)
     apart = set(sizes.filter(pl.col("apart"))["group"].to_list())
-    every = len(sizes) > 1 and len(sizes) == len(counts) and len(apart) == len(counts) and sizes["entries"].n_unique() == 1
+    every = (
+        len(sizes) > 1 and len(sizes) == len(counts) and len(apart) == len(counts) and sizes["entries"].n_unique() == 1
+    )
     if every:  # as many entries at each step, all different: processes that wrote side by side; the first one counts
         kept = entries.filter(~same)
         return kept, len(entries) - len(kept), True
     split = (~same | group.is_in(list(apart))).cum_sum() if apart else group
-    joined = entries.group_by(split.alias("group"), maintain_order=True).agg(pl.all().drop_nulls().first()).drop("group")
-    return joined, len(entries) - len(joined), False
+    repeated = len(entries) - entries.select(split.alias("group"), *told).unique().height
+    joined = (
+        entries.group_by(split.alias("group"), maintain_order=True).agg(pl.all().drop_nulls().first()).drop("group")
+    )
+    return joined, repeated, False

@@ -5,8 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from rlaw.errors import DataError
 from rlaw.measurements.importers import text
 from rlaw.measurements.importers.log import Facts, Log, RunLog

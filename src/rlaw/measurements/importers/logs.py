@@ -227,7 +227,7 @@ def _checkpoints(sources: list[Source]) -> list[Source]:
 def _views(sources: list[Source]) -> list[Source]:
     """Sources of which none shows a run that another shows more finely."""
     kept = list(sources)
-    if len(sources) < 2:  # noqa: PLR2004
+    if len(sources) < 2:
         return kept
     order = sorted(range(len(sources)), key=lambda i: _fineness(sources[i]), reverse=True)
     winners: list[int] = []
@@ -237,7 +237,7 @@ def _views(sources: list[Source]) -> list[Source]:
         if better is None:
             winners.append(i)
             continue
-        text = f"{source.log.path} shows the run of {sources[better].log.path} again: {_compared(sources[better], source)}"
+        text = f"the run of {sources[better].log.path} again: {_compared(sources[better], source)}"
         kept[i] = replace(source, runs=(), notes=(*source.notes, Note("same-run", text)))
     return kept
 
@@ -258,7 +258,7 @@ def _same(one: Source, other: Source) -> bool:
     close = np.abs(a - b) <= _CLOSE * np.maximum(1e-3, np.abs(a)) + 5e-4
     near = os.path.commonpath([one.log.path.absolute(), other.log.path.absolute()])
     folder = Path(near) in (one.log.path.absolute().parent, other.log.path.absolute().parent)
-    return bool(close.mean() >= _SHARED) and (len(np.unique(a)) >= 3 or folder)  # noqa: PLR2004
+    return bool(close.mean() >= _SHARED) and (len(np.unique(a)) >= 3 or folder)
 
 
 def _shared(one: ImportedRun, other: ImportedRun) -> tuple[np.ndarray, np.ndarray]:
@@ -341,11 +341,13 @@ def _as_shares(run: ImportedRun, scores: pl.DataFrame) -> tuple[pl.DataFrame, li
         values = own["score"].drop_nulls()
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)  # pyright: ignore[reportArgumentType]
         where = f"{run.name}, {benchmark}"
-        if 1 < high <= 100 and low >= 0 and float(values.median()) > 1:  # noqa: PLR2004  # pyright: ignore[reportArgumentType]
+        if 1 < high <= 100 and low >= 0 and float(values.median()) > 1:  # pyright: ignore[reportArgumentType]
             notes.append(Note("percent", f"{where}: scores from {low:g} to {high:g} are taken for percent"))
             own = own.with_columns(pl.col("score") / 100)
         elif low < 0 or high > 1:
-            notes.append(Note("no-share", f"{where}: scores from {low:g} to {high:g} are no shares of right answers; left out"))
+            notes.append(
+                Note("no-share", f"{where}: scores from {low:g} to {high:g} are no shares of right answers; left out")
+            )
             continue
         kept.append(own)
     return (pl.concat(kept) if kept else scores.clear()), notes

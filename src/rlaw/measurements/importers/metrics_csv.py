@@ -52,7 +52,9 @@ class MetricsCsv:
         notes = []
         if header == _TENSORBOARD:
             if len(table) == _EXPORTED:
-                notes.append(Note("sampled", f"{_EXPORTED} rows exactly, what TensorBoard exports: the rest may be missing"))
+                notes.append(
+                    Note("sampled", f"{_EXPORTED} rows exactly, what TensorBoard exports: the rest may be missing")
+                )
             tag = path.stem.removeprefix("run-").rpartition("-tag-")[2] or path.stem
             runs = [RunLog(path.stem, table.select(step="Step", **{tag: pl.col("Value")}))]
         elif _wide(header):
@@ -61,7 +63,12 @@ class MetricsCsv:
             runs = [RunLog(path.stem, stepped(table))]
             gaps = runs[0].entries["step"].diff().drop_nulls()
             if len(table) <= _SAMPLED and "_step" in header and len(gaps) and gaps.n_unique() > 1:
-                notes.append(Note("sampled", f"{len(table)} rows with gaps in _step: W&B's history gives at most {_SAMPLED} sampled rows"))
+                notes.append(
+                    Note(
+                        "sampled",
+                        f"{len(table)} rows with gaps in _step: W&B's history gives at most {_SAMPLED} sampled rows",
+                    )
+                )
         columns = list(dict.fromkeys(c for run in runs for c in run.entries.columns))
         return Log(path, self.name, trainer_of(columns).trainer, tuple(runs), {}, tuple(notes))
 

@@ -41,8 +41,12 @@ class MetricsJsonl:
         names = trainer_of(table.columns)
         notes = ()
         if "current_steps" in table.columns and "reward" not in table.columns:
-            notes = (Note("not-rl", "a log of LLaMA-Factory without rewards: its `accuracy` is of preferences, no score"),)
-            return Log(path, self.name, "llama-factory", (RunLog(_run(path), table, _facts(path, table)),), dropped, notes)
+            notes = (
+                Note("not-rl", "a log of LLaMA-Factory without rewards: its `accuracy` is of preferences, no score"),
+            )
+            return Log(
+                path, self.name, "llama-factory", (RunLog(_run(path), table, _facts(path, table)),), dropped, notes
+            )
         return Log(path, self.name, names.trainer, (RunLog(_run(path), table, _facts(path, table)),), dropped, notes)
 
 

@@ -47,7 +47,8 @@ class MlflowSqlite:
                 ).fetchall()
                 for uuid, name, status in every:
                     metrics = connection.execute(
-                        "select key, value, step, is_nan from metrics where run_uuid = ? order by timestamp, step", (uuid,)
+                        "select key, value, step, is_nan from metrics where run_uuid = ? order by timestamp, step",
+                        (uuid,),
                     )
                     parameters = dict(connection.execute("select key, value from params where run_uuid = ?", (uuid,)))
                     rows = _rows((key, math.nan if nan else value, step) for key, value, step, nan in metrics)
@@ -74,7 +75,7 @@ class MlflowFiles:
             key = file.relative_to(path / "metrics").as_posix()
             for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                 parts = line.split()
-                if len(parts) == 3:  # noqa: PLR2004 - time, value, step
+                if len(parts) == 3:
                     metrics.append((key, float(parts[1]), int(parts[2])))
         folder = path / "params"
         files = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
@@ -82,7 +83,9 @@ class MlflowFiles:
         meta = (path / "meta.yaml").read_text(encoding="utf-8", errors="replace")
         status = next((line.partition(":")[2].strip() for line in meta.splitlines() if line.startswith("status:")), "")
         table = table_of(_rows(metrics))
-        run = RunLog(path.name, table, _facts(parameters, {"3": "FINISHED", "4": "FAILED", "5": "KILLED"}.get(status, "")))
+        run = RunLog(
+            path.name, table, _facts(parameters, {"3": "FINISHED", "4": "FAILED", "5": "KILLED"}.get(status, ""))
+        )
         return Log(path, self.name, trainer_of(table.columns).trainer, (run,))
 
 
@@ -99,7 +102,14 @@ def _rows(metrics: Any) -> list[dict[str, Any]]:
 
 
 def _facts(parameters: dict[str, str], status: str) -> Facts:
-    model = next((parameters[k] for k in ("model_name_or_path", "model_name", "actor_rollout_ref/model/path", "_name_or_path") if parameters.get(k)), None)
+    model = next(
+        (
+            parameters[k]
+            for k in ("model_name_or_path", "model_name", "actor_rollout_ref/model/path", "_name_or_path")
+            if parameters.get(k)
+        ),
+        None,
+    )
     steps = parameters.get("max_steps", "")
     return Facts(
         model=model.rstrip("/").rpartition("/")[2] if model else None,

@@ -79,10 +79,16 @@ GENERIC = Names(
     1,
     {name: (*names, f"train/{names[0]}") for name, names in _TRL.items()},
 )
-TRAINERS = (
+_OWN = (
     Names(
         "verl",
-        (r"critic/(rewards|score)/mean", r"val-(core|aux)/.+", r"val/test_score/.+", r"actor/pg_clipfrac.*", "actor/ppo_kl"),
+        (
+            r"critic/(rewards|score)/mean",
+            r"val-(core|aux)/.+",
+            r"val/test_score/.+",
+            r"actor/pg_clipfrac.*",
+            "actor/ppo_kl",
+        ),
         ("critic/rewards/mean", "critic/score/mean"),
         (
             r"val-core/(?P<benchmark>.+)/acc(?:uracy)?/mean@\d+",
@@ -178,7 +184,7 @@ TRAINERS = (
         "slime",
         (r"rollout/raw_reward", r"rollout/response_len.*", r"rollout/truncated.*", r"perf/actor_train_time"),
         ("rollout/raw_reward",),
-        (r"eval/(?P<benchmark>[^/]+)",),
+        (r"eval/(?P<benchmark>[^/]+?)(?<!truncated_ratio)(?<!truncated)(?<!response_len)",),
         (),
         None,
         1,
@@ -266,7 +272,12 @@ TRAINERS = (
     ),
     Names(
         "trl",
-        (r"(train/)?completions/.+", r"(train/)?frac_reward_zero_std", r"(train/)?rewards/.+", r"(train/)?clip_ratio(/.+)?"),
+        (
+            r"(train/)?completions/.+",
+            r"(train/)?frac_reward_zero_std",
+            r"(train/)?rewards/.+",
+            r"(train/)?clip_ratio(/.+)?",
+        ),
         ("reward", "train/reward"),
         (r"eval_(?P<benchmark>.+)_reward", r"(?P<benchmark>eval)[_/]reward"),
         (("num_tokens",), ("train/num_tokens",)),
@@ -275,6 +286,8 @@ TRAINERS = (
         {name: (*names, *(f"train/{n}" for n in names)) for name, names in _TRL.items()},
     ),
 )
+#: ms-swift is TRL with a counter of its own
+TRAINERS = (*_OWN, replace(_OWN[-1], trainer="ms-swift", tells=(r"global_step/max_steps", *_OWN[-1].tells)))
 
 
 def trainer_of(columns: list[str]) -> Names:
@@ -291,7 +304,9 @@ def called(trainer: str) -> Names:
 def with_mapping(names: Names, mapping: Mapping[str, str]) -> Names:
     """The names with those that a user gives: ours (`reward`, `tokens`, or a benchmark) to theirs, which come first."""
     scores = tuple(
-        f"(?P<benchmark>){re.escape(theirs)}" if ours in ("score", "test_loss") else re.escape(theirs).join((f"(?P<benchmark>", ")"))
+        f"(?P<benchmark>){re.escape(theirs)}"
+        if ours in ("score", "test_loss")
+        else re.escape(theirs).join(("(?P<benchmark>", ")"))
         for ours, theirs in mapping.items()
         if ours not in ("reward", "tokens", "step", *TELEMETRY)
     )

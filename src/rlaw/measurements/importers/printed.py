@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlaw.measurements.importers import text
 from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
-from rlaw.measurements.importers.names import GENERIC, trainer_of
+from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
 from rlaw.measurements.importers.rows import table_of
 
 _LOOKED_AT = 20_000  # lines
@@ -47,11 +47,13 @@ class Printed:
         rows = list(_rows(path, facts))
         names = trainer_of(list({name for row in rows for name in row}))
         notes: list[Note] = []
-        if rows and not any("step" in row for row in rows):
+        if rows and not any(name in row for row in rows for name in STEPS):
             for number, row in enumerate(rows, 1):
                 row["step"] = number
             notes.append(Note("steps-counted", "the console does not print steps: its entries are counted, from 1"))
-        return Log(path, self.name, names.trainer, (RunLog(path.stem, table_of(rows), facts.found()),), {}, tuple(notes))
+        return Log(
+            path, self.name, names.trainer, (RunLog(path.stem, table_of(rows), facts.found()),), {}, tuple(notes)
+        )
 
 
 class _Facts:
@@ -88,8 +90,11 @@ def _rows(path: Path, facts: _Facts, at_most: int | None = None) -> Iterator[dic
             facts.planned = int(found[1].replace(",", ""))
         if "{" in line:
             yield from _of_line(line, bar, facts)
-            if (opened := _BLOCK.search(line)) and opened[2] and not line.rstrip().endswith("}"):
-                step, block = int(opened[1]), [opened[2]]
+            opened = _BLOCK.search(line)
+            if opened:
+                step = int(opened[1])
+            if step is not None and not line.rstrip().endswith("}") and (opened or line.startswith("{")):
+                block = [line[line.index("{") :]]
         elif opened := _BLOCK.search(line):
             step = int(opened[1])
         elif found := _POINT.findall(line):
@@ -122,7 +127,9 @@ def _of_line(line: str, bar: int | None, facts: _Facts) -> Iterator[dict[str, fl
     if "train_runtime" in row:
         facts.finished = True
         return
-    if len(row) >= 2 and ("loss" in row or "reward" in row or any("/" in name or name.startswith("eval_") for name in row)):  # noqa: PLR2004
+    if len(row) >= 2 and (
+        "loss" in row or "reward" in row or any("/" in name or name.startswith("eval_") for name in row)
+    ):
         if "step" not in row and "global_step" not in row and bar is not None:
             row["step"] = bar
         yield row

@@ -41,8 +41,8 @@ def _varint(buffer: bytes, at: int) -> tuple[int, int]:
         byte = buffer[at]
         at += 1
         value |= (byte & 127) << shift
-        if byte < 128:  # noqa: PLR2004
+        if byte < 128:
             return value, at
         shift += 7
-        if shift > 70:  # noqa: PLR2004
+        if shift > 70:
             raise ValueError("a number is too long")

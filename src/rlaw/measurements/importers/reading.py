@@ -79,7 +79,10 @@ def _is_numeric(rows: pl.DataFrame, column: str) -> bool:
 def _steps(rows: pl.DataFrame, reward: str | None, names: Names) -> pl.DataFrame:
     """A row for each entry with a training reward."""
     trained = rows.drop_nulls(reward) if reward else rows.clear()
-    columns = {"step": pl.col("step").cast(pl.Int64), "reward_mean": pl.col(reward) if reward else pl.lit(None, pl.Float64)}
+    columns = {
+        "step": pl.col("step").cast(pl.Int64),
+        "reward_mean": pl.col(reward) if reward else pl.lit(None, pl.Float64),
+    }
     for ours in TELEMETRY:
         theirs = next((c for c in names.others.get(ours, ()) if c in rows.columns and _is_numeric(rows, c)), None)
         columns[ours] = pl.col(theirs).cast(pl.Float64) if theirs else pl.lit(None, pl.Float64)
@@ -135,7 +138,7 @@ def _dropped(
     log: RunLog, lineage: Lineage, rows: pl.DataFrame, reward: str | None, scores: list[Score], nonfinite: int
 ) -> dict[str, int]:
     """Entries that became no row, by reason."""
-    used = pl.any_horizontal(pl.col(reward).is_not_null() if reward else pl.lit(False), *(  # noqa: FBT003
+    used = pl.any_horizontal(pl.col(reward).is_not_null() if reward else pl.lit(False), *(
         pl.col(s.column).is_not_null() for s in scores
     ))  # fmt: skip
     idle = len(rows) - rows.filter(used).height
@@ -147,7 +150,12 @@ def _dropped(
 def _notes(lineage: Lineage, rows: pl.DataFrame, reward: str | None) -> tuple[Note, ...]:
     notes = []
     if lineage.attempts > 1:
-        notes.append(Note("attempts", f"the step goes back {lineage.attempts - 1} times: the last attempt counts from its first step on"))
+        notes.append(
+            Note(
+                "attempts",
+                f"the step goes back {lineage.attempts - 1} times: the last attempt counts from its first step on",
+            )
+        )
     if lineage.writers:
         notes.append(Note("writers", "every step is logged several times with other values: the first of each counts"))
     step = rows["step"].to_numpy()
@@ -166,4 +174,3 @@ def _state(facts: Facts, last: int) -> State:
         return "failed"
     planned = facts.planned_steps
     return "cut" if not facts.finished and planned is not None and last < planned else "finished"
-

@@ -20,7 +20,9 @@ def table_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
     if all(list(row) == first for row in rows):  # the usual case, ten times as fast
         columns = dict(zip(first, zip(*(row.values() for row in rows), strict=True), strict=True))
     else:
-        columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+        columns = {
+            name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
+        }
     return stepped(pl.DataFrame([_series(name, values) for name, values in columns.items()]))
 
 
@@ -89,9 +91,7 @@ def flat_row(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in row.items():
         if isinstance(value, dict):
             found |= flat_row(value, "" if name == "data" and not prefix else f"{prefix}{name}/")
-        elif isinstance(value, float) and not math.isfinite(value):
-            found[prefix + name] = value
-        elif not isinstance(value, list):
+        elif (isinstance(value, float) and not math.isfinite(value)) or not isinstance(value, list):
             found[prefix + name] = value
     return found
 

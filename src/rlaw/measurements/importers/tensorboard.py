@@ -3,7 +3,6 @@
 import json
 import re
 import struct
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,12 @@ class TensorBoard:
 
     def recognises(self, path: Path) -> bool:
         """By the name that every writer gives them and the first record's own length."""
-        return path.is_file() and "tfevents" in path.name and path.stat().st_size > 16  # noqa: PLR2004
+        return path.is_file() and "tfevents" in path.name and path.stat().st_size > 16
 
     def log(self, path: Path) -> Log:
         """The scalars of a file, a row for each step."""
-        columns: dict[str, dict[int, float]] = defaultdict(dict)
         texts: dict[str, str] = {}
-        attempts, dropped, seen = 0, {"bad_checksum": 0, "torn_record": 0}, -1
+        dropped = {"bad_checksum": 0, "torn_record": 0}
         scalars: list[tuple[int, str, float]] = []
         for body in _records(path, dropped):
             step, values = _event(body)
@@ -47,11 +45,12 @@ class TensorBoard:
                     texts[tag] = value
                 else:
                     scalars.append((step, tag, value))
-        del columns, attempts, seen
         table = _wide(scalars)
         notes = []
         if dropped["bad_checksum"]:
-            notes.append(Note("bad-checksum", f"{dropped['bad_checksum']} records have a wrong checksum and are left out"))
+            notes.append(
+                Note("bad-checksum", f"{dropped['bad_checksum']} records have a wrong checksum and are left out")
+            )
         if dropped["torn_record"]:
             notes.append(Note("torn-record", "the last record is cut short and left out"))
         names = trainer_of(table.columns)
@@ -64,7 +63,7 @@ def _records(path: Path, dropped: dict[str, int]) -> Iterator[bytes]:
     """The records of a file; those with a wrong checksum are counted, and reading goes on."""
     with path.open("rb") as file:
         while head := file.read(12):
-            if len(head) < 12:  # noqa: PLR2004
+            if len(head) < 12:
                 dropped["torn_record"] += 1
                 return
             (length,) = struct.unpack("<Q", head[:8])
@@ -95,9 +94,9 @@ def _event(body: bytes) -> tuple[int, list[tuple[str, float | str]]]:
     step, values = 0, []
     try:
         for number, kind, value in protobuf.fields(body):
-            if number == 2 and kind == protobuf.VARINT:  # noqa: PLR2004
+            if number == 2 and kind == protobuf.VARINT:
                 step = int(value)
-            elif number == 5 and isinstance(value, bytes):  # noqa: PLR2004
+            elif number == 5 and isinstance(value, bytes):
                 values += [_value(one) for n, _, one in protobuf.fields(value) if n == 1 and isinstance(one, bytes)]
     except ValueError:
         return step, []
@@ -109,9 +108,9 @@ def _value(body: bytes) -> tuple[str, float | str | None]:
     for number, kind, one in protobuf.fields(body):
         if number == 1 and isinstance(one, bytes):
             tag = one.decode("utf-8", "replace")
-        elif number == 2 and kind == protobuf.FIXED32 and isinstance(one, bytes):  # noqa: PLR2004
+        elif number == 2 and kind == protobuf.FIXED32 and isinstance(one, bytes):
             value = struct.unpack("<f", one)[0]
-        elif number == 8 and isinstance(one, bytes):  # noqa: PLR2004
+        elif number == 8 and isinstance(one, bytes):
             value = _tensor(one)
     return tag, value
 
@@ -124,25 +123,30 @@ def _tensor(body: bytes) -> float | str | None:
             kind = int(one)
         elif number in (4, 5, 6) and isinstance(one, bytes):
             content = one
-        elif number == 8 and isinstance(one, bytes):  # noqa: PLR2004
+        elif number == 8 and isinstance(one, bytes):
             return one.decode("utf-8", "replace")
     if content is None:
         return None
-    if kind == _FLOAT and len(content) == 4:  # noqa: PLR2004
+    if kind == _FLOAT and len(content) == 4:
         return struct.unpack("<f", content)[0]
-    return struct.unpack("<d", content)[0] if kind == _DOUBLE and len(content) == 8 else None  # noqa: PLR2004
+    return struct.unpack("<d", content)[0] if kind == _DOUBLE and len(content) == 8 else None
 
 
 def _wide(scalars: list[tuple[int, str, float]]) -> pl.DataFrame:
     """A row for each stretch of one step, in the order of the file, a column for each tag."""
     if not scalars:
         return pl.DataFrame(schema={"step": pl.Int64})
-    step, tag, value = zip(*scalars, strict=True)
-    long = pl.DataFrame({"step": step, "tag": tag, "value": value}, schema={"step": pl.Int64, "tag": pl.String, "value": pl.Float64})
-    # the same tag at a step that is not new to it is another attempt: it gets rows of its own
-    again = (pl.col("step") <= pl.col("step").shift(1)).over("tag").fill_null(value=False)
-    long = long.with_columns(attempt=again.cast(pl.Int32).cum_sum().over("tag"))
-    wide = long.pivot(on="tag", index=["attempt", "step"], values="value", aggregate_function="last", maintain_order=True)
+    attempts, last, attempt = [], {}, 0
+    for step, tag, _ in scalars:
+        if step < last.get(tag, step):  # the step of a tag goes back: the run was started again
+            attempt, last = attempt + 1, {}
+        last[tag] = step
+        attempts.append(attempt)
+    steps, tags, values = zip(*scalars, strict=True)
+    long = pl.DataFrame({"attempt": attempts, "step": pl.Series(steps, dtype=pl.Int64), "tag": tags, "value": values})
+    wide = long.pivot(
+        on="tag", index=["attempt", "step"], values="value", aggregate_function="last", maintain_order=True
+    )
     return wide.sort("attempt", "step", maintain_order=True).drop("attempt")
 
 

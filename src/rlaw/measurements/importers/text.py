@@ -74,7 +74,9 @@ def dictionary(text: str) -> dict[str, Any] | None:
         return None
     text = re.sub(r"(?:np|numpy)\.\w+\(([^()]*)\)|tensor\(([^(),]*)[^()]*\)", r"\1\2", text)
     text = re.sub(r"(?<=[:,\[{ ])(-?)(?:nan|NaN|inf|Infinity)(?=[,}\] ])", r"None", text)
-    text = re.sub(r"(?<=[:,\[{ ])(?:null|true|false)(?=[,}\] ])", lambda m: {"null": "None"}.get(m[0], m[0].title()), text)
+    text = re.sub(
+        r"(?<=[:,\[{ ])(?:null|true|false)(?=[,}\] ])", lambda m: {"null": "None"}.get(m[0], m[0].title()), text
+    )
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -98,7 +100,9 @@ def numbers(row: dict[str, Any], prefix: str = "") -> dict[str, float]:
 class Trace:
     """The error that a traceback ends with, told from the lines of a console."""
 
-    _ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Interrupt|Exit|Killed)\w*)(?:\([\w.]+\))?(?::|$|\s*\()")
+    _ERROR = re.compile(
+        r"^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Interrupt|Exit|Killed)\w*)(?:\([\w.]+\))?(?::|$|\s*\()"
+    )
 
     def __init__(self) -> None:
         self.cause: str | None = None

@@ -39,7 +39,9 @@ class TrainerState:
         try:
             document = json.loads(whole)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}: no JSON, at {error}\n  next: the file was cut short; take an earlier checkpoint") from error
+            raise DataError(
+                f"{path}: no JSON, at {error}\n  next: the file was cut short; take an earlier checkpoint"
+            ) from error
         history = document["log_history"] if isinstance(document, dict) else document
         if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
             raise DataError(f"{path}: its log_history is no list of objects")

@@ -92,9 +92,7 @@ class _Between:
     def take(self, line: str) -> None:
         """Take one line."""
         self.trace.take(line)
-        if self._block:
-            self._go_on(line)
-        elif line.lstrip().startswith("{'") or _CONFIG.search(line):
+        if self._block or line.lstrip().startswith("{'") or _CONFIG.search(line):
             self._go_on(line)
         elif "Total training steps" in line and (found := _PLANNED.search(line)):
             self.planned = int(found[1])

@@ -55,9 +55,9 @@ class WandbFile:
                     config |= _items(value, 1)
                 elif number == _RUN and isinstance(value, bytes):
                     for n, _, one in protobuf.fields(value):
-                        if n == 4 and isinstance(one, bytes):  # noqa: PLR2004
+                        if n == 4 and isinstance(one, bytes):
                             config |= _items(one, 1)
-                        elif n == 8 and isinstance(one, bytes):  # noqa: PLR2004
+                        elif n == 8 and isinstance(one, bytes):
                             name = one.decode("utf-8", "replace")
                 elif number == _EXIT and isinstance(value, bytes):
                     exit_code = next((int(one) for n, _, one in protobuf.fields(value) if n == 1), 0)
@@ -69,7 +69,14 @@ class WandbFile:
             notes.append(Note("no-history", f"the run recorded no history{where}: try files/output.log beside it"))
         table = table_of(rows)
         facts = _facts(flat_row(config), exit_code)
-        return Log(path, self.name, trainer_of(table.columns).trainer, (RunLog(name or file.stem, table, facts),), {}, tuple(notes))
+        return Log(
+            path,
+            self.name,
+            trainer_of(table.columns).trainer,
+            (RunLog(name or file.stem, table, facts),),
+            {},
+            tuple(notes),
+        )
 
 
 def _file_of(path: Path) -> Path | None:
@@ -85,7 +92,7 @@ def _records(path: Path, damage: list[str]) -> Iterator[bytes]:
     at, whole = _HEADER, b""
     while at < len(data):
         room = _BLOCK - at % _BLOCK
-        if room < 7:  # noqa: PLR2004 - padding at the end of a block
+        if room < 7:
             at += room
             continue
         if at + 7 > len(data):
@@ -117,9 +124,9 @@ def _items(body: bytes, field: int) -> dict[str, Any]:
             if isinstance(one, bytes):
                 if n == 1:
                     key = one.decode("utf-8", "replace")
-                elif n == 2:  # noqa: PLR2004
+                elif n == 2:
                     nested.append(one.decode("utf-8", "replace"))
-                elif n == 16:  # noqa: PLR2004
+                elif n == 16:
                     value = one.decode("utf-8", "replace")
         try:
             found["/".join(nested) or key] = json.loads(value)

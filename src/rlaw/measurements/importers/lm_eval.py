@@ -8,7 +8,6 @@ from typing import Any
 from rlaw.errors import DataError
 from rlaw.measurements.importers import text
 from rlaw.measurements.importers.log import Facts, Log, RunLog
-from rlaw.measurements.importers.models import params_of_name
 from rlaw.measurements.importers.rows import table_of
 
 _STEP = re.compile(r"(?:revision=|checkpoint[-_/]|global_step_?|step[-_]?)(?:step)?(\d+)")
@@ -62,7 +61,6 @@ class LmEval:
             if n:
                 items[task] = int(n)
         run = re.split(r"checkpoint-\d+$", name)[0].rstrip("/").rpartition("/")[2] or name
-        size = params_of_name(run)
         return Log(path, self.name, "lm-eval", (RunLog(run, table_of([row]), Facts(model=run, items=items)),))
 
 

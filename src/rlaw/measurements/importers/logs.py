@@ -343,11 +343,11 @@ def _as_shares(run: ImportedRun, scores: pl.DataFrame) -> tuple[pl.DataFrame, li
         where = f"{run.name}, {benchmark}"
         if 1 < high <= 100 and low >= 0 and float(values.median()) > 1:  # pyright: ignore[reportArgumentType]
             notes.append(Note("percent", f"{where}: scores from {low:g} to {high:g} are taken for percent"))
-            own = own.with_columns(pl.col("score") / 100)
+            kept.append(own.with_columns(pl.col("score") / 100))
         elif low < 0 or high > 1:
             notes.append(
                 Note("no-share", f"{where}: scores from {low:g} to {high:g} are no shares of right answers; left out")
             )
-            continue
-        kept.append(own)
+        else:
+            kept.append(own)
     return (pl.concat(kept) if kept else scores.clear()), notes

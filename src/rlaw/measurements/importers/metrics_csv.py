@@ -1,4 +1,4 @@
-"""CSV exports of metrics: W&B's history (a column for each metric) and its UI's form (`run - metric`), TensorBoard's."""
+"""CSV exports of metrics: W&B's history (a column for each metric), its UI's form (`run - metric`), TensorBoard's."""
 
 import csv
 import re
@@ -92,8 +92,8 @@ def _runs(table: pl.DataFrame) -> list[RunLog]:
         if found and not found["band"]:
             runs.setdefault(found["run"], {})[found["metric"]] = column
     made = []
-    for run, metrics in runs.items():
-        metrics = {name: column for name, column in metrics.items() if name != "_step"}
+    for run, columns in runs.items():
+        metrics = {name: column for name, column in columns.items() if name != "_step"}
         own = table.select(step=pl.col(table.columns[0]), **{name: pl.col(column) for name, column in metrics.items()})
         made.append(RunLog(run, stepped(own.filter(pl.any_horizontal(pl.col(*metrics).is_not_null())))))
     return made

@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import polars as pl
 
 from rlaw.measurements.importers import text
 from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
 from rlaw.measurements.importers.names import STEPS, trainer_of
 from rlaw.measurements.importers.rows import flat_row, json_lines
 
-_ENDINGS = (".jsonl", ".ndjson", ".json", ".log", ".txt", "")
+T = TypeVar("T")
 _LOOKED_AT = 20  # lines
 _MODEL = ("model_name", "model", "model_name_or_path", "base_model", "model_path", "pretrained_model_name_or_path")
 _GROUPS = {"prompts": ("groups_per_batch", "prompts_per_step"), "group_size": ("group_size", "num_generations")}
@@ -65,31 +67,48 @@ def _run(path: Path) -> str:
     return path.absolute().parent.name if stem in plain else stem
 
 
-def _facts(path: Path, table: Any) -> Facts:
-    config = beside(path)
-    items = {}
-    for column in table.columns:
-        if column.endswith("/env/all/total_episodes") and table.schema[column].is_numeric():
-            most = table[column].max()
-            items[column.removesuffix("/env/all/total_episodes")] = int(most)
-    counts = {ours: next((config[name] for name in theirs if isinstance(config.get(name), int)), None)
-              for ours, theirs in _GROUPS.items()}  # fmt: skip
-    model = next((config[name] for name in _MODEL if isinstance(config.get(name), str)), None)
-    if model is None:
-        model = next((table[c].drop_nulls()[0] for c in _MODEL if c in table.columns and str(table.schema[c]) == "String"
-                      and table[c].drop_nulls().n_unique() == 1), None)  # fmt: skip
-    planned, finished = None, False
+def _facts(path: Path, table: pl.DataFrame) -> Facts:
+    config, episodes = beside(path), "/env/all/total_episodes"
+    items = {c.removesuffix(episodes): _most(table, c) for c in table.columns if c.endswith(episodes)}
+    counts = {ours: _first(config, theirs, int) for ours, theirs in _GROUPS.items()}
+    model = _first(config, _MODEL, str) or _one_word(table, _MODEL)
+    return Facts(
+        model=model.rstrip("/").rpartition("/")[2] if model else None,
+        planned_steps=_planned(table),
+        items={name: n for name, n in items.items() if n},
+        prompts=counts["prompts"],
+        group_size=counts["group_size"],
+    )
+
+
+def _first(config: dict[str, Any], names: tuple[str, ...], kind: type[T]) -> T | None:
+    """The first of these settings that is of a kind."""
+    return next((config[name] for name in names if isinstance(config.get(name), kind)), None)
+
+
+def _one_word(table: pl.DataFrame, names: tuple[str, ...]) -> str | None:
+    """The one word in the first of these columns that has one alone."""
+    columns = (table[name].drop_nulls().unique() for name in names if table.schema.get(name) == pl.String)
+    return next((column[0] for column in columns if len(column) == 1), None)
+
+
+def _most(table: pl.DataFrame, column: str) -> int | None:
+    largest = table[column].max() if table.schema[column].is_numeric() else None
+    return int(largest) if isinstance(largest, int | float) else None
+
+
+def _planned(table: pl.DataFrame) -> int | None:
+    """How many steps there would be: said as such, beside the counter, or by the share that is done."""
     for name in ("total_steps", "max_steps"):
-        if name in table.columns and table.schema[name].is_numeric() and table[name].null_count() < len(table):
-            planned = int(table[name].max())
+        if name in table.columns and (most := _most(table, name)):
+            return most
     if "global_step/max_steps" in table.columns:
-        ends = table["global_step/max_steps"].cast(str).str.extract(r"/\s*(\d+)").drop_nulls()
-        planned = int(ends[-1]) if len(ends) else None
-    if "progress/done_frac" in table.columns and len(table):
-        share, step = table["progress/done_frac"].max(), int(table["step"].max() or 0)
-        planned = round((step + 1) / share) - 1 if share else None
-    return Facts(model=model.rstrip("/").rpartition("/")[2] if model else None, planned_steps=planned, items=items,
-                 finished=finished, **counts)  # fmt: skip
+        ends = table["global_step/max_steps"].cast(pl.String).str.extract(r"/\s*(\d+)").drop_nulls()
+        return int(ends[-1]) if len(ends) else None
+    if "progress/done_frac" in table.columns and (share := table["progress/done_frac"].max()):
+        last = _most(table, "step")
+        return round(((last or 0) + 1) / float(share)) - 1  # pyright: ignore[reportArgumentType]
+    return None
 
 
 def beside(path: Path) -> dict[str, Any]:

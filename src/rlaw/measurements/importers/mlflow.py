@@ -43,7 +43,8 @@ class MlflowSqlite:
         try:
             with _opened(path) as connection:
                 every = connection.execute(
-                    "select run_uuid, name, status from runs where lifecycle_stage = 'active' order by start_time, run_uuid"
+                    "select run_uuid, name, status from runs where lifecycle_stage = 'active' "
+                    "order by start_time, run_uuid"
                 ).fetchall()
                 for uuid, name, status in every:
                     metrics = connection.execute(

@@ -8,6 +8,7 @@ from rlaw.study.presets import LADDERS
 from rlaw.study.presets.base import shape_of
 
 _IN_NAME = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:[.p]\d+)?) ?([BbMm])(?![A-Za-z0-9])")
+_EXPERTS = re.compile(r"\d+(?:\.\d+)?b[-_]a\d|\d+x\d+(?:\.\d+)?b")
 _SCALE = {"b": 1e9, "m": 1e6}
 
 
@@ -32,6 +33,8 @@ def params_of_name(model: str) -> tuple[float, str] | None:
         for size in ladder.sizes.values():
             if name in (checkpoint.rpartition("/")[2].casefold() for checkpoint in size.checkpoints.values()):
                 return float(size.architecture.params), "the published architecture of that model"
+    if _EXPERTS.search(name):
+        return None
     found = {(number, unit.lower()) for number, unit in _IN_NAME.findall(model.rstrip("/").rpartition("/")[2])}
     if len(found) != 1:
         return None

@@ -1,4 +1,4 @@
-"""Logs of trainers: real ones with facts counted by hand, and the documented output of trainers whose files are rare."""
+"""Logs of trainers: real ones with facts counted by hand, and documented output of trainers whose files are rare."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,8 @@ FACTS = {
     ),
     "tinker_cookbook_rlvr/logs": dict(
         steps=7, evaluations=1, reward_first=0.5763577498124832, reward_last=0.6965612604454953, tokens=14767468,
-        model="Qwen3-4B-Instruct-2507", benchmarks={"test": {"items": 100, "first": 0.6097216080871479, "last": 0.6097216080871479}},
+        model="Qwen3-4B-Instruct-2507",
+        benchmarks={"test": {"items": 100, "first": 0.6097216080871479, "last": 0.6097216080871479}},
     ),
     "tinker_cookbook_rlvr/logs_v2": dict(
         steps=29, evaluations=3, last_step=28, reward_last=0.4949653461863215, tokens=58361686,
@@ -47,7 +48,8 @@ FACTS = {
     ),
     "trl_state_mac_checkpoint10": dict(steps=3, first_step=2, last_step=10, reward_first=0.125, reward_last=0.125),
     "verl_console_prefix_202603": dict(
-        steps=44, first_step=1, last_step=44, reward_first=0.0, tokens=54416, state="cut", model="Qwen3-1.7B", evaluations=0,
+        steps=44, first_step=1, last_step=44, reward_first=0.0, tokens=54416, state="cut", model="Qwen3-1.7B",
+        evaluations=0,
     ),
     "verl_file_logger_smoke": dict(steps=2, reward_first=-0.1875, reward_last=-0.375, tokens=123574, trainer="verl"),
 }  # fmt: skip
@@ -90,8 +92,10 @@ def test_results_by_size_and_checkpoint_are_a_table_that_a_law_reads(capsys, tmp
 
 PRINTED = {
     "trl": (
-        "  2%|▏  | 1/60 [00:02<01:58]{'loss': '0.01', 'reward': '0.4312', 'num_tokens': '7.186e+05', 'frac_reward_zero_std': '0'}\n"
-        "  3%|▎  | 2/60 [00:04<01:58]{'loss': '0.01', 'reward': '0.4512', 'num_tokens': '1.437e+06', 'frac_reward_zero_std': '0'}\n",
+        "  2%|▏  | 1/60 [00:02<01:58]{'loss': '0.01', 'reward': '0.4312', 'num_tokens': '7.186e+05', "
+        "'frac_reward_zero_std': '0'}\n"
+        "  3%|▎  | 2/60 [00:04<01:58]{'loss': '0.01', 'reward': '0.4512', 'num_tokens': '1.437e+06', "
+        "'frac_reward_zero_std': '0'}\n",
         dict(steps=2, reward_first=0.4312, reward_last=0.4512, last_step=2, tokens=1437000, state="cut"),
     ),
     "openrlhf": (
@@ -115,7 +119,8 @@ PRINTED = {
     "skyrl": (
         "(entry pid=1) Step 1:\n(entry pid=1) {'eval/all/avg_score': '0.4000',\n"
         "(entry pid=1)  'reward/avg_raw_reward': '0.3500'}\n"
-        "(entry pid=1) Step 2:\n(entry pid=1) {'generate/avg_num_tokens': '301.1',\n(entry pid=1)  'reward/avg_raw_reward': '0.3700'}\n",
+        "(entry pid=1) Step 2:\n(entry pid=1) {'generate/avg_num_tokens': '301.1',\n"
+        "(entry pid=1)  'reward/avg_raw_reward': '0.3700'}\n",
         dict(steps=2, evaluations=1, reward_first=0.35, reward_last=0.37, last_step=2),
     ),
     "nemo-rl": (

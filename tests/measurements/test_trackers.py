@@ -1,8 +1,8 @@
 """Files that the trackers' own writers make (`make test-trackers`): TensorBoard, W&B offline, MLflow."""
 
-import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rlaw.measurements.importers import logs
@@ -10,9 +10,9 @@ from rlaw.measurements.importers import logs
 
 def history() -> list[dict[str, float]]:
     """What TRL logs of a run: 60 steps, an evaluation every 20."""
-    rng, tokens, rows = random.Random(1), 0, []
+    rng, tokens, rows = np.random.default_rng(1), 0, []
     for step in range(1, 61):
-        tokens += rng.randint(900, 1100)
+        tokens += int(rng.integers(900, 1100))
         row = {
             "step": step,
             "loss": 0.1,

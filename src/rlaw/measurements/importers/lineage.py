@@ -1,4 +1,4 @@
-"""Entries of one step made one, and attempts told apart: a counter that goes back is a run that was started again."""
+"""Entries of one step made one, and attempts measured apart: a counter that goes back is a run that was started again."""
 
 from typing import NamedTuple
 
@@ -61,10 +61,10 @@ def _one_per_step(entries: pl.DataFrame) -> tuple[pl.DataFrame, int, bool]:
     if not same.any():
         return entries, 0, False
     group = (~same).cum_sum()
-    told = [c for c in entries.columns if c not in ("step", *_CLOCK)]
+    measured = [c for c in entries.columns if c not in ("step", *_CLOCK)]
     counts = entries.group_by(group.alias("group"), maintain_order=True).agg(
         pl.len().alias("entries"),
-        (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in told) > 1).alias("apart"),
+        (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in measured) > 1).alias("apart"),
     )
     sizes = counts.filter(pl.col("entries") > 1)
     apart = set(sizes.filter(pl.col("apart"))["group"].to_list())
@@ -75,7 +75,7 @@ def _one_per_step(entries: pl.DataFrame) -> tuple[pl.DataFrame, int, bool]:
         kept = entries.filter(~same)
         return kept, len(entries) - len(kept), True
     split = (~same | group.is_in(list(apart))).cum_sum() if apart else group
-    repeated = len(entries) - entries.select(split.alias("group"), *told).unique().height
+    repeated = len(entries) - entries.select(split.alias("group"), *measured).unique().height
     joined = (
         entries.group_by(split.alias("group"), maintain_order=True).agg(pl.all().drop_nulls().first()).drop("group")
     )

@@ -29,7 +29,7 @@ class Names:
 
     Attributes:
         trainer: its name.
-        tells: patterns of names that this trainer alone writes.
+        marks: patterns of names that this trainer alone writes.
         reward: names of the mean training reward, the first that is there counts.
         scores: patterns of held-out scores, the first that finds a benchmark counts for it.
         tokens: names whose sum is the tokens, prompts and responses, of a step; the first that are there count.
@@ -39,7 +39,7 @@ class Names:
     """
 
     trainer: str
-    tells: tuple[str, ...]
+    marks: tuple[str, ...]
     reward: tuple[str, ...]
     scores: tuple[str, ...] = ()
     tokens: tuple[tuple[str, ...], ...] = ()
@@ -287,12 +287,12 @@ _OWN = (
     ),
 )
 #: ms-swift is TRL with a counter of its own
-TRAINERS = (*_OWN, replace(_OWN[-1], trainer="ms-swift", tells=(r"global_step/max_steps", *_OWN[-1].tells)))
+TRAINERS = (*_OWN, replace(_OWN[-1], trainer="ms-swift", marks=(r"global_step/max_steps", *_OWN[-1].marks)))
 
 
 def trainer_of(columns: list[str]) -> Names:
     """The trainer whose own names occur most among these; `GENERIC` where none does."""
-    found = [sum(any(re.fullmatch(tell, c) for c in columns) for tell in names.tells) for names in TRAINERS]
+    found = [sum(any(re.fullmatch(mark, c) for c in columns) for mark in names.marks) for names in TRAINERS]
     return TRAINERS[found.index(max(found))] if max(found) else GENERIC
 
 

@@ -1,4 +1,4 @@
-"""Entries of one step made one, and attempts measured apart: a counter that goes back is a run that was started again."""
+"""Entries of one step made one, and attempts known apart: a counter that goes back is a run started again."""
 
 from typing import NamedTuple
 

@@ -101,22 +101,21 @@ def _short(value: Cell) -> str:
 
 
 _EXCLUDED = {
+    "axis_negative": "with a negative value on an axis",
+    "axis_not_finite": "with an infinite value on an axis",
     "axis_not_positive": "at step 0",
     "bad_params": "with an impossible size",
     "collapsed_run": "of runs that broke down",
     "diverged": "of runs that diverged",
-    "duplicate_step": "of a step given twice",
-    "loss_above_one": "with a loss above 1",
     "nan_loss": "without a loss",
-    "negative_loss": "with a loss below 0",
     "no_axis_value": "without a value on the axis",
     "no_model": "without a size",
     "no_params": "without a number of parameters",
     "no_step": "without a step",
     "other_arm": "of other arms",
     "outside_window": "outside the window",
+    "repeated_row": "given twice",
     "short_curve": "of curves that are too short",
-    "zero_loss": "with a loss of 0",
 }
 
 

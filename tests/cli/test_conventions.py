@@ -70,7 +70,7 @@ def test_a_reader_that_goes_away_is_no_traceback():
 
 def test_a_hostile_name_does_not_drive_the_terminal(tmp_path, capsys):
     rows = "\n".join(
-        f'"\x1b[31mred\x07{n}",{10**n},{step},{0.9 - 0.05 * n * step}' for n in (3, 4, 5) for step in (1, 2, 3, 4)
+        f'"\x1b[31mred\x07{n}",{10**n},{step},{0.9 - 0.02 * n * step}' for n in (3, 4, 5) for step in (1, 2, 3, 4)
     )
     path = tmp_path / "hostile.csv"
     path.write_text(f"model,n_params,step,test_loss\n{rows}\n")

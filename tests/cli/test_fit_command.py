@@ -52,8 +52,8 @@ def test_options_pick_rows_and_are_told(fit):
     ("change", "reason"),
     [
         (lambda text: text + "\nXL,3e9,31,15872,nan", "nan_loss"),
-        (lambda text: text + "\nXL,3e9,31,15872,-0.1", "negative_loss"),
-        (lambda text: text + "\nXL,3e9,30,15360,0.4", "duplicate_step"),
+        (lambda text: text + "\nXL,3e9,31,inf,0.4", "axis_not_finite"),
+        (lambda text: text + "\n" + text.splitlines()[-1], "repeated_row"),
     ],
 )
 def test_rows_that_cannot_be_used_are_counted_and_the_fit_goes_on(fit, change, reason):

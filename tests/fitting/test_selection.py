@@ -69,13 +69,26 @@ def test_the_number_of_items_fills_in_where_the_frame_does_not_tell():
     assert told.items.tolist() == [[100, 100], [500, 100]]
 
 
-def test_a_loss_of_zero_has_no_place_on_a_logarithmic_axis():
-    _, dropped = curves_of(frame(test_loss=[0.5, 0.6, 0.8, 0.0, 0.9]), axis="data")
-    assert dropped["zero_loss"] == 1
+def test_a_loss_of_zero_is_kept_and_for_logarithms_stands_for_half_an_answer():
+    zero = frame(test_loss=[0.5, 0.6, 0.8, 0.0, 0.9], items=[30] * 5)
+    assert curves_of(zero, axis="data", logs=False)[0].loss.tolist() == [[0.8, 0.0], [0.6, 0.5]]
+    assert curves_of(zero, axis="data")[0].loss[0, 1] == pytest.approx(0.5 / 31)
+    with pytest.raises(NotIdentifiable, match="1 losses are 0, which has no logarithm"):
+        curves_of(frame(test_loss=[0.5, 0.6, 0.8, 0.0, 0.9]), axis="data")
+
+
+def test_an_axis_that_begins_to_count_again_is_refused_and_one_that_dips_is_not():
+    steps = {"params": [1e9] * 8, "step": range(1, 9), "seed": [0] * 8, "test_loss": [0.9 - 0.05 * i for i in range(8)]}
+    again = frame(**steps, data_size=[1.0, 2, 3, 4, 1, 2, 3, 4])
+    with pytest.raises(NotIdentifiable, match=r"falls back from 4 to 1 \(1B, step 5\)[\s\S]*column attempt"):
+        curves_of(again, axis="data")
+    curves_of(again, axis="step")
+    for dips in ([1.0, 2, 3, 4, 3.9, 5, 6, 7], [1.0, 2, 3, 4, 5, 6, 7, 6.8]):
+        curves_of(frame(**steps, data_size=dips), axis="data")
 
 
 def test_nothing_left_is_refused_with_the_reasons():
-    with pytest.raises(NotIdentifiable, match=r"4 outside_window[\s\S]*window 50:"):
+    with pytest.raises(NotIdentifiable, match=r"4 rows outside the window[\s\S]*window 50:"):
         curves_of(frame(), axis="data", window="50:")
 
 

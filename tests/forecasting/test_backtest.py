@@ -168,7 +168,7 @@ def test_sizes_whose_runs_all_broke_down_are_left_out_of_the_backtest(broken):
         for seed in (0, 1)
         for step in range(1, 21)
     ]
-    frame = rlaw.load(pl.DataFrame(rows))
+    frame = rlaw.load(pl.DataFrame(rows), measure="loss")
     if len(broken) == 3:
         with pytest.raises(NotIdentifiable, match="broke down"):
             rlaw.compare(frame, laws=["power"], axis="data", cut=5, draws=50)

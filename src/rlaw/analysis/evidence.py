@@ -5,7 +5,7 @@ could not be fitted is kept with its reason in `refused`, never passed over in s
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,7 @@ class RunSlope:
 
     model: str
     params: float
-    seed: int
+    seed: int | str
     k: float
     base_loss: float
 
@@ -209,39 +209,58 @@ class Evidence:
         return (np.asarray(steps) >= first) & (np.asarray(steps) <= last)
 
 
-def gather(source: Any, *, draws: int | None = None, seed: int = 0) -> Evidence:
+def gather(source: Any, *, where: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0) -> Evidence:
     """Read, fit and compare everything that a store, a file or a dataset holds.
 
     Args:
         source: what `rlaw.load` takes.
+        where: column -> value or values of the rows that laws are fitted to. A variant, benchmark, tau, group size or
+            arm is chosen among rows that the others are still shown beside; by other columns rows are left out.
         draws: bootstrap draws; 1000 of the main fits and fewer of what is costlier where None.
         seed: of the bootstrap.
 
     Raises:
         NotFound, DataError, StoreError: there is nothing to read, or no evaluation in it.
+        UsageError: the source has several benchmarks or arms, and neither a study nor `where` names the one.
     """
     store = Store.open(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
-    frame = load(source)
-    main, refused = _one_law(frame, store)
+    chosen = dict(where or {})
+    main_by = {name: chosen.pop(name) for name in (*SINGLE, "arm") if name in chosen}
+    frame = load(source).where(**chosen).identified()
+    main, refused = _one_law(frame, store, main_by)
     choice = store.study.fit if store else FitChoice.model_validate({})
     steps = _steps(store) if store else pl.DataFrame()
     return _judged(Evidence(frame, main, choice, steps=steps, store=store, refused=refused, draws=draws, seed=seed))
 
 
-def _one_law(frame: Frame, store: Store | None) -> tuple[Frame, dict[str, str]]:
-    """The main arm of one variant, benchmark, tau and group size: the study's first, or the one with most rows."""
-    main, left_out, first = frame.main(), {}, {}
+def _one_law(frame: Frame, store: Store | None, main_by: dict[str, Any]) -> tuple[Frame, dict[str, str]]:
+    """The rows for one law: those asked for, else the study's first variant and benchmark of the main arm.
+
+    Of several variants, tau and group sizes, the one with most rows is taken, and said; of several benchmarks none is.
+    """
+    main = frame.where(**main_by)
+    left_out = {f"other values of {name}": _alone(name, value) for name, value in main_by.items()}
+    main, first = main.main(), {}
     if store is not None:
         first = {"variant": store.study.model.variants, "benchmark": store.study.evaluation.benchmarks}
     for name in SINGLE:
-        values = main.rows[name].drop_nulls().value_counts(sort=True)[name].to_list()
+        counts = main.rows[name].drop_nulls().value_counts().sort("count", name, descending=[True, False])
+        values = counts[name].to_list()
         if len(values) < 2:
             continue
-        chosen = next((value for value in first.get(name, ()) if value in values), values[0])
+        known = (value for value in first.get(name, ()) if value in values)
+        chosen = next(known, None if name == "benchmark" else values[0])
+        if chosen is None:
+            continue  # asked below
         rows = main.rows.filter((pl.col(name) == chosen).fill_null(value=False))
-        left_out[f"other values of {name}"] = f"the laws are fitted to {name} {chosen} alone"
+        left_out[f"other values of {name}"] = _alone(name, chosen)
         main = replace(main, rows=rows, dropped={**main.dropped, f"other_{name}": len(main) - len(rows)})
-    return main, left_out
+    return main.one_law(), left_out
+
+
+def _alone(name: str, value: Any) -> str:
+    values = value if isinstance(value, tuple | list) else (value,)
+    return f"the laws are fitted to {name} {' and '.join(map(str, values))} alone"
 
 
 def _judged(evidence: Evidence) -> Evidence:
@@ -287,7 +306,7 @@ def _run_slopes(evidence: Evidence, how: dict[str, Any]) -> tuple[RunSlope, ...]
         found += [
             RunSlope(r.model, r.params, seed, r.values["k"].value, b) for r, b in zip(each.sizes, bases, strict=True)
         ]
-    return tuple(sorted(found, key=lambda s: (s.params, s.model, s.seed)))
+    return tuple(sorted(found, key=lambda s: (s.params, s.model, str(s.seed).zfill(20))))
 
 
 def _comparison(evidence: Evidence, refused: dict[str, str]) -> Comparison | None:

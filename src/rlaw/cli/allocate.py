@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Format, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 from rlaw.study.gpus import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
@@ -29,10 +29,12 @@ def allocate(
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
+    measure: Measure = None,
     window: Window = None,
     draws: Draws = 1000,
     level: Level = 0.9,
     seed: Seed = 0,
+    far: Far = False,
     strict: Strict = False,
     json: Json = False,
 ) -> None:
@@ -42,11 +44,11 @@ def allocate(
     """
     import rlaw
 
-    frame = read(data, where, mapping, format, every_tau=unique_data is not None)
+    frame = read(data, where, mapping, format, measure, every_tau=unique_data is not None)
     result = rlaw.allocate(
         frame, compute=compute, gpu_hours=gpu_hours, usd=usd, wall=wall, data=prompts, unique_data=unique_data, gpu=gpu,
         gpus=gpus, mfu=mfu, usd_per_gpu_hour=usd_per_gpu_hour, tokens_per_second=tokens_per_second,
-        target_loss=target_loss, window=window, draws=draws, level=level, seed=seed,
+        target_loss=target_loss, window=window, draws=draws, level=level, seed=seed, far=far,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

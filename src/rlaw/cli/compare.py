@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Format, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Data, Draws, Format, Level, Map, Measure, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -22,6 +22,7 @@ def compare(
     where: Where = [],  # noqa: B006
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
+    measure: Measure = None,
     window: Window = None,
     draws: Draws = 200,
     level: Level = 0.9,
@@ -35,7 +36,7 @@ def compare(
     """
     import rlaw
 
-    frame = read(data, where, mapping, format)
+    frame = read(data, where, mapping, format, measure)
     names = [name.strip() for text in laws for name in text.split(",") if name.strip()] or None
     result = rlaw.compare(
         frame, laws=names, axis=axis, cut=cut, hold_out=hold_out, rolling=rolling, anchor=anchor,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Format, Items, Level, Map, Seed, Where, Window, read
+from rlaw.cli.options import Data, Draws, Format, Items, Level, Map, Measure, Seed, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -16,6 +16,7 @@ def fit(
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
+    measure: Measure = None,
     hold_out: Annotated[str | None, Option(metavar="largest|SIZE", help="leave a size out of the fit")] = None,
     window: Window = None,
     space: Annotated[Literal["loss", "log"], Option(help="where squared errors are taken")] = "loss",
@@ -39,7 +40,7 @@ def fit(
     """
     import rlaw
 
-    frame = read(data, where, mapping, format)
+    frame = read(data, where, mapping, format, measure)
     result = rlaw.fit(
         law, frame, axis=axis, hold_out=hold_out, window=window, space=space, noise=noise, items=items,
         intervals=intervals, draws=draws, level=level, seed=seed,

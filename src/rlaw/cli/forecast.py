@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Format, Level, Map, Seed, Strict, Where, Window, read
+from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -23,10 +23,12 @@ def forecast(
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
+    measure: Measure = None,
     window: Window = None,
     draws: Draws = 1000,
     level: Level = 0.9,
     seed: Seed = 0,
+    far: Far = False,
     strict: Strict = False,
     json: Json = False,
 ) -> None:
@@ -36,10 +38,10 @@ def forecast(
     """
     import rlaw
 
-    frame = read(data, where, mapping, format)
+    frame = read(data, where, mapping, format, measure)
     result = rlaw.forecast(
         frame, target, anchor=anchor, axis=axis, law=law, at=at,
-        window=window, draws=draws, level=level, seed=seed,
+        window=window, draws=draws, level=level, seed=seed, far=far,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from rlaw.cli.options import ReportDraws, Seed
+from rlaw.cli.options import Format, Map, Measure, ReportDraws, Seed, Where, choices, measured
 from rlaw.cli.terminal import Json, show
 
 
@@ -13,6 +13,10 @@ def report(
     data: Annotated[Path, Argument(metavar="DATA", help="a store; or, with -o, a table or a bundled dataset's name")],
     output: Annotated[Path | None, Option("--output", "-o", help="the HTML file; STORE/report.html by default")] = None,
     form: Annotated[Literal["pdf", "png"] | None, Option(help="save the figures in this format too")] = None,
+    where: Where = [],  # noqa: B006 - the command line makes a new list
+    mapping: Map = [],  # noqa: B006
+    format: Format = "auto",
+    measure: Measure = None,
     draws: ReportDraws = None,
     seed: Seed = 0,
     json: Json = False,
@@ -23,5 +27,8 @@ def report(
     """
     import rlaw
 
-    written = rlaw.report(data, output, draws=draws, seed=seed, forms=(form,) if form else ())
+    source = measured(str(data), mapping, format, measure)
+    written = rlaw.report(
+        source, output, where=choices(where, "--where"), draws=draws, seed=seed, forms=(form,) if form else ()
+    )
     show(written.to_json(), str(written), as_json=json)

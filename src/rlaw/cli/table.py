@@ -1,6 +1,19 @@
 """`rlaw table`."""
 
-from rlaw.cli.options import Listed, MaybeData, Name, Output, ReportDraws, Seed
+from rlaw.cli.options import (
+    Format,
+    Listed,
+    Map,
+    MaybeData,
+    Measure,
+    Name,
+    Output,
+    ReportDraws,
+    Seed,
+    Where,
+    choices,
+    measured,
+)
 from rlaw.cli.terminal import Json, requested, show, write
 
 
@@ -9,6 +22,10 @@ def table(
     data: MaybeData = None,
     output: Output = None,
     listed: Listed = False,
+    where: Where = [],  # noqa: B006 - the command line makes a new list
+    mapping: Map = [],  # noqa: B006
+    format: Format = "auto",
+    measure: Measure = None,
     draws: ReportDraws = None,
     seed: Seed = 0,
     json: Json = False,
@@ -20,7 +37,8 @@ def table(
     from rlaw.reporting import tables
 
     name, data = requested(tables.TABLES, name, data, output, listed=listed, as_json=json)
-    made = tables.make(name, data, draws=draws, seed=seed)
+    source = measured(data, mapping, format, measure)
+    made = tables.make(name, source, where=choices(where, "--where"), draws=draws, seed=seed)
     if output is not None:
         write(output, made)
     rows = [[str(cell) for cell in row] for row in made.rows]

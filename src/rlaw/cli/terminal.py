@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 _ARGUMENT = re.compile(
-    r"`(?:where\((?P<column>\w+)='(?P<value>[^`]*)'\)"
+    r"`(?:where\((?P<column>[^`]+?)='(?P<value>[^`]*)'\)"
     r"|mapping=\{'(?P<ours>[^`]*)': '(?P<theirs>[^`]*)'\}"
     r"|(?P<name>[a-z_]+)=(?P<given>[^`]*))`"
 )
@@ -35,9 +36,9 @@ def as_flags(text: str) -> str:
 
     def flag(found: re.Match[str]) -> str:
         if found["column"]:
-            return f"--where {found['column']}={found['value']}"
+            return "--where " + shlex.quote(f"{found['column']}={found['value']}")
         if found["ours"]:
-            return f"--map {found['ours']}={found['theirs']}"
+            return "--map " + shlex.quote(f"{found['ours']}={found['theirs']}")
         name = "map" if found["name"] == "mapping" else found["name"].replace("_", "-")
         return f"--{name}" if found["given"] in ("", "True") else f"--{name} {found['given']}"
 
@@ -62,7 +63,7 @@ def show(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, allow_nan=False, ensure_ascii=False) + "\n")
         sys.stdout.flush()
     else:
-        out(text)
+        out(as_flags(text))
 
 
 def gate(error: RlawError) -> NoReturn:

@@ -23,12 +23,13 @@ from rlaw.decisions.choice import DOUBLINGS, ONE, Choice, choices_of
 from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, frontier
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.diagnostics import Caution, cautions_of_frame
 from rlaw.fitting.interval import Interval, median, percentile, plain
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
+from rlaw.forecasting.target import check_far
 from rlaw.study.compute import FACTORS
 from rlaw.text import table
 
@@ -142,6 +143,7 @@ def allocate(
     draws: int = 1000,
     level: float | None = None,
     seed: int = 0,
+    far: bool = False,
     **spend: Any,
 ) -> Allocation:
     """Choose a size for a budget, or how often to pass over the data.
@@ -154,11 +156,12 @@ def allocate(
         draws: how many futures to draw.
         level: of the intervals.
         seed: of the random numbers.
+        far: allow a budget more than 100 times outside the data.
         **spend: the budget and how it becomes FLOPs, as in `rlaw.decisions.budget.budget`: one of compute, gpu_hours,
             usd, wall, data and unique_data, with gpu, gpus, mfu, usd_per_gpu_hour and tokens_per_second.
 
     Raises:
-        UsageError: none or several budgets, or a target outside (0, 1).
+        UsageError: none or several budgets, a target outside (0, 1), or a budget far outside the data.
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
     frame, _, window, level = resolved(measured, None, window, level)
@@ -172,6 +175,9 @@ def allocate(
     arms, taus = _by_reuse(frame) if spent.reused else (frame, {})
     screened = drop_broken(*curves_of(arms, axis=spent.axis, window=window))
     curves = screened.curves
+    if not far:
+        write = units.flops if spent.axis == "compute" else "{:,.0f} prompts".format
+        check_far("the budget", spent.amount, curves.at.x[0][curves.present], write)
     sizes = pooled_ladder(curves, law=not spent.reused)
     tau = np.array([taus.get(m, ("", _tau(frame)))[1] for m in curves.models])
     amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
@@ -198,7 +204,7 @@ def allocate(
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
-        warnings=(*screened.cautions, *no_law, *_doubts(frame, spent, choices)),
+        warnings=(*cautions_of_frame(frame, logs=True), *screened.cautions, *no_law, *_doubts(frame, spent, choices)),
         **origin,
     )
 

@@ -144,8 +144,9 @@ def _by_rule(plan: Plan, decision: Decision, frame: "Frame", candidate: Run, lar
     decision = replace(decision, rule="gain-per-doubling" if by_gain else "interval-width")
     try:
         prediction = forecast(
-            frame, target.params, axis=plan.study.fit.axis, at=[_end(plan, target)], window=plan.study.fit.window
-        )
+            frame, target.params, axis=plan.study.fit.axis, at=[_end(plan, target)], window=plan.study.fit.window,
+            far=True,
+        )  # fmt: skip
         if not prediction.identified:
             raise UsageError("; ".join(warning.text for warning in prediction.warnings))
     except RlawError as error:

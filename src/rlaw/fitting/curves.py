@@ -56,6 +56,18 @@ class Curves:
         """(R,) runs of each size."""
         return self.run.max(axis=-1) + 1
 
+    @property
+    def positive(self) -> np.ndarray:
+        """(R, M) the loss, where logarithms are taken: 0 as half of one answer more, 1/2 out of n + 1.
+
+        Where n is unknown, 0 stands for half of the smallest other loss.
+        """
+        zero = self.present & (self.loss <= 0)
+        if not zero.any():
+            return self.loss
+        half = 0.5 * self.loss[self.present & ~zero].min(initial=1.0)
+        return np.where(zero, np.where(np.isfinite(self.items), 0.5 / (self.items + 1), half), self.loss)
+
     def where(self, keep: np.ndarray) -> "Curves":
         """The same ladder with only the points where the (R, M) mask holds; pads are where the others were."""
         keep, at = keep & self.present, self.at

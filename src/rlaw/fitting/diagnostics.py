@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from rlaw.fitting.items import ASSUMED_DIFFICULTY
 from rlaw.fitting.solver import Solution
 from rlaw.fitting.trend import Slopes, Trend, trend
 from rlaw.laws import BASELINES, Law
+
+if TYPE_CHECKING:
+    from rlaw.measurements.frame import Frame
 
 #: with one of these the data do not determine the parameters of the law
 NOT_IDENTIFIED = frozenset({"slopes-not-rising", "at-bound", "unbounded"})
@@ -34,6 +38,16 @@ class Caution(Plain):
 
     code: str
     text: str
+
+
+def cautions_of_frame(frame: "Frame", *, logs: bool) -> list[Caution]:
+    """What was understood or repaired when the measurements were read; `logs` when logarithms of losses are taken."""
+    found = [Caution(note.code, note.text) for note in frame.notes]
+    zeros = int((frame.rows["test_loss"] == 0).sum())
+    if logs and zeros:
+        text = f"losses of 0: {zeros}; where logarithms are taken, one stands for half of one answer more, 1/2 of n + 1"
+        found.append(Caution("zero-losses", text))
+    return found
 
 
 def cautions_of_fit(

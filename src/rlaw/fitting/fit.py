@@ -15,7 +15,7 @@ from rlaw import laws
 from rlaw.errors import UsageError
 from rlaw.fitting.bootstrap import Draws, bootstrap
 from rlaw.fitting.curves import Curves
-from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit
+from rlaw.fitting.diagnostics import cautions_of_draws, cautions_of_fit, cautions_of_frame
 from rlaw.fitting.objective import NoiseModel, Space, r_squared, rms, weights
 from rlaw.fitting.profile import profile
 from rlaw.fitting.result import Fit
@@ -76,7 +76,9 @@ def fit(
     window = window or frame.window
     _check(space, noise, intervals, draws, level)
     settings = {"window": window_text(window), "space": space, "noise": noise, "items": items, "level": level}
-    measured = curves_of(frame, axis=axis, window=window, items=items, need_params=bool(law.shared))
+    measured = curves_of(
+        frame, axis=axis, window=window, items=items, need_params=bool(law.shared), logs=space == "log"
+    )
     screened = screen(law, *measured, hold_out, frame.source)
     curves = screened.curves
     w, estimate = _estimate(law, curves, space, noise, frame.source)
@@ -95,7 +97,7 @@ def fit(
         sizes=size_fits(law, curves, fitted, estimate, drawn, level),
         r2_pooled=r_squared(curves.loss, fitted, curves.present),
         rmse=rms(curves.loss - fitted, curves.present),
-        warnings=(*screened.cautions, *found, *of_draws),
+        warnings=(*cautions_of_frame(frame, logs=space == "log"), *screened.cautions, *found, *of_draws),
         settings=settings,
         dropped=screened.dropped,
         source=frame.source,

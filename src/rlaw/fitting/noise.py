@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlaw.fitting.bootstrap import binomial_unit, student_factor
-from rlaw.measurements.cleaning import CURVE
+from rlaw.measurements.columns import CURVE
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame

@@ -10,6 +10,7 @@ from rlaw.errors import NotIdentifiable
 from rlaw.fitting.curves import Curves, each_run, find_size
 from rlaw.fitting.diagnostics import Caution
 from rlaw.laws import Law
+from rlaw.text import excluded_rows, listed
 
 _COLLAPSE = 0.1  # a rise of the loss from its best by this much, ending above where it began
 
@@ -39,11 +40,19 @@ def drop_broken(curves: Curves, dropped: dict[str, int]) -> Screened:
     cautions = ()
     if broken.any():
         dropped = dropped | {"collapsed_run": int(broken.sum())}
-        text = f"{_runs(curves, broken)} run(s) broke down: the loss ends above where it began; kept out"
+        text = f"runs that broke down are kept out: {names_of(curves, broken)}; the loss ends above where it began"
         cautions = (Caution("collapsed", text),)
     kept = curves.where(~broken & ~copied).compact()
     kept = kept.pick(np.flatnonzero(kept.counts > 0))
     return Screened(kept, None, dropped, cautions, _runs(curves, copied))
+
+
+def names_of(curves: Curves, mask: np.ndarray) -> str:
+    """The sizes that have points under the mask, with how many of their runs: `7B (1 of 3 runs)`."""
+    hit = np.flatnonzero(mask.any(axis=1))
+    runs = [len(np.unique(curves.run[r, mask[r]])) for r in hit]
+    each = [f"{curves.models[r]} ({n} of {curves.runs[r]} runs)" for r, n in zip(hit, runs, strict=True)]
+    return listed(each, at_most=8)
 
 
 def _runs(curves: Curves, mask: np.ndarray) -> int:
@@ -60,6 +69,7 @@ def screen(law: Law, curves: Curves, dropped: dict[str, int], hold_out: str | fl
     """
     whole = drop_broken(curves, dropped)
     curves, dropped, cautions = whole.curves, whole.dropped, whole.cautions
+    _refuse_nothing(whole, source)
     needed = max(len(law.local) + len(law.coefficients) + bool(law.local), 2)
     places = [len(np.unique(x[here])) for x, here in zip(curves.at.x[0], curves.present, strict=True)]
     short = np.array(places) < needed
@@ -74,14 +84,28 @@ def screen(law: Law, curves: Curves, dropped: dict[str, int], hold_out: str | fl
         out = find_size(curves, hold_out)
         held = curves.pick(np.array([out]))
         curves = curves.pick(np.array([r for r in range(len(curves.models)) if r != out], int))
-    _refuse(law, curves, bool(short.all()), needed, source)
+    _refuse(law, curves, bool(short.all()), needed, source, cautions)
     return Screened(curves, held, dropped, cautions, whole.copied)
 
 
-def _refuse(law: Law, curves: Curves, short: bool, needed: int, source: str) -> None:
+def _refuse_nothing(whole: Screened, source: str) -> None:
+    """Raise NotIdentifiable when no run is left, with why each was kept out."""
+    if whole.curves.models:
+        return
+    why = "; ".join(caution.text for caution in whole.cautions) or excluded_rows(whole.dropped)
+    raise NotIdentifiable(
+        f"no run of {source} can be fitted: {why}\n"
+        "  next: look at the curves; a loss that ends above where it began follows no law, and may be an accuracy"
+    )
+
+
+def _refuse(
+    law: Law, curves: Curves, short: bool, needed: int, source: str, cautions: tuple[Caution, ...] = ()
+) -> None:
     """Raise NotIdentifiable when no fit could determine the law's parameters."""
     sizes = len(np.unique(curves.params)) if curves.models else 0
-    where = f"  where: {source}, {int(curves.present.sum())} points of {sizes} size(s): {', '.join(curves.models)}\n"
+    where = f"  where: {source}, {int(curves.present.sum())} points of {sizes} size(s): {listed(curves.models)}\n"
+    where += "".join(f"  left out: {caution.text}\n" for caution in cautions)
     if short:
         raise NotIdentifiable(
             f"{law.name} needs at least {needed} points of a size at different places of the axis\n{where}"

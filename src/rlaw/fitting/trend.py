@@ -14,7 +14,7 @@ Axes: R sizes, M points of a size, S draws, H values of N_0.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import permutations
 
@@ -87,7 +87,7 @@ def slopes(curves: Curves) -> Slopes:
     """The slope of every size with its error."""
     here = curves.present
     n = np.maximum(here.sum(axis=1, keepdims=True), 1)
-    z, y = curves.at.log_x[0] * here, np.log(curves.loss) * here
+    z, y = curves.at.log_x[0] * here, np.log(curves.positive) * here
     z = (z - z.sum(axis=1, keepdims=True) / n) * here
     middle = y.sum(axis=1, keepdims=True) / n
     places = np.array([len(np.unique(x[p])) for x, p in zip(curves.at.x[0], here, strict=True)])
@@ -137,6 +137,7 @@ def _widened(curves: Curves, z: np.ndarray, y: np.ndarray, drift: Drift, line: n
 
 def trend(alone: Slopes) -> Trend:
     """How the slopes rise with size, and how often luck does as well; sizes without an error are left out."""
+    alone = _one_each(alone)
     known = np.isfinite(alone.error) & np.isfinite(alone.params)
     params, k = alone.params[known], alone.k[known]
     error = np.maximum(alone.error[known], _ROUNDING * max(float(np.abs(k).max(initial=0.0)), 1e-12))
@@ -153,6 +154,18 @@ def trend(alone: Slopes) -> Trend:
     by_noise = _share(_rise(equal, shapes, weight), float(_rise(k[None], shapes, weight)[0]))
     by_order = _share(_rise(dealt, shapes, even), float(_rise(k[None], shapes, even)[0]))
     return Trend(params, k, error, by_noise, by_order)
+
+
+def _one_each(alone: Slopes) -> Slopes:
+    """One slope for each number of parameters: several names of one size are no several sizes."""
+    sized = np.isfinite(alone.params)
+    sizes, which = np.unique(alone.params[sized], return_inverse=True)
+    if len(sizes) == sized.sum():
+        return alone
+    k, weight = np.nan_to_num(alone.k[sized]), np.nan_to_num(np.maximum(alone.error[sized], 1e-100) ** -2.0)
+    total = np.bincount(which, weight)
+    mean = np.bincount(which, weight * k) / np.where(total > 0, total, np.nan)
+    return replace(alone, params=sizes, k=mean, error=np.where(total > 0, total, np.nan) ** -0.5)
 
 
 def _rise(k: np.ndarray, shapes: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from rlaw import laws as family
 from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.fitting.diagnostics import Caution, cautions_of_frame
 from rlaw.fitting.interval import plain
 from rlaw.fitting.objective import Space
 from rlaw.fitting.screening import drop_broken
@@ -43,6 +44,7 @@ class Comparison(Readable):
         skipped: laws that the data cannot determine, with the reason.
         best: the law with the smallest mean absolute error, baselines included.
         verdict: whether a law holds here, in words.
+        warnings: what is to be said of the measurements.
     """
 
     protocol: str
@@ -54,6 +56,7 @@ class Comparison(Readable):
     verdict: str
     source: str
     digest: str
+    warnings: tuple[Caution, ...] = ()
 
     def score(self, law: str) -> LawScore:
         """The score of one law, by name."""
@@ -62,6 +65,7 @@ class Comparison(Readable):
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw compare --json`, schema 1."""
         names = ("protocol", "axis", "source", "digest", "level", "laws", "skipped", "best", "verdict")
+        names += ("warnings",)
         return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}}
 
     def documents(self) -> list[dict[str, Any]]:
@@ -75,7 +79,7 @@ class Comparison(Readable):
             for s in self.laws
         ]
         lines += [f"{law} left out: {reason.splitlines()[0]}" for law, reason in self.skipped.items()]
-        return "\n".join([*lines, "", self.verdict])
+        return "\n".join([*lines, "", self.verdict, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
 
 def compare(
@@ -123,10 +127,12 @@ def compare(
     if (cut is not None) + (hold_out is not None) + rolling > 1:
         ways = "cut (first K steps -> rest), hold_out (other sizes -> this one) or rolling (each origin -> the next)"
         raise UsageError(f"compare takes either {ways}")
-    curves = drop_broken(*curves_of(frame, axis=axis, window=window)).curves
+    screened = drop_broken(*curves_of(frame, axis=axis, window=window))
+    curves = screened.curves
     if not curves.models:
         raise NotIdentifiable(
-            f"no run can be judged: all of them broke down\n  where: {frame.source}\n"
+            f"no run can be judged: {'; '.join(caution.text for caution in screened.cautions)}\n"
+            f"  where: {frame.source}\n"
             "  next: look at the curves; a loss that ends above where it began follows no law"
         )
     if rolling:
@@ -143,7 +149,10 @@ def compare(
             skipped[law.name if law else AUTO] = str(error)
     scores.sort(key=lambda s: (s.mae, s.law))
     best, verdict = _verdict(scores)
-    return Comparison(protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest)
+    return Comparison(
+        protocol, axis, level, tuple(scores), skipped, best, verdict, frame.source, frame.digest,
+        (*cautions_of_frame(frame, logs=True), *screened.cautions),
+    )  # fmt: skip
 
 
 def _score(law: Law | None, splits: list[Split], space: Space, *, draws: int, level: float, seed: int) -> LawScore:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rlaw import units
 from rlaw.errors import NotIdentifiable
-from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.diagnostics import Caution, cautions_of_frame
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import backtest, calibrated
@@ -128,6 +128,7 @@ def forecast(
     draws: int = 1000,
     level: float | None = None,
     seed: int = 0,
+    far: bool = False,
 ) -> Forecast:
     """Forecast the loss of one size.
 
@@ -143,17 +144,20 @@ def forecast(
         draws: how many futures to draw.
         level: of the intervals.
         seed: of the random numbers.
+        far: allow sizes and places more than 100 times beyond the data.
 
     Raises:
         NotFound: the target is neither a model's name nor a size.
         NotIdentifiable: a blind forecast without a law of the size, or a law that cannot predict the target.
-        UsageError: an anchor or place that makes no sense.
+        UsageError: an anchor or place that makes no sense, or a size or place far outside the data.
     """
     frame, along, window, level = resolved(data, axis, window, level)
     frame = frame.one_law()
     origin = origin_of(frame, window=window, draws=draws, level=level, seed=seed)
     chosen = law_or_auto(law)
     aim = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
+    if not far:
+        aim.refuse_far(at)
     places = aim.places(at)
     drawn, name, cautions = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
     low, high = np.quantile(drawn.measured, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -173,7 +177,7 @@ def forecast(
         axis_factor=axis_factor,
         observed=_pairs(aim, aim.observed),
         unobserved=_pairs(aim, aim.held_out),
-        warnings=(*aim.cautions, *cautions, *aim.far(size_factor, axis_factor)),
+        warnings=(*cautions_of_frame(frame, logs=True), *aim.cautions, *cautions, *aim.far(size_factor, axis_factor)),
         **origin,
     )
 

@@ -133,7 +133,8 @@ def no_law(curves: Curves, target: int | None = None) -> Caution | None:
             "  next: evaluate more often, or a wider `window=`"
         )
     if len(np.unique(rise.params)) < _LEAST_SIZES:
-        text = f"{len(rise.k)} size(s) with a curve of their own: no law of the size can be fitted; run at least three"
+        names = ", ".join(curves.models[r] for r in others if np.isfinite(curves.params[r])) or "none with n_params"
+        text = f"sizes with a curve of their own: {names}: no law of the size can be fitted; run at least three"
         return Caution("too-few-sizes", text)
     return None if rise.rises else not_rising(rise)
 

@@ -3,7 +3,7 @@
 Axes: R sizes, M points of a size.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +13,13 @@ from rlaw import units
 from rlaw.errors import NotFound, RlawError, UsageError
 from rlaw.fitting.curves import PADS, Curves, find_size
 from rlaw.fitting.diagnostics import Caution
-from rlaw.fitting.screening import collapsed, copies
+from rlaw.fitting.screening import collapsed, copies, names_of
 from rlaw.forecasting.splits import first_steps
 from rlaw.laws import Points
 
 Kind = Literal["blind", "anchored", "calibrated"]
 _FAR = 2.0  # beyond the data by more than this factor is cautioned
+FARTHEST = 100.0  # and by more than this one is refused, unless it is asked for
 _GRID = 25
 _MOST_PLACES = 200
 
@@ -89,6 +90,19 @@ class Target:
         end = own.max() if len(own) else self._ladder_axis()[1]
         return float(size), float(max(x.max() / end, 1.0))
 
+    def refuse_far(self, at: Sequence[float]) -> None:
+        """Refuse a size or a place more than 100 times outside of what was measured.
+
+        Raises:
+            UsageError: it is; `far=True` allows it.
+        """
+        others = np.delete(self.whole.params, self.r)
+        size = float(self.whole.params[self.r])
+        check_far("the size", size, others, units.count)
+        x = self.whole.at.x[0][self.whole.present]
+        for place in at:
+            check_far("the place on the axis", place, x, "{:.4g}".format)
+
     def far(self, size_factor: float, axis_factor: float) -> Iterator[Caution]:
         """What is to be said of such a reach."""
         if size_factor > 1:
@@ -113,6 +127,24 @@ class Target:
         slope = np.polyfit(n, ends[:, 1], 1)[0] if np.ptp(n) > 0 else 0.0
         first, last = np.exp(ends.mean(axis=0) + slope * (np.log(self.train.params[self.r]) - np.mean(n)))
         return float(first), float(last)
+
+
+def check_far(what: str, value: float, measured: np.ndarray, write: Callable[[float], str]) -> None:
+    """Refuse a value more than 100 times above or below all that was measured.
+
+    Raises:
+        UsageError: it is; `far=True` allows it.
+    """
+    measured = measured[np.isfinite(measured) & (measured > 0)]
+    if not len(measured) or not value > 0:
+        return
+    low, high = float(measured.min()), float(measured.max())
+    times = max(value / high, low / value)
+    if times > FARTHEST:
+        raise UsageError(
+            f"{what}, {write(value)}, is {times:.3g} times outside of the data, which go from {write(low)} to "
+            f"{write(high)}\n  next: check the number; `far=True` if it is meant"
+        )
 
 
 def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
@@ -140,10 +172,11 @@ def target_of(curves: Curves, which: str | float, anchor: str) -> Target:
         text = "not every size was evaluated at step 0: anchored on the first evaluation of the target instead"
         cautions.append(Caution("no-step0", text))
     other = np.arange(len(whole.models))[:, None] != r
-    bad = (collapsed(whole) | copies(whole)) & other
-    if bad.any():
-        text = f"{int(bad.sum())} points of runs that broke down or repeat another are left out"
-        cautions.append(Caution("left-out", text))
+    broken, copied = collapsed(whole) & other, copies(whole) & other
+    bad = broken | copied
+    for mask, why in ((broken, "broke down"), (copied & ~broken, "repeat another to the last digit")):
+        if mask.any():
+            cautions.append(Caution("left-out", f"runs that {why} are left out: {names_of(whole, mask)}"))
     train = whole.where((other & ~bad) | (first_steps(whole, count) & ~other))
     words = {"blind": "nothing of it", "anchored": "its loss at step 0"}.get(kind, "")
     if count:

@@ -1,121 +1,129 @@
-"""From raw rows to the table's rows: declared types, missing columns filled in, unusable rows dropped and counted."""
+"""From raw rows to the table's rows, one step after another: names, types, sizes, the measure, what can be used, and
+which rows are one curve. What is left out is counted by reason; what was understood or repaired is noted.
+"""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from rlaw import units
 from rlaw.errors import DataError
-from rlaw.text import listed
+from rlaw.measurements import axes, identity, measure, sizes
+from rlaw.measurements.casting import typed
+from rlaw.measurements.columns import ATTEMPT, CURVE
+from rlaw.measurements.raw import ROW, Note, Raw
 
-#: name -> (type, value where the source has no such column). Params are non-embedding, or as the source gives them.
-COLUMNS: dict[str, tuple[Any, Any]] = {
-    "model": (pl.String, None),
-    "params": (pl.Float64, None),
-    "variant": (pl.String, ""),
-    "benchmark": (pl.String, ""),
-    "domain": (pl.String, ""),
-    "arm": (pl.String, "main"),
-    "run": (pl.String, ""),
-    "seed": (pl.Int64, 0),
-    "tau": (pl.Float64, 1.0),
-    "group_size": (pl.Int64, None),
-    "prompts": (pl.Int64, None),
-    "order": (pl.String, ""),
-    "subsets": (pl.String, ""),
-    "schedule": (pl.String, ""),
-    "step": (pl.Int64, None),
-    "data_size": (pl.Float64, None),
-    "compute_flops": (pl.Float64, None),
-    "test_loss": (pl.Float64, None),
-    "items": (pl.Int64, None),
-    "samples": (pl.Int64, 1),
-    "correct": (pl.List(pl.Int64), None),
-    "response_length": (pl.Float64, None),
-}
-#: the columns that identify a curve
-CURVE = ("params", "model", "variant", "benchmark", "tau", "group_size", "arm", "run", "seed")
-#: what a table calls a column, and what it is here
-OURS = {"n_params": "params"}
+_LIKELY_STEP = re.compile(r"step|iter|update|epoch", re.IGNORECASE)
+_LIKELY_SIZE = re.compile(r"model|size|param|checkpoint", re.IGNORECASE)
 
 
-def clean(raw: pl.DataFrame, source: str) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Raw rows as rows of the table, and how many were dropped, by reason.
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Rows of the table, how many were left out by reason, and what is to be said of them.
+
+    Attributes:
+        contradicts: whether a curve has a step twice with other values.
+    """
+
+    rows: pl.DataFrame
+    dropped: dict[str, int]
+    notes: tuple[Note, ...]
+    contradicts: bool
+
+
+def clean(raw: Raw) -> Clean:
+    """Raw rows as rows of the table.
 
     Raises:
-        DataError: a needed column is missing or empty, or no row is left.
+        DataError: a column is missing or empty, a cell cannot be read or is out of its range, or no row is left.
     """
-    kept, dropped = _usable(_typed(_complete(raw, source), source))
-    if kept.is_empty():
+    try:
+        return _clean(raw)
+    except (pl.exceptions.PolarsError, OverflowError) as error:
+        first = str(error).partition("\n")[0]
+        raise DataError(f"{raw.source}: cannot be read as measurements: {first}") from error
+
+
+def _clean(raw: Raw) -> Clean:
+    raw = sizes.sized(_filled(typed(_counts_apart(measure.named(_named(raw))))))
+    raw = measure.measured(raw)
+    _empty(raw, "test_loss")
+    rows, dropped = _usable(raw.rows)
+    if rows.is_empty():
         reasons = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "it has no rows"
-        raise DataError(f"{source}: no row can be used: {reasons}{_hint(dropped)}")
-    return _with_base_loss(kept), dropped
+        raise DataError(f"{raw.source}: no row can be used: {reasons}{_hint(dropped)}")
+    if raw.names.get("run") == ATTEMPT and ATTEMPT not in rows.columns:
+        rows = identity.with_attempts(rows)
+        rows = rows.with_columns(run=pl.col(ATTEMPT)).drop(ATTEMPT) if ATTEMPT in rows.columns else rows
+    contradicts = identity.contradict(rows)
+    if contradicts:
+        rows = identity.with_attempts(rows)
+    raw = axes.added_up(raw.with_rows(rows))
+    rows = with_base_loss(raw.rows.drop(ROW))
+    notes = [*raw.notes, *([] if raw.recorded else _of_sizes(rows))]
+    return Clean(rows, dropped, tuple(notes), contradicts)
 
 
-def _complete(raw: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Columns that follow from others: test_loss from correct and items, model from n_params."""
-    raw = raw.rename({theirs: ours for theirs, ours in OURS.items() if ours not in raw.columns}, strict=False)
-    if "model" not in raw.columns and "params" not in raw.columns:
-        raise _missing(source, "model or n_params", raw)
-    if "step" not in raw.columns:
-        raise _missing(source, "step", raw)
-    counted = {"correct", "items"} <= set(raw.columns) and not raw.schema["correct"].is_nested()
-    if "test_loss" not in raw.columns and not counted:
-        raise _missing(source, "test_loss, or correct and items", raw)
-    if counted:
-        answers = pl.col("items").cast(pl.Float64) * (pl.col("samples") if "samples" in raw.columns else 1)
-        from_counts = 1 - pl.col("correct").cast(pl.Float64) / answers
-        given = [pl.col("test_loss").cast(pl.Float64, strict=False)] if "test_loss" in raw.columns else []
-        raw = raw.with_columns(test_loss=pl.coalesce(*given, from_counts)).drop("correct")
+def _of_sizes(rows: pl.DataFrame) -> list[Note]:
+    note = sizes.same_size(rows)
+    return [] if note is None else [note]
+
+
+def _named(raw: Raw) -> Raw:
+    """The source, refused where a column is missing that nothing can stand for."""
+    columns = raw.rows.columns
+    if "model" not in columns and "params" not in columns:
+        raise measure.missing(raw, "model or n_params", "model", _LIKELY_SIZE)
+    if "step" not in columns:
+        raise measure.missing(raw, "step", "step", _LIKELY_STEP)
     return raw
 
 
-def _missing(source: str, what: str, raw: pl.DataFrame) -> DataError:
-    return DataError(
-        f"{source}: no column {what}; it has {listed(raw.columns)}\n  next: name it with `mapping={{'ours': 'theirs'}}`"
-    )
+def _counts_apart(raw: Raw) -> Raw:
+    """Right answers in one number a row under a name of their own; `correct` has one for each item."""
+    columns = raw.rows.columns
+    if not {"correct", "items"} <= set(columns) or raw.rows.schema["correct"].is_nested():
+        return raw
+    renamed = raw.with_rows(raw.rows.rename({"correct": "right_answers"}))
+    return replace(renamed, names={**raw.names, "right_answers": raw.name("correct")})
 
 
-def _typed(raw: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Every declared column in its declared type; unreadable cells become null and are judged with the rest."""
-    columns = []
-    for name, (kind, default) in COLUMNS.items():
-        if name not in raw.columns:
-            columns.append(pl.lit(default, dtype=kind).alias(name))
-            continue
-        column = pl.col(name).cast(kind, strict=False)
-        columns.append(column.fill_null(default) if default is not None else column)
-    rows = raw.with_columns(columns)
-    named = [units.count(value) if value is not None else "" for value in rows["params"]]
-    rows = rows.with_columns(pl.col("model").fill_null(pl.Series("model", named, dtype=pl.String)))
-    for name in ("test_loss", "step"):
-        if len(rows) and rows[name].null_count() == len(rows):
-            raise DataError(
-                f"{source}: column {name} is empty in all {len(rows)} rows\n  next: fill it, or another with `mapping=`"
-            )
-    return rows
+def _filled(raw: Raw) -> Raw:
+    """The source, refused where every step is missing."""
+    _empty(raw, "step")
+    return raw
+
+
+def _empty(raw: Raw, name: str) -> None:
+    rows = raw.rows
+    if len(rows) and rows[name].null_count() == len(rows):
+        raise DataError(
+            f"{raw.source}: column {raw.name(name)} is empty in all {len(rows)} rows\n"
+            "  next: fill it, or another with `mapping=`"
+        )
 
 
 def _usable(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     """The rows that can be used, and how many fell out, by reason."""
+    counter = {name: pl.col(name) for name in axes.COUNTERS}
     reasons = {
-        "nan_loss": pl.col("test_loss").is_null() | ~pl.col("test_loss").is_finite(),
-        "negative_loss": pl.col("test_loss") < 0,
-        "loss_above_one": pl.col("test_loss") > 1,
+        "nan_loss": pl.col("test_loss").is_null(),
         "no_step": pl.col("step").is_null() | (pl.col("step") < 0),
         "no_model": pl.col("model") == "",
-        "bad_params": (pl.col("params") <= 0) | ~pl.col("params").is_finite(),
+        "bad_params": (pl.col("params") <= 0) | ~pl.col("params").is_finite() | (pl.col("params") >= axes.LARGEST),
+        "axis_not_finite": pl.any_horizontal(*(c.abs() >= axes.LARGEST for c in counter.values())),
     }
     dropped = {}
     for reason, is_bad in reasons.items():
-        kept = rows.filter(~is_bad.fill_null(value=reason == "nan_loss"))
+        kept = rows.filter(~is_bad.fill_null(value=False))
         if len(kept) < len(rows):
             dropped[reason] = len(rows) - len(kept)
         rows = kept
-    unique = rows.unique([*CURVE, "step"], keep="last", maintain_order=True)
+    unique = identity.without_copies(rows)
     if len(unique) < len(rows):
-        dropped["duplicate_step"] = len(rows) - len(unique)
+        dropped["repeated_row"] = len(rows) - len(unique)
     return unique, dropped
 
 
@@ -126,14 +134,13 @@ def _hint(dropped: Mapping[str, int]) -> str:
         return "\n  next: give each row's size in column model or n_params"
     if dropped.get("bad_params") == max(dropped.values()):
         return "\n  next: column n_params holds numbers of parameters, above 0"
-    if dropped.get("loss_above_one"):
-        return "\n  next: test_loss is a share between 0 and 1; divide percent by 100"
-    return "\n  next: test_loss must be a number between 0 and 1"
+    return "\n  next: each row needs a step, and a test_loss between 0 and 1"
 
 
-def _with_base_loss(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds `base_loss`: the loss of the same curve at step 0."""
+def with_base_loss(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds `base_loss`: the loss of the same curve at step 0; null where there is none, or several that differ."""
     if "base_loss" in rows.columns:
         rows = rows.drop("base_loss")
-    base = rows.filter(pl.col("step") == 0).select(*CURVE, base_loss="test_loss")
-    return rows.join(base, on=list(CURVE), how="left", nulls_equal=True)
+    one: Any = pl.when(pl.col("test_loss").n_unique() == 1).then(pl.col("test_loss").first())
+    base = rows.filter(pl.col("step") == 0).group_by(CURVE).agg(base_loss=one)
+    return rows.join(base, on=list(CURVE), how="left", nulls_equal=True, maintain_order="left")

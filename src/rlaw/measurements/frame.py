@@ -12,13 +12,17 @@ from typing import Any, Literal
 import polars as pl
 
 from rlaw.errors import DataError, UsageError
-from rlaw.measurements.cleaning import COLUMNS, CURVE, OURS, clean
+from rlaw.measurements import identity
+from rlaw.measurements.cleaning import clean, with_base_loss
+from rlaw.measurements.columns import COLUMNS, CURVE, OURS, rename, theirs
+from rlaw.measurements.raw import ROW, Note, Raw
 from rlaw.study.compute import executed_factor
 from rlaw.text import Readable, excluded_rows, listed
 
 Axis = Literal["compute", "data", "step"]
 AXES: dict[str, str] = {"compute": "compute_flops", "data": "data_size", "step": "step"}
 
+_SLICE = 50_000
 #: what a fit needs one of: several of these in one fit would mix curves that obey different laws
 SINGLE = ("variant", "benchmark", "tau", "group_size")
 
@@ -36,6 +40,8 @@ class Frame(Readable):
         window: steps that the study declared for its fits before it ran; all of them elsewhere.
         executed_factor: FLOPs executed for each parameter and token, by the study's recipe; GRPO's with a reference
             elsewhere.
+        notes: what was understood or repaired when the source was read.
+        contradicts: whether a curve may have a step twice with other values: `where` chooses, `one_law` refuses.
     """
 
     rows: pl.DataFrame
@@ -44,16 +50,27 @@ class Frame(Readable):
     accounting: str = "as given"
     window: str = "1:"
     executed_factor: float = executed_factor()
+    notes: tuple[Note, ...] = ()
+    contradicts: bool = False
 
     @classmethod
     def of(cls, raw: pl.DataFrame, source: str, accounting: str = "as given") -> "Frame":
         """Judge raw rows: declared types, names for sizes, unusable rows dropped and counted.
 
         Raises:
-            DataError: a needed column is missing or empty, or no row is left.
+            DataError: a needed column is missing or empty, a cell cannot be read, or no row is left.
         """
-        rows, dropped = clean(raw, source)
-        return cls(rows.sort(*CURVE, "step", nulls_last=True), source, dropped, accounting)
+        renamed, names = rename(raw, {}, source)
+        return cls.of_raw(Raw(renamed.drop(ROW, strict=False).with_row_index(ROW), source, names=names), accounting)
+
+    @classmethod
+    def of_raw(cls, raw: Raw, accounting: str = "as given") -> "Frame":
+        """Judge a table as it was read, with the places of its rows and what its columns were called."""
+        cleaned = clean(raw)
+        order = [*CURVE, "step", *(("test_loss", "data_size", "compute_flops") if cleaned.contradicts else ())]
+        rows = cleaned.rows.sort(*order, nulls_last=True)
+        more = {"notes": cleaned.notes, "contradicts": cleaned.contradicts}
+        return cls(rows, raw.source, cleaned.dropped, accounting, **more)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,8 +90,11 @@ class Frame(Readable):
     def digest(self) -> str:
         """SHA-256 of the rows, 12 hex digits."""
         columns = sorted(name for name in self.rows.columns if name in COLUMNS and name != "run")
-        text = self.rows.select(columns).sort([c for c in columns if c != "correct"], nulls_last=True).write_ndjson()
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        rows = self.rows.select(columns).sort([c for c in columns if c != "correct"], nulls_last=True)
+        hashed = hashlib.sha256()
+        for part in rows.iter_slices(_SLICE):  # a million rows as text take a gigabyte
+            hashed.update(part.write_ndjson().encode())
+        return hashed.hexdigest()[:12]
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -108,22 +128,22 @@ class Frame(Readable):
         for given, value in conditions.items():
             name = OURS.get(given, given)
             if name not in rows.columns:
-                theirs = {ours: theirs for theirs, ours in OURS.items()}
-                there = listed([theirs.get(column, column) for column in rows.columns])
-                raise UsageError(f"{self.source} has no column {given!r}; it has {there}")
+                raise UsageError(f"{self.source} has no column {given!r}; it has {listed(theirs(rows.columns))}")
             values = value if isinstance(value, tuple | list) else (value,)
             texts = [str(v) for v in values]
             numbers = (
                 [float(v) for v in texts] if rows.schema[name].is_numeric() and all(map(_is_number, texts)) else []
             )
             match = (
-                pl.col(name).cast(pl.Float64).is_in(numbers) if numbers else pl.col(name).cast(pl.String).is_in(texts)
+                pl.col(name).cast(pl.Float64).is_in(numbers)
+                if numbers
+                else pl.col(name).cast(pl.String).fill_null("").is_in(texts)
             )
             if rows.filter(match).is_empty():
                 there = listed(rows[name].unique().sort().to_list(), at_most=12)
                 raise UsageError(f"{self.source}: no row has {given} = {', '.join(texts)}; {given} is one of {there}")
             rows = rows.filter(match)
-        return replace(self, rows=rows)
+        return replace(self, rows=with_base_loss(rows) if self.contradicts and conditions else rows)
 
     def main(self) -> "Frame":
         """The rows of the main arm, the others counted in `dropped`; all rows where there is one arm only."""
@@ -133,25 +153,45 @@ class Frame(Readable):
         rows = self.rows.filter(pl.col("arm") == "main")
         return replace(self, rows=rows, dropped={**self.dropped, "other_arm": len(self) - len(rows)})
 
-    def one_law(self, *, every_tau: bool = False) -> "Frame":
-        """The rows for one law: the main arm, and a single variant, benchmark, tau and group size.
+    def one_law(self, *, every_tau: bool = False, recipes: bool = True) -> "Frame":
+        """The rows for one law: a single arm, variant, benchmark, tau, group size and recipe.
 
         Args:
             every_tau: keep all arms and all reuse factors, to compare these.
+            recipes: ask, too, about columns that rlaw does not know.
 
         Raises:
             UsageError: there are several; the message lists the choices.
+            DataError: a curve has a step twice with other values.
         """
         frame = self if every_tau else self.main()
-        for name in (n for n in SINGLE if not (every_tau and n == "tau")):
+        for name in (n for n in (*SINGLE, "arm") if not (every_tau and n in ("tau", "arm"))):
             values = frame.rows[name].drop_nulls().unique().sort()
             if len(values) > 1:
-                listed = ", ".join(str(v) for v in values)
                 raise UsageError(
-                    f"{self.source} holds several values of {name} ({listed}); one fit takes one of them\n"
+                    f"{self.source} holds several values of {name} ({listed(values.to_list())}); one fit takes one of "
+                    "them\n"
                     f"  next: `where({name}='{values[0]}')`"
                 )
+        frame = frame.identified()
+        if recipes and not every_tau:
+            identity.ask_recipes(frame.rows, self.source)
         return frame
+
+    def identified(self) -> "Frame":
+        """The rows, each the only one of its step and curve; what repeats a measurement is counted in `dropped`.
+
+        Raises:
+            DataError: a curve has a step twice with other values; the message names what tells the rows apart.
+        """
+        if not self.contradicts:
+            return self
+        rows = identity.without_copies(self.rows, measured=True)
+        if identity.contradict(rows):
+            raise identity.refusal(rows, self.source)
+        gone = len(self) - len(rows)
+        count = {"repeated_row": self.dropped.get("repeated_row", 0) + gone} if gone else {}
+        return replace(self, rows=with_base_loss(rows), dropped=self.dropped | count, contradicts=False)
 
     def to_pandas(self) -> Any:
         """The rows as a pandas frame (pandas must be installed)."""

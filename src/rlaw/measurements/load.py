@@ -1,22 +1,27 @@
 """Measurements, wherever they are: a store, a file, a bundled dataset, a polars or pandas frame."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from rlaw import laws
 from rlaw.errors import NotFound, UsageError
 from rlaw.measurements import datasets
 from rlaw.measurements.frame import Frame
-from rlaw.measurements.importers import choose, get, table
+from rlaw.measurements.importers import choose, get, memory, table
+from rlaw.measurements.raw import Raw
 
 _LAW_FIRST = "rlaw.fit(law, data); everywhere else the data, and law= by name"
 
 
 def load(
-    data: Any, *, mapping: Mapping[str, str] | None = None, accounting: str | None = None, format: str = "auto"
+    data: Any,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    accounting: str | None = None,
+    format: str = "auto",
+    measure: str | None = None,
 ) -> Frame:
     """The frame of a store, a CSV, Parquet or JSONL file, a bundled dataset's name, or a polars or pandas frame.
 
@@ -25,40 +30,53 @@ def load(
         mapping: renames columns, ours -> theirs.
         accounting: how a store's compute is counted (6N, 8N, 12N, exact); the study's own way when None.
         format: the importer of a file or folder: "auto" (by its content), a registered name, or `file.py:IMPORTER`.
+        measure: what a table's losses are: "loss" (shares of wrong answers), "accuracy" (of right ones), "percent" (of
+            either, by the column's name); None: as the column is called, and asked where that cannot be.
+
+    Raises:
+        NotFound: no such store, file or dataset.
+        DataError: what is there cannot be read as measurements.
+        UsageError: an argument that makes no sense for these data.
     """
     if isinstance(data, Frame):
         return data
-    if not isinstance(data, str | Path) and not hasattr(data, "columns"):
-        raise UsageError(
-            f"measurements were expected, and this is a {type(data).__name__}\n"
-            "  next: a store, a file, a dataset's name, or a polars or pandas frame"
-        )
     if not isinstance(data, str | Path):
-        raw = data if isinstance(data, pl.DataFrame) else pl.from_pandas(data)
-        return Frame.of(table.rename(raw, mapping or {}, "the table"), "a table in memory")
+        return _judged(table.raw_of(memory.read(data), mapping or {}, "the table"), measure, "a table in memory")
     if str(data) in datasets.names():
         if not datasets.get(str(data)).curves:
             raise UsageError(
                 f"{data} holds no learning curves\n  "
                 f"next: read its table with rlaw.measurements.datasets.read({str(data)!r})"
             )
-        return Frame.of(table.rename(datasets.read(str(data)), mapping or {}, str(data)), str(data))
+        return _judged(table.raw_of(memory.read(datasets.read(str(data))), mapping or {}, str(data)), measure)
     path = Path(data)
-    if not path.exists():
-        if str(data) in laws.names():
-            raise UsageError(f"measurements were expected, and {data} is a law\n  next: {_LAW_FIRST}")
-        known = ", ".join(datasets.names())
-        raise NotFound(f"{data}: no such store or file, and no bundled dataset of that name\n  datasets: {known}")
+    _there(path)
     is_store = (path / "study.json").is_file() and format == "auto"
     importer = None if is_store else choose(path) if format == "auto" else get(format)
     if importer is not None:
-        return Frame.of(table.rename(importer.read(path), mapping or {}, str(path)), str(path))
+        return _judged(table.raw_of(memory.read(importer.read(path)), mapping or {}, str(path)), measure)
     if path.is_dir():
-        if mapping:
-            raise UsageError(
-                f"`mapping=` renames the columns of a table, and {data} is a store\n  next: leave `mapping=` out"
-            )
+        if mapping or measure:
+            given = "mapping" if mapping else "measure"
+            raise UsageError(f"`{given}=` is for tables, and {data} is a store\n  next: leave `{given}=` out")
         from rlaw.measurements.importers.store import of_store  # only a store needs the study's machinery
 
         return of_store(path, accounting)
-    return Frame.of(table.read(path, mapping), str(path))
+    return _judged(table.read_raw(path, mapping or {}), measure)
+
+
+def _judged(raw: Raw, measure: str | None, source: str | None = None) -> Frame:
+    return Frame.of_raw(replace(raw, measure=measure or "", source=source or raw.source))
+
+
+def _there(path: Path) -> None:
+    """Refuse a path where nothing is, or what can be no measurements."""
+    try:
+        table.check_kind(path)
+    except (NotFound, ValueError) as error:  # a NUL in a name is no path
+        if str(path) in laws.names():
+            raise UsageError(f"measurements were expected, and {path} is a law\n  next: {_LAW_FIRST}") from error
+        known = ", ".join(datasets.names())
+        raise NotFound(
+            f"{path}: no such store or file, and no bundled dataset of that name\n  datasets: {known}"
+        ) from error

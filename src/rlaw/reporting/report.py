@@ -1,6 +1,6 @@
 """A study's report: one self-contained HTML file, its figures, and a summary in ten lines."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from rlaw.analysis.findings import Finding, judge_all
 from rlaw.errors import NotFound, UsageError
 from rlaw.files import make_folder, write_atomically
 from rlaw.measurements import datasets
+from rlaw.measurements.frame import Frame
 from rlaw.reporting import summary
 from rlaw.reporting.figures import FIGURES
 from rlaw.reporting.page import render
@@ -61,9 +62,10 @@ class Report(Readable):
 
 
 def report(
-    source: str | Path,
+    source: str | Path | Frame,
     output: str | Path | None = None,
     *,
+    where: Mapping[str, Any] | None = None,
     draws: int | None = None,
     seed: int = 0,
     forms: Collection[str] = (),
@@ -71,19 +73,21 @@ def report(
     """Fit, judge and draw everything that the data of a store (or a table) suffice for, into one HTML file.
 
     Args:
-        source: a store's folder; or a CSV, Parquet or JSONL file or a dataset's name, which need an `output`.
+        source: a store's folder; or a CSV, Parquet or JSONL file, a dataset's name or a frame, which need an `output`.
         output: the HTML file, STORE/report.html when None; the figures go to a folder `figures` beside it.
+        where: column -> value or values of the rows that laws are fitted to; of a benchmark, variant or arm, the others
+            are still shown.
         draws: bootstrap draws; 1000 of fits and fewer of what is costlier where None.
         seed: of the bootstrap.
         forms: "pdf" and "png", what the figures are saved as beside the SVG that the page shows.
 
     Raises:
         NotFound, DataError: there is nothing to report.
-        UsageError: a table without an output.
+        UsageError: a table without an output, or one of several benchmarks or arms without `where`.
         StoreError: the output cannot be written.
     """
     path = _target(source, output)
-    evidence = gather(source, draws=draws, seed=seed)
+    evidence = gather(source, where=where, draws=draws, seed=seed)
     drawn, left_out = FIGURES.make_all(evidence)
     figures = tuple(drawn.values())
     findings = judge_all(evidence)
@@ -94,9 +98,11 @@ def report(
     return Report(path, saved, _summary(evidence, findings), findings, evidence, left_out)
 
 
-def _target(source: str | Path, output: str | Path | None) -> Path:
+def _target(source: str | Path | Frame, output: str | Path | None) -> Path:
     if output is not None:
         return Path(output)
+    if not isinstance(source, str | Path):
+        raise UsageError("a frame has no place of its own for a report\n  next: `output=report.html`")
     if not Path(source).is_dir():
         if not Path(source).exists() and str(source) not in datasets.names():
             raise NotFound(f"no store or file {source}, and no bundled dataset of that name")

@@ -1,9 +1,30 @@
 """What every importer is: it knows its files by their content and reads them into a table."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import polars as pl
+
+from rlaw.measurements.raw import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A table as it stands in a file.
+
+    Attributes:
+        rows: its columns as they are called there.
+        place: where a row stands, in words, by its number from 0.
+        notes: what was understood.
+        blank_rows: whether rows without any cell are no rows.
+    """
+
+    rows: pl.DataFrame
+    place: Callable[[int], str]
+    notes: tuple[Note, ...] = ()
+    blank_rows: bool = False
 
 
 @runtime_checkable
@@ -17,7 +38,7 @@ class Importer(Protocol):
         ...
 
     def read(self, path: Path) -> pl.DataFrame:
-        """One row for each evaluation, columns as in `rlaw.measurements.cleaning.COLUMNS`; unknown ones are kept.
+        """One row for each evaluation, columns as in `rlaw.measurements.columns.COLUMNS`; unknown ones are kept.
 
         Raises:
             DataError: it cannot be read.

@@ -7,6 +7,7 @@ import polars as pl
 
 from rlaw.errors import DataError
 from rlaw.measurements.frame import Frame
+from rlaw.measurements.raw import ROW, Raw
 from rlaw.store import Store
 from rlaw.study.compute import executed_factor
 
@@ -29,7 +30,7 @@ def of_store(path: Path, accounting: str | None) -> Frame:
     del rows  # as large as the frame; those of 10,000 runs do not fit twice
     if good.is_empty():
         raise DataError(f"{store.path}: all {n} evaluations are of runs that diverged")
-    frame = Frame.of(good, str(store.path))
+    frame = Frame.of_raw(Raw(good.with_row_index(ROW), str(store.path), recorded=True))
     rl = store.study.rl
     factor = executed_factor(reference=bool(rl.beta), iterations=rl.num_iterations)
     dropped = frame.dropped | ({"diverged": n_diverged} if n_diverged else {})

@@ -1,6 +1,7 @@
 """The figures of a study, one file for each or for a few of a kind. To add one: write its `draw`, add it to the list
 below, to the tests and to the docs."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -91,12 +92,15 @@ FIGURES: Family[Figure] = Family(
 OF_TABLES = {"response-length": response_length.of_table, "transfer": benchmarks.of_table}
 
 
-def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Figure:
+def draw(
+    name: str, source: Any, *, where: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0
+) -> Figure:
     """One figure of a store, a table or a bundled dataset.
 
     Args:
         name: one of `FIGURES`.
         source: what `rlaw.load` takes; or, for response-length and transfer, a table with these columns alone.
+        where: the rows that laws are fitted to, as `rlaw.report` takes it.
         draws: bootstrap draws; 1000 for the main fits and fewer for costlier computations where None.
         seed: of the bootstrap.
 
@@ -107,7 +111,7 @@ def draw(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> 
     FIGURES.check(name)
     table = table_of(source) if isinstance(source, str | Path) else None
     if table is None:
-        return FIGURES[name](gather(source, draws=draws, seed=seed))
+        return FIGURES[name](gather(source, where=where, draws=draws, seed=seed))
     if name != table.shows:
         raise DataError(f"{source} has no losses along training, so there is no figure {name}\n  next: {table.shows}")
     with drawing_style():

@@ -1,6 +1,7 @@
 """The tables of a study. To add one: write its function in the file of its kind, add it to the list below, to the tests
 and to the docs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rlaw.analysis.evidence import gather
@@ -31,12 +32,15 @@ TABLES: Family[Table] = Family("table", FORMATS, {
 })  # fmt: skip
 
 
-def make(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> Table:
+def make(
+    name: str, source: Any, *, where: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0
+) -> Table:
     """One table of a store, a file or a bundled dataset.
 
     Args:
         name: one of `TABLES`.
         source: what `rlaw.load` takes.
+        where: the rows that laws are fitted to, as `rlaw.report` takes it.
         draws: bootstrap draws; 1000 for the main fits and fewer for costlier computations where None.
         seed: of the bootstrap.
 
@@ -45,4 +49,4 @@ def make(name: str, source: Any, *, draws: int | None = None, seed: int = 0) -> 
         RlawError: the source lacks what the table would show.
     """
     TABLES.check(name)
-    return TABLES[name](gather(source, draws=draws, seed=seed))
+    return TABLES[name](gather(source, where=where, draws=draws, seed=seed))

@@ -261,3 +261,51 @@ def test_a_models_name_gives_its_size_where_it_holds_one(model, params):
     assert (found is None) == (params is None)
     if found is not None:
         assert found[0] == pytest.approx(params, rel=1e-3)
+
+
+def ladder(folder: Path) -> None:
+    """Logs of three sizes that follow a law, as veRL prints them."""
+    for size, params in (("1.5B", 1.5e9), ("7B", 7e9), ("14B", 14e9)):
+        k = 0.2 / (1 + 2e9 / params)
+        path = f"(TaskRunner pid=1) 'actor_rollout_ref.model.path=Qwen/Qwen2.5-{size}', "
+        lines = [path, "dataset len: 7000", "dataset len: 500"]
+        for step in range(1, 61):
+            right = 1 - 0.9 * step**-k
+            line = f"step:{step} - critic/rewards/mean:{right:.4f} - perf/total_num_tokens:500000"
+            lines.append(line + (f" - val-core/math/acc/mean@1:{round(500 * right) / 500}" if step % 4 == 0 else ""))
+        (folder / f"{size}.log").write_text("\n".join(lines))
+
+
+def test_imported_logs_are_fitted_as_the_logs_themselves_are(capsys, tmp_path):
+    logs_folder, store = tmp_path / "logs", tmp_path / "store"
+    logs_folder.mkdir()
+    ladder(logs_folder)
+    assert main(["import", str(logs_folder), "--store", str(store)]) == 0
+    capsys.readouterr()
+    fitted = []
+    for data in (store, logs_folder):
+        assert main(["fit", str(data), "--json", "--draws", "40"]) == 0
+        fitted.append(json.loads(capsys.readouterr().out))
+    assert fitted[0]["parameters"] == fitted[1]["parameters"]
+    assert fitted[0]["parameters"]["K_max"]["value"] == pytest.approx(0.2, rel=0.1)
+    assert main(["status", str(store)]) == 0
+    assert "3 imported runs" in capsys.readouterr().out
+
+
+def test_a_training_reward_stands_in_only_when_it_is_asked_to_and_later_output_says_so(capsys, tmp_path):
+    path, store = tmp_path / "metrics.jsonl", tmp_path / "store"
+    path.write_text("\n".join(json.dumps({"step": s, "reward": 0.1 + 0.5 * s / (s + 9)}) for s in range(1, 30)))
+    assert main(["fit", str(path), "--law", "power"]) == 4
+    assert "--score train" in capsys.readouterr().err
+    assert main(["import", str(path), "--store", str(store), "--model", "7B", "--score", "train"]) == 0
+    capsys.readouterr()
+    assert main(["fit", str(store), "--law", "power", "--axis", "step"]) == 0
+    printed = capsys.readouterr()
+    assert "training rewards, not held out" in printed.out + printed.err
+
+
+def test_a_folder_that_is_no_store_is_never_offered_a_study(capsys, tmp_path):
+    (tmp_path / "notes.txt").write_text("dear diary")
+    for command in (["fit"], ["status"], ["report"]):
+        assert main([*command, str(tmp_path)]) in (3, 4)
+        assert "rlaw run" not in capsys.readouterr().err

@@ -9,7 +9,7 @@ from rlaw import laws
 from rlaw.errors import NotFound, UsageError
 from rlaw.measurements import datasets
 from rlaw.measurements.frame import Frame
-from rlaw.measurements.importers import choose, get, memory, table
+from rlaw.measurements.importers import FORMATS, choose, get, memory, table
 from rlaw.measurements.raw import Raw
 
 _LAW_FIRST = "rlaw.fit(law, data); everywhere else the data, and law= by name"
@@ -52,17 +52,22 @@ def load(
     path = Path(data)
     _there(path)
     is_store = (path / "study.json").is_file() and format == "auto"
-    importer = None if is_store else choose(path) if format == "auto" else get(format)
+    importer = None if is_store or format in FORMATS else choose(path) if format == "auto" else get(format)
     if importer is not None:
         return _judged(table.raw_of(memory.read(importer.read(path)), mapping or {}, str(path)), measure)
-    if path.is_dir():
-        if mapping or measure:
-            given = "mapping" if mapping else "measure"
-            raise UsageError(f"`{given}=` is for tables, and {data} is a store\n  next: leave `{given}=` out")
+    if not is_store and not _is_log(path, format):
+        return _judged(table.read_raw(path, mapping or {}), measure)
+    if mapping or measure:
+        given = "mapping" if mapping else "measure"
+        kind, then = ("a store", f"leave `{given}=` out") if is_store else ("a log", "rlaw import names what logs hold")
+        raise UsageError(f"`{given}=` is for tables, and {data} is {kind}\n  next: {then}")
+    if is_store:
         from rlaw.measurements.importers.store import of_store  # only a store needs the study's machinery
 
         return of_store(path, accounting)
-    return _judged(table.read_raw(path, mapping or {}), measure)
+    from rlaw.measurements.importers import of_logs
+
+    return of_logs.read(path, format, accounting)
 
 
 def _judged(raw: Raw, measure: str | None, source: str | None = None) -> Frame:
@@ -80,3 +85,12 @@ def _there(path: Path) -> None:
         raise NotFound(
             f"{path}: no such store or file, and no bundled dataset of that name\n  datasets: {known}"
         ) from error
+
+
+def _is_log(path: Path, format: str) -> bool:
+    """Whether a path is a trainer's log, or a folder without a store of ours: a table of ours is none."""
+    from rlaw.measurements.importers import logs
+
+    if format in FORMATS or path.is_dir():
+        return True
+    return logs.format_of(path) is not None

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import polars as pl
 
 from rlaw.errors import StoreError
 from rlaw.files import make_folder, read_json, write_atomically, write_json
-from rlaw.measurements.importers.log import ImportedRun, Note
+from rlaw.measurements.importers.log import ImportedRun
 from rlaw.measurements.importers.logs import Source, evaluations
+from rlaw.measurements.raw import Note
 
 SCHEMA = 1
 DOCUMENT = "imported.json"
@@ -157,7 +159,7 @@ def warnings_of(sources: Iterable[Source], notes: Iterable[Note]) -> list[dict[s
     for source in sources:
         every += [Note(note.code, f"{source.log.path}: {note.text}") for note in source.notes]
         every += [Note(note.code, f"{run.name}: {note.text}") for run in source.runs for note in run.notes]
-    return [note._asdict() for note in dict.fromkeys(every)]
+    return [asdict(note) for note in dict.fromkeys(every)]
 
 
 __all__ = ["document_of_source", "is_imported", "read", "warnings_of", "write"]

@@ -2,18 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import polars as pl
 
+from rlaw.measurements.raw import Note
+
 State = Literal["finished", "cut", "failed"]
-
-
-class Note(NamedTuple):
-    """Something a reader of the result should know: a stable code, and a sentence."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +78,7 @@ class ImportedRun:
         evaluations: a row for each held-out score of the last lineage, as the table of measurements has them.
         earlier: entries of attempts that a later one replaced, with the column `attempt`.
         params_from: where the number of parameters is from.
+        prompts, group_size: of a step, where the log says.
         attempts: how often the run was started.
         rows_in: entries read; `dropped` says which of them are no rows of `steps` or `evaluations`.
         unknown: names of the log that have no meaning here.
@@ -92,6 +88,8 @@ class ImportedRun:
     model: str | None
     params: float | None
     params_from: str
+    prompts: int | None
+    group_size: int | None
     steps: pl.DataFrame
     evaluations: pl.DataFrame
     earlier: pl.DataFrame

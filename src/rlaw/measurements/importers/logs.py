@@ -12,7 +12,7 @@ import polars as pl
 from rlaw import units
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.measurements.importers.lm_eval import LmEval
-from rlaw.measurements.importers.log import ImportedRun, Log, Note
+from rlaw.measurements.importers.log import ImportedRun, Log
 from rlaw.measurements.importers.metrics_csv import MetricsCsv
 from rlaw.measurements.importers.metrics_jsonl import MetricsJsonl
 from rlaw.measurements.importers.mlflow import MlflowFiles, MlflowSqlite
@@ -24,6 +24,7 @@ from rlaw.measurements.importers.tensorboard import TensorBoard
 from rlaw.measurements.importers.trainer_state import TrainerState
 from rlaw.measurements.importers.verl import VerlConsole
 from rlaw.measurements.importers.wandb import WandbFile
+from rlaw.measurements.raw import Note
 
 
 class LogFormat(Protocol):
@@ -314,6 +315,8 @@ def evaluations(runs: Iterable[ImportedRun], score: str = "held-out") -> tuple[p
         known = pl.when(pl.col("step") == 0).then(0.0).otherwise(pl.col("tokens"))
         tables.append(spent.with_columns(
             run=pl.lit(run.name), model=pl.lit(run.model or None, pl.String), params=pl.lit(run.params, pl.Float64),
+            prompts=pl.lit(run.prompts, pl.Int64), group_size=pl.lit(run.group_size, pl.Int64),
+            data_size=pl.col("step") * pl.lit(run.prompts, pl.Float64),
             tokens=known, test_loss=1 - pl.col("score"),
         ).drop("score"))  # fmt: skip
     table = pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()

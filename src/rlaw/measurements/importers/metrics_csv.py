@@ -8,9 +8,10 @@ import polars as pl
 
 from rlaw.errors import DataError
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.log import Log, Note, RunLog
+from rlaw.measurements.importers.log import Log, RunLog
 from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
 from rlaw.measurements.importers.rows import stepped
+from rlaw.measurements.raw import Note
 
 _WIDE = re.compile(r"(?P<run>.+) - (?P<metric>[^-]+(?:-[^ ][^-]*)*?)(?P<band>__MIN|__MAX)?")
 _SAMPLED = 500  # rows that W&B's history gives by default

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import polars as pl
 
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
+from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import STEPS, trainer_of
 from rlaw.measurements.importers.rows import flat_row, json_lines
+from rlaw.measurements.raw import Note
 
 T = TypeVar("T")
 _LOOKED_AT = 20  # lines

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
+from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
 from rlaw.measurements.importers.rows import table_of
+from rlaw.measurements.raw import Note
 
 _LOOKED_AT = 20_000  # lines
 _LOOKED_AT_ENTRIES = 400

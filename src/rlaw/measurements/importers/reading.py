@@ -8,8 +8,9 @@ import polars as pl
 import polars.selectors as cs
 
 from rlaw.measurements.importers.lineage import Lineage, last_lineage
-from rlaw.measurements.importers.log import Facts, ImportedRun, Note, RunLog, State
+from rlaw.measurements.importers.log import Facts, ImportedRun, RunLog, State
 from rlaw.measurements.importers.names import TELEMETRY, Names
+from rlaw.measurements.raw import Note
 
 _LARGEST = 1e300  # numbers from here on stand for infinity in some logs
 _FEW = 3  # entries from which on a course of tokens shows whether it counts from the start
@@ -47,6 +48,8 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
         model=facts.model,
         params=facts.params,
         params_from="the architecture in the log" if facts.params else "",
+        prompts=facts.prompts,
+        group_size=facts.group_size,
         steps=steps,
         evaluations=evaluations,
         earlier=lineage.earlier,

@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 
 from rlaw.measurements.importers import protobuf
-from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
+from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.models import params_of
 from rlaw.measurements.importers.names import trainer_of
+from rlaw.measurements.raw import Note
 
 _CRC_TABLE = [0] * 256
 for _byte in range(256):

@@ -7,9 +7,10 @@ from typing import Any
 
 from rlaw.errors import DataError
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
+from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import called
 from rlaw.measurements.importers.rows import flat_row, table_of
+from rlaw.measurements.raw import Note
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
+from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.models import params_of
 from rlaw.measurements.importers.rows import table_of
+from rlaw.measurements.raw import Note
 
 _STEP = re.compile(r"(?:^|[\]|\s])step:(\d+) - (?=\S+:\S)")
 #: beginnings of the names that veRL logs; text of an agent that looks like a step has none of them

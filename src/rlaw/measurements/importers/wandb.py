@@ -9,10 +9,11 @@ from typing import Any
 
 from rlaw.errors import DataError
 from rlaw.measurements.importers import protobuf
-from rlaw.measurements.importers.log import Facts, Log, Note, RunLog
+from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.models import params_of
 from rlaw.measurements.importers.names import trainer_of
 from rlaw.measurements.importers.rows import flat_row, table_of
+from rlaw.measurements.raw import Note
 
 _HEADER, _BLOCK = 7, 32768
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4

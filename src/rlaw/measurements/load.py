@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from rlaw import laws
 from rlaw.errors import NotFound, UsageError
 from rlaw.measurements import datasets
@@ -43,12 +45,7 @@ def load(
     if not isinstance(data, str | Path):
         return _judged(table.raw_of(memory.read(data), mapping or {}, "the table"), measure, "a table in memory")
     if str(data) in datasets.names():
-        if not datasets.get(str(data)).curves:
-            raise UsageError(
-                f"{data} holds no learning curves\n  "
-                f"next: read its table with rlaw.measurements.datasets.read({str(data)!r})"
-            )
-        return _judged(table.raw_of(memory.read(datasets.read(str(data))), mapping or {}, str(data)), measure)
+        return _judged(table.raw_of(memory.read(_bundled(str(data))), mapping or {}, str(data)), measure)
     path = Path(data)
     _there(path)
     is_store = (path / "study.json").is_file() and format == "auto"
@@ -61,13 +58,26 @@ def load(
         given = "mapping" if mapping else "measure"
         kind, then = ("a store", f"leave `{given}=` out") if is_store else ("a log", "rlaw import names what logs hold")
         raise UsageError(f"`{given}=` is for tables, and {data} is {kind}\n  next: {then}")
+    return _of_runs(path, format, accounting, is_store=is_store)
+
+
+def _of_runs(path: Path, format: str, accounting: str | None, *, is_store: bool) -> Frame:
+    """The frame of a store, of imported runs, or of logs: what each needs is imported when it is read."""
     if is_store:
-        from rlaw.measurements.importers.store import of_store  # only a store needs the study's machinery
+        from rlaw.measurements.importers.store import of_store
 
         return of_store(path, accounting)
     from rlaw.measurements.importers import of_logs
 
     return of_logs.read(path, format, accounting)
+
+
+def _bundled(name: str) -> pl.DataFrame:
+    if not datasets.get(name).curves:
+        raise UsageError(
+            f"{name} holds no learning curves\n  next: read its table with rlaw.measurements.datasets.read({name!r})"
+        )
+    return datasets.read(name)
 
 
 def _judged(raw: Raw, measure: str | None, source: str | None = None) -> Frame:

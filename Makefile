@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STORE  ?= runs/micro
 STUDIES ?= micro micro-variants micro-reuse micro-groups micro-transfer micro-control micro-curriculum micro-length
 
-.PHONY: soak install install-dev study studies test test-hf test-cluster test-verl lint bench docs clean
+.PHONY: soak install install-dev study studies test test-trackers test-hf test-cluster test-verl lint bench docs clean
 
 install: $(VENV)/installed          ## rlaw with the local engine and reports, into .venv
 install-dev: $(VENV)/installed-dev  ## the same with everything that tests, lints and builds the docs
@@ -40,6 +40,10 @@ test-hf: install-dev                ## against transformers and TRL: same logits
 	$(BIN)/pip install --quiet --disable-pip-version-check 'transformers>=5.10,<6' trl==1.16.0
 	$(BIN)/pytest -q tests/engines/test_local_model.py tests/engines/test_faithful_trl.py tests/engines/test_trl.py \
 		tests/engines/test_trl_words.py tests/engines/test_trl_curves.py
+
+test-trackers: install-dev          ## files that TensorBoard, W&B and MLflow write themselves are read (large install)
+	$(BIN)/pip install --quiet --disable-pip-version-check tensorboard wandb mlflow
+	$(BIN)/pytest -q tests/measurements/test_trackers.py
 
 test-cluster: install-dev           ## runs on a two-node Ray cluster on loopback, and as jobs (large install)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[ray,slurm]'

@@ -223,7 +223,8 @@ def gather(source: Any, *, where: Mapping[str, Any] | None = None, draws: int | 
         NotFound, DataError, StoreError: there is nothing to read, or no evaluation in it.
         UsageError: the source has several benchmarks or arms, and neither a study nor `where` names the one.
     """
-    store = Store.open(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
+    is_store = isinstance(source, str | Path) and (Path(source) / "study.json").is_file()
+    store = Store.open(source) if is_store else None
     chosen = dict(where or {})
     main_by = {name: chosen.pop(name) for name in (*SINGLE, "arm") if name in chosen}
     frame = load(source).where(**chosen).identified()

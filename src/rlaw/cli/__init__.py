@@ -21,6 +21,7 @@ from rlaw.cli import (
     figure,
     fit,
     forecast,
+    import_,
     init,
     laws,
     plan,
@@ -48,6 +49,7 @@ COMMANDS = (
     run.run,
     status.status,
     show.show,
+    import_.import_,
     fit.fit,
     forecast.forecast,
     compare.compare,
@@ -61,7 +63,7 @@ COMMANDS = (
     doctor.doctor,
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.app, name="data")
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument
 
@@ -24,6 +24,9 @@ def status(store: StorePath, json: Json = False) -> None:
     """
     from rlaw.store import Store
 
+    if (store / "imported.json").is_file():
+        show(*_imported(store), as_json=json)
+        return
     kept = Store.open(store)
     runs = kept.runs()
     counts = {state: sum(run.state == state for run in runs) for state in dict.fromkeys(run.state for run in runs)}
@@ -44,6 +47,20 @@ def status(store: StorePath, json: Json = False) -> None:
         f"{text}\n{summary}",
         as_json=json,
     )
+
+
+def _imported(path: Path) -> tuple[dict[str, Any], str]:
+    """The runs in a folder of imported ones."""
+    from rlaw.files import read_json
+
+    document = read_json(path / "imported.json")
+    runs = [run for source in document["sources"] for run in source["runs"]]
+    rows = [
+        (run["run"], run["state"], run["attempts"], run["last_step"], run["evaluations"], run["cause"] or "")
+        for run in runs
+    ]
+    text = table(("run", "state", ">attempts", ">last step", ">evaluations", "cause"), rows)
+    return {"store": str(path), "imported": True, "runs": runs}, f"{text}\n{path}: {len(runs)} imported runs"
 
 
 def _stops(store: "Store") -> list["Decision"]:

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from rlaw import laws
 from rlaw.errors import NotFound, UsageError
 from rlaw.measurements import datasets
 from rlaw.measurements.frame import Frame
-from rlaw.measurements.importers import choose, get, memory, table
+from rlaw.measurements.importers import FORMATS, choose, get, memory, table
 from rlaw.measurements.raw import Raw
 
 _LAW_FIRST = "rlaw.fit(law, data); everywhere else the data, and law= by name"
@@ -43,26 +45,39 @@ def load(
     if not isinstance(data, str | Path):
         return _judged(table.raw_of(memory.read(data), mapping or {}, "the table"), measure, "a table in memory")
     if str(data) in datasets.names():
-        if not datasets.get(str(data)).curves:
-            raise UsageError(
-                f"{data} holds no learning curves\n  "
-                f"next: read its table with rlaw.measurements.datasets.read({str(data)!r})"
-            )
-        return _judged(table.raw_of(memory.read(datasets.read(str(data))), mapping or {}, str(data)), measure)
+        return _judged(table.raw_of(memory.read(_bundled(str(data))), mapping or {}, str(data)), measure)
     path = Path(data)
     _there(path)
     is_store = (path / "study.json").is_file() and format == "auto"
-    importer = None if is_store else choose(path) if format == "auto" else get(format)
+    importer = None if is_store or format in FORMATS else choose(path) if format == "auto" else get(format)
     if importer is not None:
         return _judged(table.raw_of(memory.read(importer.read(path)), mapping or {}, str(path)), measure)
-    if path.is_dir():
-        if mapping or measure:
-            given = "mapping" if mapping else "measure"
-            raise UsageError(f"`{given}=` is for tables, and {data} is a store\n  next: leave `{given}=` out")
-        from rlaw.measurements.importers.store import of_store  # only a store needs the study's machinery
+    if not is_store and not _is_log(path, format):
+        return _judged(table.read_raw(path, mapping or {}), measure)
+    if mapping or measure:
+        given = "mapping" if mapping else "measure"
+        kind, then = ("a store", f"leave `{given}=` out") if is_store else ("a log", "rlaw import names what logs hold")
+        raise UsageError(f"`{given}=` is for tables, and {data} is {kind}\n  next: {then}")
+    return _of_runs(path, format, accounting, is_store=is_store)
+
+
+def _of_runs(path: Path, format: str, accounting: str | None, *, is_store: bool) -> Frame:
+    """The frame of a store, of imported runs, or of logs: what each needs is imported when it is read."""
+    if is_store:
+        from rlaw.measurements.importers.store import of_store
 
         return of_store(path, accounting)
-    return _judged(table.read_raw(path, mapping or {}), measure)
+    from rlaw.measurements.importers import of_logs
+
+    return of_logs.read(path, format, accounting)
+
+
+def _bundled(name: str) -> pl.DataFrame:
+    if not datasets.get(name).curves:
+        raise UsageError(
+            f"{name} holds no learning curves\n  next: read its table with rlaw.measurements.datasets.read({name!r})"
+        )
+    return datasets.read(name)
 
 
 def _judged(raw: Raw, measure: str | None, source: str | None = None) -> Frame:
@@ -80,3 +95,12 @@ def _there(path: Path) -> None:
         raise NotFound(
             f"{path}: no such store or file, and no bundled dataset of that name\n  datasets: {known}"
         ) from error
+
+
+def _is_log(path: Path, format: str) -> bool:
+    """Whether a path is a trainer's log, or a folder without a store of ours: a table of ours is none."""
+    from rlaw.measurements.importers import logs
+
+    if format in FORMATS or path.is_dir():
+        return True
+    return logs.format_of(path) is not None

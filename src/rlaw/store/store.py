@@ -67,7 +67,9 @@ class Store(Readable):
         """
         path = Path(path)
         if not (path / "study.json").is_file():
-            raise NotFound(f"{path} is not a store: it has no study.json\n  next: rlaw run STUDY --store {path}")
+            full = path.is_dir() and any(path.iterdir())
+            then = f"rlaw import {path} --store DIR, if these are logs" if full else f"rlaw run STUDY --store {path}"
+            raise NotFound(f"{path} is not a store: it has no study.json\n  next: {then}")
         document = read_json(path / "study.json")
         _check_form(path / "study.json", document, document.get("rlaw", "unknown"))
         return cls(path, document)

@@ -5,7 +5,13 @@ from pathlib import Path
 from rlaw import plugins
 from rlaw.measurements.importers.base import Importer
 
-__all__ = ["Importer", "choose", "get"]
+__all__ = ["FORMATS", "Importer", "choose", "get"]
+
+#: formats of logs that come with rlaw (`logs.FORMATS`, by name)
+FORMATS = (
+    *("wandb", "mlflow-files", "mlflow", "tensorboard", "trainer-state", "lm-eval"),
+    *("metrics-csv", "metrics-jsonl", "verl-console", "console"),
+)
 
 
 def get(name: str) -> Importer:
@@ -15,7 +21,7 @@ def get(name: str) -> Importer:
         NotFound: there is none of that name.
         UsageError: it is no importer.
     """
-    return plugins.make("importers", name, Importer, ("auto",))
+    return plugins.make("importers", name, Importer, ("auto", *FORMATS))
 
 
 def choose(path: Path) -> Importer | None:

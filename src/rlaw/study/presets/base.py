@@ -65,21 +65,29 @@ def shape_in(folder: Path) -> Architecture | None:
     if not path.is_file():
         return None
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        blocks = FAMILIES.get(config.get("model_type"))
-        if blocks is None:
-            return None
-        hidden, heads = config["hidden_size"], config["num_attention_heads"]
-        return Architecture(
-            hidden=hidden,
-            layers=config["num_hidden_layers"],
-            heads=heads,
-            kv_heads=config.get("num_key_value_heads") or heads,
-            head_dim=config.get("head_dim") or hidden // heads,
-            intermediate=config["intermediate_size"],
-            vocab=config["vocab_size"],
-            tied_embeddings=config.get("tie_word_embeddings", False),
-            **blocks,
-        )
+        return shape_of(json.loads(path.read_text(encoding="utf-8")))
     except (KeyError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} does not describe a model: {type(error).__name__} {error}") from error
+
+
+def shape_of(config: Mapping[str, Any]) -> Architecture | None:
+    """The shape that a model's configuration gives; None for another kind of model.
+
+    Raises:
+        KeyError: a width is missing.
+    """
+    blocks = FAMILIES.get(config.get("model_type") or "")
+    if blocks is None:
+        return None
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    return Architecture(
+        hidden=hidden,
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        kv_heads=config.get("num_key_value_heads") or heads,
+        head_dim=config.get("head_dim") or hidden // heads,
+        intermediate=config["intermediate_size"],
+        vocab=config["vocab_size"],
+        tied_embeddings=config.get("tie_word_embeddings", False),
+        **blocks,
+    )

@@ -1,0 +1,356 @@
+"""Logs of any trainer as runs: which format a file is, which files of a folder are logs, which of them are one run."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from rlaw import units
+from rlaw.errors import DataError, NotFound, UsageError
+from rlaw.measurements.importers.lm_eval import LmEval
+from rlaw.measurements.importers.log import ImportedRun, Log
+from rlaw.measurements.importers.metrics_csv import MetricsCsv
+from rlaw.measurements.importers.metrics_jsonl import MetricsJsonl
+from rlaw.measurements.importers.mlflow import MlflowFiles, MlflowSqlite
+from rlaw.measurements.importers.models import params_of_name
+from rlaw.measurements.importers.names import called, with_mapping
+from rlaw.measurements.importers.printed import Printed
+from rlaw.measurements.importers.reading import interpret
+from rlaw.measurements.importers.tensorboard import TensorBoard
+from rlaw.measurements.importers.trainer_state import TrainerState
+from rlaw.measurements.importers.verl import VerlConsole
+from rlaw.measurements.importers.wandb import WandbFile
+from rlaw.measurements.raw import Note
+
+
+class LogFormat(Protocol):
+    """Reads one kind of log."""
+
+    name: str
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file or folder is of this kind, by its content."""
+        ...
+
+    def log(self, path: Path) -> Log:
+        """Its entries, in the trainer's names.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        ...
+
+
+#: asked in this order; the console comes last, since it takes what nobody else knows
+FORMATS: tuple[LogFormat, ...] = (
+    *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), LmEval()),
+    *(MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed()),
+)
+_LARGEST = 1 << 40  # bytes of a file that is looked at
+_NOT_LOGS = (
+    *(".py", ".safetensors", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".npy", ".npz", ".zip", ".tar", ".tgz", ".whl"),
+    *(".yaml", ".yml", ".toml", ".md", ".png", ".svg", ".pdf", ".html", ".ipynb", ".sh", ".cfg", ".ini", ".lock"),
+    *(".parquet", ".xlsx", ".model", ".arrow", ".so"),
+)
+_SKIPPED = {".git", ".venv", "node_modules", "__pycache__", "site-packages"}
+_CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
+_SHARED = 0.9  # of the steps that two views share
+
+
+@dataclass(frozen=True)
+class Source:
+    """One log and the runs in it.
+
+    Attributes:
+        runs: none where another source shows the same runs more finely.
+    """
+
+    log: Log
+    runs: tuple[ImportedRun, ...]
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def rows(self) -> dict[str, int | dict[str, int]]:
+        """Entries read, used, and dropped by reason."""
+        dropped = dict(self.log.dropped)
+        for run in self.runs:
+            for reason, n in run.dropped.items():
+                dropped[reason] = dropped.get(reason, 0) + n
+        read = sum(len(run.entries) for run in self.log.runs) + sum(self.log.dropped.values())
+        if not self.runs:
+            dropped["other_view"] = read - sum(dropped.values())
+        return {"in": read, "out": read - sum(dropped.values()), "dropped": {k: n for k, n in dropped.items() if n}}
+
+
+def get(name: str) -> LogFormat:
+    """A format by its name.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    found = next((one for one in FORMATS if one.name == name), None)
+    if found is None:
+        raise NotFound(f"no format of logs is called {name!r}: there are {', '.join(f.name for f in FORMATS)}")
+    return found
+
+
+def format_of(path: Path) -> LogFormat | None:
+    """The format that recognises a file or folder; None when none does."""
+    if path.is_file() and path.stat().st_size == 0:
+        return None
+    return next((one for one in FORMATS if one.recognises(path)), None)
+
+
+def read(
+    paths: Sequence[Path],
+    format: str = "auto",
+    models: Mapping[str, str] | None = None,
+    items: int | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> list[Source]:
+    """The runs of logs.
+
+    Args:
+        paths: files, or folders that are walked.
+        format: "auto", by their content, or a format's name.
+        models: sizes by run, as `--model` gives them; under "" that of every other run.
+        items: problems of an evaluation, where the log does not say.
+        mapping: names of the log, by ours: `reward`, `tokens`, `step` or a benchmark's name for a held-out score.
+
+    Raises:
+        NotFound: there is no such file, or no log in a folder.
+        DataError: a file that is no log, or cannot be read.
+        UsageError: a size that is none.
+    """
+    sources = []
+    for path in paths:
+        for file, kind in found(path, format):
+            log = kind.log(file)
+            names = with_mapping(called(log.trainer), mapping or {})
+            logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
+            runs = tuple(_sized(interpret(run, names), models or {}, items) for run in logged)
+            sources.append(Source(log, runs, log.notes))
+    return _named(_views(_checkpoints(sources)))
+
+
+def _restepped(entries: pl.DataFrame, mapping: Mapping[str, str]) -> pl.DataFrame:
+    """The entries with the counter of steps that was named."""
+    theirs = mapping.get("step")
+    if theirs is None or theirs not in entries.columns:
+        return entries
+    return entries.with_columns(step=pl.col(theirs).cast(pl.Int64, strict=False))
+
+
+def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
+    """The logs at a path, each with its format.
+
+    Raises:
+        NotFound: there is nothing, or no log in a folder.
+        DataError: a file that no format recognises.
+    """
+    if not path.exists():
+        raise NotFound(f"{path}: there is no such file or folder")
+    kind = None if format == "auto" else get(format)
+    if path.is_file() or _is_whole(path, kind):
+        kind = kind or format_of(path)
+        if kind is None:
+            raise DataError(not_a_log(path))
+        return [(path, kind)]
+    logs = []
+    for folder, folders, files in os.walk(path, followlinks=False):
+        here = Path(folder)
+        folders[:] = sorted(f for f in folders if f not in _SKIPPED and not (here / f).is_symlink())
+        for whole in [f for f in folders if _is_whole(here / f, kind)]:
+            logs.append((here / whole, kind or format_of(here / whole)))
+            folders.remove(whole)
+        for name in sorted(files):
+            file = here / name
+            if file.is_symlink() or not file.is_file() or name.removesuffix(".gz").endswith(_NOT_LOGS):
+                continue
+            if (of_file := kind if kind and kind.recognises(file) else None if kind else format_of(file)) is not None:
+                logs.append((file, of_file))
+    if not logs:
+        raise NotFound(f"{path}: no log of a known format is in it\n  next: give the file of the log, or --format NAME")
+    return [(file, of_file) for file, of_file in logs if of_file is not None]
+
+
+def _is_whole(path: Path, kind: LogFormat | None) -> bool:
+    """Whether a folder is itself one log."""
+    return MlflowFiles().recognises(path) and (kind is None or kind.name == MlflowFiles.name)
+
+
+def not_a_log(path: Path) -> str:
+    """What to say of a file that no format recognises."""
+    return (
+        f"{path}: no log of a known format ({', '.join(one.name for one in FORMATS)})\n"
+        f"  next: --format NAME where it is one of them; a table of evaluations is read by `rlaw fit` as it is"
+    )
+
+
+def _sized(run: ImportedRun, models: Mapping[str, str], items: int | None) -> ImportedRun:
+    """The run with its number of parameters, and the items that were given."""
+    given = models.get(run.name, models.get(""))
+    if given is not None:
+        params, model, source = units.parse(given, "count"), run.model, "given"
+        run = replace(run, params=params, model=model or given, params_from=source)
+    elif run.params is None and run.model is not None and (known := params_of_name(run.model)) is not None:
+        run = replace(run, params=known[0], params_from=known[1])
+    if items is not None:
+        run = replace(run, evaluations=run.evaluations.with_columns(pl.col("items").fill_null(items)))
+    return run
+
+
+def _checkpoints(sources: list[Source]) -> list[Source]:
+    """lm-eval's files of several checkpoints of one model, as one run."""
+    merged: list[Source] = []
+    ladder: dict[tuple[str, Path], list[Source]] = {}
+    for source in sources:
+        if source.log.format == "lm-eval":
+            ladder.setdefault((source.runs[0].name, source.log.path.parent), []).append(source)
+        else:
+            merged.append(source)
+    for group in ladder.values():
+        logs = [source.log for source in group]
+        tables = pl.concat([log.runs[0].entries for log in logs], how="diagonal_relaxed").sort("step", nulls_last=True)
+        facts = replace(logs[0].runs[0].facts, items={k: v for log in logs for k, v in log.runs[0].facts.items.items()})
+        whole = replace(logs[0].runs[0], entries=tables, facts=facts)
+        run = replace(group[0].runs[0], evaluations=interpret(whole, called("")).evaluations, rows_in=len(tables))
+        run = replace(run, steps=run.steps.clear(), dropped=interpret(whole, called("")).dropped, notes=())
+        path = logs[0].path if len(logs) == 1 else logs[0].path.parent
+        merged.append(Source(replace(logs[0], path=path, runs=(whole,)), (run,)))
+    return merged
+
+
+def _views(sources: list[Source]) -> list[Source]:
+    """Sources of which none shows a run that another shows more finely."""
+    kept = list(sources)
+    if len(sources) < 2:
+        return kept
+    order = sorted(range(len(sources)), key=lambda i: _fineness(sources[i]), reverse=True)
+    winners: list[int] = []
+    for i in order:
+        source = sources[i]
+        better = next((w for w in winners if _same(sources[w], source)), None)
+        if better is None:
+            winners.append(i)
+            continue
+        text = f"the run of {sources[better].log.path} again: {_compared(sources[better], source)}"
+        kept[i] = replace(source, runs=(), notes=(*source.notes, Note("same-run", text)))
+    return kept
+
+
+def _fineness(source: Source) -> tuple[int, int]:
+    """How many training rows and digits a source has."""
+    rewards = [value for run in source.runs for value in run.steps["reward_mean"].drop_nulls().to_list()]
+    return len(rewards), sum(len(repr(value)) for value in rewards)
+
+
+def _same(one: Source, other: Source) -> bool:
+    """Whether two sources show the same one run: rewards that agree and are not all alike."""
+    if len(one.runs) != 1 or len(other.runs) != 1:
+        return False
+    a, b = _shared(one.runs[0], other.runs[0])
+    if len(a) == 0 or len(a) < 0.5 * min(len(one.runs[0].steps), len(other.runs[0].steps)):
+        return False
+    close = np.abs(a - b) <= _CLOSE * np.maximum(1e-3, np.abs(a)) + 5e-4
+    near = os.path.commonpath([one.log.path.absolute(), other.log.path.absolute()])
+    folder = Path(near) in (one.log.path.absolute().parent, other.log.path.absolute().parent)
+    return bool(close.mean() >= _SHARED) and (len(np.unique(a)) >= 3 or folder)
+
+
+def _shared(one: ImportedRun, other: ImportedRun) -> tuple[np.ndarray, np.ndarray]:
+    """The rewards of two runs at the steps that both have."""
+    both = one.steps.select("step", a="reward_mean").join(other.steps.select("step", b="reward_mean"), on="step")
+    both = both.drop_nulls()
+    return both["a"].to_numpy(), both["b"].to_numpy()
+
+
+def _compared(one: Source, other: Source) -> str:
+    a, b = _shared(one.runs[0], other.runs[0])
+    apart = float(np.abs(a - b).max()) if len(a) else 0.0
+    missing = len(other.runs[0].steps) - len(a)
+    more = f", and {missing} steps that the finer view lacks" if missing else ""
+    return f"{len(a)} shared steps, rewards at most {apart:.2g} apart{more}"
+
+
+def _named(sources: list[Source]) -> list[Source]:
+    """The sources with names of runs that differ: the folder stands before a name that occurs twice."""
+    names = [run.name for source in sources for run in source.runs]
+    taken: dict[str, int] = {}
+    named = []
+    for source in sources:
+        runs = []
+        for run in source.runs:
+            name = run.name if names.count(run.name) == 1 else f"{source.log.path.absolute().parent.name}-{run.name}"
+            taken[name] = taken.get(name, 0) + 1
+            runs.append(replace(run, name=name if taken[name] == 1 else f"{name}-{taken[name]}"))
+        named.append(replace(source, runs=tuple(runs)))
+    return named
+
+
+def evaluations(runs: Iterable[ImportedRun], score: str = "held-out") -> tuple[pl.DataFrame, list[Note]]:
+    """The scores of runs as a table of measurements: a loss for each score.
+
+    Args:
+        runs: of any sources.
+        score: "held-out", or "train" to let the training reward stand in.
+
+    Raises:
+        DataError: no run has a score.
+        UsageError: another word for `score`.
+    """
+    if score not in ("held-out", "train"):
+        raise UsageError(f"--score {score}: it is held-out or train")
+    tables, notes = [], []
+    for run in runs:
+        scores = run.evaluations if score == "held-out" else _training_scores(run)
+        scores, found_notes = _as_shares(run, scores)
+        notes += found_notes
+        tokens = run.steps.select("step", tokens=pl.col("tokens").cum_sum())
+        spent = scores.sort("step").join_asof(tokens.sort("step"), on="step", strategy="backward")
+        known = pl.when(pl.col("step") == 0).then(0.0).otherwise(pl.col("tokens"))
+        tables.append(spent.with_columns(
+            run=pl.lit(run.name), model=pl.lit(run.model or None, pl.String), params=pl.lit(run.params, pl.Float64),
+            prompts=pl.lit(run.prompts, pl.Int64), group_size=pl.lit(run.group_size, pl.Int64),
+            data_size=pl.col("step") * pl.lit(run.prompts, pl.Float64),
+            tokens=known, test_loss=1 - pl.col("score"),
+        ).drop("score"))  # fmt: skip
+    table = pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()
+    if table.is_empty():
+        raise DataError(_no_scores(score))
+    return table, notes
+
+
+def _no_scores(score: str) -> str:
+    if score == "train":
+        return "no run has a training reward between 0 and 1\n  next: rlaw import --dry-run shows what was read"
+    return "no run has a held-out score\n  next: --score train lets the training reward stand in; later output says so"
+
+
+def _training_scores(run: ImportedRun) -> pl.DataFrame:
+    return run.steps.select(
+        benchmark=pl.lit("training reward"), step="step", score="reward_mean", items=pl.lit(None, pl.Int64)
+    )
+
+
+def _as_shares(run: ImportedRun, scores: pl.DataFrame) -> tuple[pl.DataFrame, list[Note]]:
+    """The scores as shares of 1: percent divided, what is no share left out, both said."""
+    notes, kept = [], []
+    for (benchmark,), own in scores.group_by("benchmark", maintain_order=True):
+        values = own["score"].drop_nulls()
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)  # pyright: ignore[reportArgumentType]
+        where = f"{run.name}, {benchmark}"
+        if 1 < high <= 100 and low >= 0 and float(values.median()) > 1:  # pyright: ignore[reportArgumentType]
+            notes.append(Note("percent", f"{where}: scores from {low:g} to {high:g} are taken for percent"))
+            kept.append(own.with_columns(pl.col("score") / 100))
+        elif low < 0 or high > 1:
+            notes.append(
+                Note("no-share", f"{where}: scores from {low:g} to {high:g} are no shares of right answers; left out")
+            )
+        else:
+            kept.append(own)
+    return (pl.concat(kept) if kept else scores.clear()), notes

@@ -1,0 +1,126 @@
+"""JSON lines of metrics, one object a line: veRL's file logger, Tinker, prime-rl, ms-swift, LLaMA-Factory, your own."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from rlaw.measurements.importers import text
+from rlaw.measurements.importers.log import Facts, Log, RunLog
+from rlaw.measurements.importers.names import STEPS, trainer_of
+from rlaw.measurements.importers.rows import flat_row, json_lines
+from rlaw.measurements.raw import Note
+
+T = TypeVar("T")
+_LOOKED_AT = 20  # lines
+_MODEL = ("model_name", "model", "model_name_or_path", "base_model", "model_path", "pretrained_model_name_or_path")
+_GROUPS = {"prompts": ("groups_per_batch", "prompts_per_step"), "group_size": ("group_size", "num_generations")}
+
+
+class MetricsJsonl:
+    """A file of JSON lines whose objects count steps."""
+
+    name = "metrics-jsonl"
+
+    def recognises(self, path: Path) -> bool:
+        """By its first lines: objects, one of which has a counter of steps, and more than a table of ours has."""
+        if path.is_dir() or path.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+            return False
+        for count, line in enumerate(text.lines(path)):
+            if line.strip():
+                row = _object(line)
+                if row is None:
+                    return False
+                if any(name in row for name in STEPS):
+                    return not {"test_loss", "correct"} & row.keys()
+            if count > _LOOKED_AT:
+                break
+        return False
+
+    def log(self, path: Path) -> Log:
+        """The entries of a file; what a config.json or args.json beside it says of the run."""
+        table, dropped = json_lines(path)
+        names = trainer_of(table.columns)
+        notes = ()
+        if "current_steps" in table.columns and "reward" not in table.columns:
+            notes = (
+                Note("not-rl", "a log of LLaMA-Factory without rewards: its `accuracy` is of preferences, no score"),
+            )
+            return Log(
+                path, self.name, "llama-factory", (RunLog(_run(path), table, _facts(path, table)),), dropped, notes
+            )
+        return Log(path, self.name, names.trainer, (RunLog(_run(path), table, _facts(path, table)),), dropped, notes)
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return flat_row(row) if isinstance(row, dict) else None
+
+
+def _run(path: Path) -> str:
+    """The name of the run: of its folder where the file's own says nothing."""
+    stem = path.name.partition(".")[0]
+    plain = ("metrics", "logging", "trainer_log", "log", "train", "history", "trainer_state")
+    return path.absolute().parent.name if stem in plain else stem
+
+
+def _facts(path: Path, table: pl.DataFrame) -> Facts:
+    config, episodes = beside(path), "/env/all/total_episodes"
+    items = {c.removesuffix(episodes): _most(table, c) for c in table.columns if c.endswith(episodes)}
+    counts = {ours: _first(config, theirs, int) for ours, theirs in _GROUPS.items()}
+    model = _first(config, _MODEL, str) or _one_word(table, _MODEL)
+    return Facts(
+        model=model.rstrip("/").rpartition("/")[2] if model else None,
+        planned_steps=_planned(table),
+        items={name: n for name, n in items.items() if n},
+        prompts=counts["prompts"],
+        group_size=counts["group_size"],
+    )
+
+
+def _first(config: dict[str, Any], names: tuple[str, ...], kind: type[T]) -> T | None:
+    """The first of these settings that is of a kind."""
+    return next((config[name] for name in names if isinstance(config.get(name), kind)), None)
+
+
+def _one_word(table: pl.DataFrame, names: tuple[str, ...]) -> str | None:
+    """The one word in the first of these columns that has one alone."""
+    columns = (table[name].drop_nulls().unique() for name in names if table.schema.get(name) == pl.String)
+    return next((column[0] for column in columns if len(column) == 1), None)
+
+
+def _most(table: pl.DataFrame, column: str) -> int | None:
+    largest = table[column].max() if table.schema[column].is_numeric() else None
+    return int(largest) if isinstance(largest, int | float) else None
+
+
+def _planned(table: pl.DataFrame) -> int | None:
+    """How many steps there would be: said as such, beside the counter, or by the share that is done."""
+    for name in ("total_steps", "max_steps"):
+        if name in table.columns and (most := _most(table, name)):
+            return most
+    if "global_step/max_steps" in table.columns:
+        ends = table["global_step/max_steps"].cast(pl.String).str.extract(r"/\s*(\d+)").drop_nulls()
+        return int(ends[-1]) if len(ends) else None
+    if "progress/done_frac" in table.columns and (share := table["progress/done_frac"].max()):
+        last = _most(table, "step")
+        return round(((last or 0) + 1) / float(share)) - 1  # pyright: ignore[reportArgumentType]
+    return None
+
+
+def beside(path: Path) -> dict[str, Any]:
+    """The run's settings in a file beside its log, flat; empty where there is none."""
+    for name in ("config.json", "args.json", "run_config.json"):
+        file = path.parent / name
+        if file.is_file() and file.stat().st_size < 1 << 22:
+            try:
+                found = json.loads(file.read_text(encoding="utf-8", errors="replace"))
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                return found | {k.rpartition("/")[2]: v for k, v in flat_row(found).items()}
+    return {}

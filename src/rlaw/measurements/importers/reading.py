@@ -1,0 +1,179 @@
+"""From a log's entries to a run in our names: which rows are training, which are scores, what they mean."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from rlaw.measurements.importers.lineage import Lineage, last_lineage
+from rlaw.measurements.importers.log import Facts, ImportedRun, RunLog, State
+from rlaw.measurements.importers.names import TELEMETRY, Names
+from rlaw.measurements.raw import Note
+
+_LARGEST = 1e300  # numbers from here on stand for infinity in some logs
+_FEW = 3  # entries from which on a course of tokens shows whether it counts from the start
+
+
+class Score(NamedTuple):
+    """A column that holds a benchmark's held-out score."""
+
+    benchmark: str
+    column: str
+
+
+def interpret(log: RunLog, names: Names) -> ImportedRun:
+    """A run of a log in our names.
+
+    Args:
+        log: the entries; those without a step are dropped and counted.
+        names: of its trainer.
+
+    Returns:
+        Rows of the last lineage; scores as the log gives them.
+    """
+    lineage = last_lineage(log.entries.drop_nulls("step"))
+    rows, facts = lineage.rows, log.facts
+    reward = next((c for c in names.reward if c in rows.columns and _is_numeric(rows, c)), None)
+    rows, nonfinite = _finite(rows, reward)
+    scores = scores_of(rows, names)
+    steps = _steps(rows, reward, names)
+    evaluations = _evaluations(rows, scores, facts)
+    dropped, notes = _dropped(log, lineage, rows, reward, scores, nonfinite), _notes(lineage, rows, reward)
+    last = int(rows["step"].max()) if len(rows) else 0  # pyright: ignore[reportArgumentType]
+    known = {"step", reward, *(s.column for s in scores), *sum(names.tokens, ()), *sum(names.others.values(), ())}
+    return ImportedRun(
+        name=log.name,
+        model=facts.model,
+        params=facts.params,
+        params_from="the architecture in the log" if facts.params else "",
+        prompts=facts.prompts,
+        group_size=facts.group_size,
+        steps=steps,
+        evaluations=evaluations,
+        earlier=lineage.earlier,
+        tokens=None if steps["tokens"].null_count() else int(steps["tokens"].sum()) if len(steps) else None,
+        attempts=lineage.attempts,
+        state=_state(facts, last),
+        cause=facts.cause,
+        rows_in=len(log.entries),
+        dropped=dropped,
+        unknown=tuple(c for c in log.entries.columns if c not in known),
+        notes=notes,
+    )
+
+
+def scores_of(rows: pl.DataFrame, names: Names) -> list[Score]:
+    """The columns of held-out scores, one for each benchmark; of an earlier pattern before a later one."""
+    found: dict[str, str] = {}
+    for pattern in names.scores:
+        for column in rows.columns:
+            match = re.fullmatch(pattern, column, re.IGNORECASE)
+            if match and _is_numeric(rows, column) and rows[column].null_count() < len(rows):
+                found.setdefault(match["benchmark"], column)
+    return [Score(benchmark, column) for benchmark, column in found.items()]
+
+
+def _is_numeric(rows: pl.DataFrame, column: str) -> bool:
+    return rows.schema[column].is_numeric()
+
+
+def _steps(rows: pl.DataFrame, reward: str | None, names: Names) -> pl.DataFrame:
+    """A row for each entry with a training reward."""
+    trained = rows.drop_nulls(reward) if reward else rows.clear()
+    columns = {
+        "step": pl.col("step").cast(pl.Int64),
+        "reward_mean": pl.col(reward) if reward else pl.lit(None, pl.Float64),
+    }
+    for ours in TELEMETRY:
+        theirs = next((c for c in names.others.get(ours, ()) if c in rows.columns and _is_numeric(rows, c)), None)
+        columns[ours] = pl.col(theirs).cast(pl.Float64) if theirs else pl.lit(None, pl.Float64)
+    return trained.select(**columns, tokens=_tokens(trained, names))
+
+
+def _tokens(trained: pl.DataFrame, names: Names) -> pl.Series:
+    """Tokens of each row, prompts and responses; null where the log does not say."""
+    there = next((group for group in names.tokens if set(group) <= set(trained.columns)), None)
+    if there is None or not all(_is_numeric(trained, c) for c in there):
+        return pl.Series("tokens", [None] * len(trained), dtype=pl.Float64)
+    known = pl.all_horizontal(pl.col(*there).is_not_null())
+    counted = trained.select(pl.when(known).then(pl.sum_horizontal(pl.col(*there).cast(pl.Float64)))).to_series()
+    rises = bool((counted.diff().drop_nulls() >= 0).all()) and counted.n_unique() > 1
+    cumulative = names.cumulative is not False and rises and (len(counted) >= _FEW or names.cumulative is True)
+    if not cumulative and names.cumulative is True:
+        cumulative = _restarts(counted)
+    if not cumulative:
+        return counted.alias("tokens")
+    grown = counted.diff()
+    own = grown.is_null() | (grown < 0)  # the first, and where the counter began again: all that it shows
+    return pl.select(pl.when(own).then(counted).otherwise(grown))[counted.name].alias("tokens")
+
+
+def _restarts(counted: pl.Series) -> bool:
+    """Whether a counter that should rise falls so seldom that it was set back at resumes."""
+    falls = int((counted.diff().drop_nulls() < 0).sum())
+    return falls <= max(1, len(counted) // 10)
+
+
+def _evaluations(rows: pl.DataFrame, scores: list[Score], facts: Facts) -> pl.DataFrame:
+    """A row for each held-out score: benchmark, step, score, items."""
+    schema = {"benchmark": pl.String, "step": pl.Int64, "score": pl.Float64, "items": pl.Int64}
+    tables = []
+    for benchmark, column in scores:
+        items = facts.items.get(benchmark, facts.items.get(""))
+        own = rows.drop_nulls(column).select(
+            benchmark=pl.lit(benchmark), step=pl.col("step").cast(pl.Int64), score=pl.col(column).cast(pl.Float64),
+            items=pl.lit(items, pl.Int64),
+        )  # fmt: skip
+        tables.append(own)
+    return pl.concat(tables) if tables else pl.DataFrame(schema=schema)
+
+
+def _finite(rows: pl.DataFrame, reward: str | None) -> tuple[pl.DataFrame, int]:
+    """The rows with null for numbers that are none, infinite or the largest of all, and how many rewards these were."""
+    floats = cs.float()
+    good = rows.with_columns(pl.when(floats.is_finite() & (floats.abs() < _LARGEST)).then(floats))
+    return good, good[reward].null_count() - rows[reward].null_count() if reward else 0
+
+
+def _dropped(
+    log: RunLog, lineage: Lineage, rows: pl.DataFrame, reward: str | None, scores: list[Score], nonfinite: int
+) -> dict[str, int]:
+    """Entries that became no row, by reason."""
+    used = pl.any_horizontal(pl.col(reward).is_not_null() if reward else pl.lit(False), *(
+        pl.col(s.column).is_not_null() for s in scores
+    ))  # fmt: skip
+    idle = len(rows) - rows.filter(used).height
+    counts = {"no_step": log.entries["step"].null_count(), **lineage.dropped}
+    counts |= {"nonfinite_reward": min(nonfinite, idle), "no_reward_or_score": max(idle - nonfinite, 0)}
+    return {reason: n for reason, n in counts.items() if n}
+
+
+def _notes(lineage: Lineage, rows: pl.DataFrame, reward: str | None) -> tuple[Note, ...]:
+    notes = []
+    if lineage.attempts > 1:
+        notes.append(
+            Note(
+                "attempts",
+                f"the step goes back {lineage.attempts - 1} times: the last attempt counts from its first step on",
+            )
+        )
+    if lineage.writers:
+        notes.append(Note("writers", "every step is logged several times with other values: the first of each counts"))
+    step = rows["step"].to_numpy()
+    gaps = np.diff(step)
+    if len(gaps) > 1 and (missing := int((gaps // gaps.min() - 1).sum())):
+        notes.append(Note("missing-steps", f"{missing} steps are missing between {step[0]} and {step[-1]}"))
+    if len(gaps) and step[0] > max(1, gaps.max()):
+        notes.append(Note("part", f"the log begins at step {step[0]}: what came before is not in it"))
+    if reward is None:
+        notes.append(Note("no-reward", "no entry has a training reward"))
+    return tuple(notes)
+
+
+def _state(facts: Facts, last: int) -> State:
+    if facts.cause:
+        return "failed"
+    planned = facts.planned_steps
+    return "cut" if not facts.finished and planned is not None and last < planned else "finished"

@@ -1,0 +1,143 @@
+"""veRL's console, of all ages: `step:N - name:value - name:value`."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rlaw.measurements.importers import text
+from rlaw.measurements.importers.log import Facts, Log, RunLog
+from rlaw.measurements.importers.models import params_of
+from rlaw.measurements.importers.rows import table_of
+from rlaw.measurements.raw import Note
+
+_STEP = re.compile(r"(?:^|[\]|\s])step:(\d+) - (?=\S+:\S)")
+#: beginnings of the names that veRL logs; text of an agent that looks like a step has none of them
+_OURS = (
+    *("actor/", "critic/", "val", "timing", "perf/", "global_seqlen/", "response", "prompt_length/", "training/"),
+    "train/",
+)
+_MARKS = ("actor_rollout_ref", "verl.trainer", "main_ppo", "sft_trainer")
+_LOOKED_AT = 3000  # lines, for a sign of veRL
+_PLANNED = re.compile(r"Total training steps: (\d+)")
+_LENGTH = re.compile(r"^(?:\S+ )?dataset len: (\d+)")
+_OVERRIDE = re.compile(r"'?actor_rollout_ref\.model\.path=([^\s,']+)")
+_CONFIG = re.compile(r"\w*Config \{$")
+_MOST = 5000  # lines of a printed configuration
+
+
+class VerlConsole:
+    """The console of veRL's trainers, whatever stands before a line."""
+
+    name = "verl-console"
+
+    def recognises(self, path: Path) -> bool:
+        """By a line of metrics, or by what veRL prints before its first one."""
+        for count, line in enumerate(text.lines(path) if path.is_file() else ()):
+            if any(mark in line for mark in _MARKS) or ("step:" in line and _row(line) is not None):
+                return True
+            if count > _LOOKED_AT:
+                break
+        return False
+
+    def log(self, path: Path) -> Log:
+        """The entries of a console; several runs in one file are attempts at one."""
+        rows: list[dict[str, float]] = []
+        between = _Between()
+        for line in text.lines(path):
+            if "step:" in line and (row := _row(line)) is not None:
+                rows.append(row)
+                between.progressed()
+            else:
+                between.take(line)
+        notes = ()
+        if rows and not any(name.startswith(("actor/", "critic/", "val")) for row in rows for name in row):
+            notes = (Note("not-rl", "a log of supervised fine-tuning: it has no reward and no rollout"),)
+        return Log(path, self.name, "verl", (RunLog(path.stem, table_of(rows), between.facts()),), {}, notes)
+
+
+def _row(line: str) -> dict[str, float] | None:
+    """The numbers of a line of metrics; None for any other line."""
+    found = _STEP.search(line)
+    if found is None:
+        return None
+    row: dict[str, float] = {"step": int(found[1])}
+    for pair in line[found.end() :].split(" - "):
+        name, _, value = pair.rpartition(":")
+        try:
+            row[name] = float(value)
+        except ValueError:
+            if name and (read := text.number(value)) is not None:
+                row[name] = read
+    return row if any(name.startswith(_OURS) for name in row) else None
+
+
+class _Between:
+    """What the lines between the metrics say of a run."""
+
+    def __init__(self) -> None:
+        self.planned: int | None = None
+        self.lengths: list[int] = []
+        self.model = ""
+        self.config: dict[str, Any] = {}
+        self.params: float | None = None
+        self.trace = text.Trace()
+        self._block: list[str] = []
+        self._depth = 0
+
+    def progressed(self) -> None:
+        """A step was logged: an earlier error was not the end."""
+        self.trace = text.Trace()
+
+    def take(self, line: str) -> None:
+        """Take one line."""
+        self.trace.take(line)
+        if self._block or line.lstrip().startswith("{'") or _CONFIG.search(line):
+            self._go_on(line)
+        elif "Total training steps" in line and (found := _PLANNED.search(line)):
+            self.planned = int(found[1])
+        elif "dataset len" in line and (found := _LENGTH.match(line)) and "filter" not in line:
+            self.lengths.append(int(found[1]))
+        elif found := _OVERRIDE.search(line):
+            self.model = self.model or found[1]
+
+    def _go_on(self, line: str) -> None:
+        """Collect a configuration until its braces are closed: veRL's own, or that of the model."""
+        self._block.append(line)
+        self._depth += line.count("{") - line.count("}")
+        if self._depth <= 0 or len(self._block) > _MOST:
+            block, self._block, self._depth = "\n".join(self._block), [], 0
+            if "actor_rollout_ref" in block:
+                self.config = self.config or _literal(block)
+            elif self.params is None and '"hidden_size"' in block:
+                self.params = params_of(_json(block[block.index("{") :]))
+
+    def facts(self) -> Facts:
+        """All that was said."""
+        rl, data = self.config.get("actor_rollout_ref", {}), self.config.get("data", {})
+        model = rl.get("model", {}).get("path") or self.model or None
+        return Facts(
+            model=str(model).rstrip("/").rpartition("/")[2] if model else None,
+            params=self.params,
+            planned_steps=self.planned,
+            prompts=data.get("train_batch_size"),
+            group_size=rl.get("rollout", {}).get("n"),
+            items={"": self.lengths[-1]} if len(set(self.lengths)) > 1 else {},
+            cause=self.trace.cause,
+        )
+
+
+def _literal(block: str) -> dict[str, Any]:
+    try:
+        found = ast.literal_eval(block.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _json(block: str) -> dict[str, Any]:
+    try:
+        return json.loads(block)
+    except ValueError:
+        return {}

@@ -1,0 +1,151 @@
+"""W&B runs on disk: the `.wandb` file of an offline or online run, read without the package."""
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rlaw.errors import DataError
+from rlaw.measurements.importers import protobuf
+from rlaw.measurements.importers.log import Facts, Log, RunLog
+from rlaw.measurements.importers.models import params_of
+from rlaw.measurements.importers.names import trainer_of
+from rlaw.measurements.importers.rows import flat_row, table_of
+from rlaw.measurements.raw import Note
+
+_HEADER, _BLOCK = 7, 32768
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+#: fields of a record
+_HISTORY, _CONFIG, _OUTPUT, _RUN, _EXIT = 2, 5, 13, 17, 18
+_MODEL = ("model_name_or_path", "model_name", "model", "_name_or_path", "actor_rollout_ref/model/path", "base_model")
+
+
+class WandbFile:
+    """A `.wandb` file, or the folder of a run that holds one."""
+
+    name = "wandb"
+
+    def recognises(self, path: Path) -> bool:
+        """By the file's first bytes."""
+        file = _file_of(path)
+        if file is None:
+            return False
+        with file.open("rb") as opened:
+            return opened.read(4) == b":W&B"
+
+    def log(self, path: Path) -> Log:
+        """The history of a run, its configuration and how it ended; of a damaged file the part before the damage.
+
+        Raises:
+            DataError: there is no such file.
+        """
+        file = _file_of(path)
+        if file is None:
+            raise DataError(f"{path}: no .wandb file in it")
+        rows: list[dict[str, Any]] = []
+        config: dict[str, Any] = {}
+        exit_code, output, name, notes = None, 0, "", []
+        damage: list[str] = []
+        for body in _records(file, damage):
+            for number, _, value in protobuf.fields(body):
+                if number == _HISTORY and isinstance(value, bytes):
+                    rows.append(flat_row(_items(value, 1)))
+                elif number == _CONFIG and isinstance(value, bytes):
+                    config |= _items(value, 1)
+                elif number == _RUN and isinstance(value, bytes):
+                    for n, _, one in protobuf.fields(value):
+                        if n == 4 and isinstance(one, bytes):
+                            config |= _items(one, 1)
+                        elif n == 8 and isinstance(one, bytes):
+                            name = one.decode("utf-8", "replace")
+                elif number == _EXIT and isinstance(value, bytes):
+                    exit_code = next((int(one) for n, _, one in protobuf.fields(value) if n == 1), 0)
+                elif number == _OUTPUT:
+                    output += 1
+        notes += [Note("damaged", text) for text in damage]
+        if not rows:
+            where = "; its console text is there" if output else ""
+            notes.append(Note("no-history", f"the run recorded no history{where}: try files/output.log beside it"))
+        table = table_of(rows)
+        facts = _facts(flat_row(config), exit_code)
+        return Log(
+            path,
+            self.name,
+            trainer_of(table.columns).trainer,
+            (RunLog(name or file.stem, table, facts),),
+            {},
+            tuple(notes),
+        )
+
+
+def _file_of(path: Path) -> Path | None:
+    if path.is_file():
+        return path if path.suffix == ".wandb" else None
+    files = sorted(path.glob("*.wandb")) if path.is_dir() else []
+    return files[0] if len(files) == 1 else None
+
+
+def _records(path: Path, damage: list[str]) -> Iterator[bytes]:
+    """The records of a file of blocks; a message about what could not be read goes to `damage`."""
+    data = path.read_bytes()
+    at, whole = _HEADER, b""
+    while at < len(data):
+        room = _BLOCK - at % _BLOCK
+        if room < 7:
+            at += room
+            continue
+        if at + 7 > len(data):
+            break
+        crc, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        body = data[at + 7 : at + 7 + length]
+        if kind == 0 and length == 0:
+            break  # zeros that a file system left
+        if len(body) < length or kind > _LAST:
+            damage.append(f"{path.name}: cut short at byte {at:,} of {len(data):,}; what stands before is read")
+            return
+        if crc != zlib.crc32(bytes([kind]) + body):
+            damage.append(f"{path.name}: a wrong checksum at byte {at:,} of {len(data):,}; what stands before is read")
+            return
+        at += 7 + length
+        whole = body if kind in (_FULL, _FIRST) else whole + body
+        if kind in (_FULL, _LAST):
+            yield whole
+
+
+def _items(body: bytes, field: int) -> dict[str, Any]:
+    """Items of a history or a configuration: key or path of keys, value as JSON."""
+    found: dict[str, Any] = {}
+    for number, _, item in protobuf.fields(body):
+        if number != field or not isinstance(item, bytes):
+            continue
+        key, nested, value = "", [], "null"
+        for n, _, one in protobuf.fields(item):
+            if isinstance(one, bytes):
+                if n == 1:
+                    key = one.decode("utf-8", "replace")
+                elif n == 2:
+                    nested.append(one.decode("utf-8", "replace"))
+                elif n == 16:
+                    value = one.decode("utf-8", "replace")
+        try:
+            found["/".join(nested) or key] = json.loads(value)
+        except ValueError:
+            continue
+    return found
+
+
+def _facts(config: dict[str, Any], exit_code: int | None) -> Facts:
+    config = {key.removesuffix("/value"): value for key, value in config.items()}
+    model = next((config[name] for name in _MODEL if isinstance(config.get(name), str) and config[name]), None)
+    steps = config.get("max_steps") or config.get("trainer/total_training_steps")
+    group = config.get("num_generations") or config.get("actor_rollout_ref/rollout/n")
+    return Facts(
+        model=model.rstrip("/").rpartition("/")[2] if model else None,
+        params=params_of(config),
+        planned_steps=steps if isinstance(steps, int) and steps > 0 else None,
+        group_size=group if isinstance(group, int) else None,
+        finished=exit_code == 0,
+        cause=f"exit code {exit_code}" if exit_code else None,
+    )

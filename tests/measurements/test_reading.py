@@ -132,6 +132,14 @@ def test_a_file_that_is_no_table_is_refused_with_what_it_is(load, content, what)
         load(content)
 
 
+def test_a_column_that_may_be_meant_is_named(load):
+    for wrong, meant in (("loss", "test_loss=loss|'test_loss': 'loss'"), ("val/acc", "'accuracy': 'val/acc'")):
+        with pytest.raises(DataError, match=meant):
+            load(text(rows(), [*HEADER[:6], wrong]))
+    with pytest.raises(DataError, match="'model': 'model_name'"):
+        load(text([row[2:] for row in rows()], ["batch_size", *HEADER[3:]]).replace("compute_flops", "model_name"))
+
+
 def test_a_chart_that_was_exported_and_results_in_json_are_named(load, tmp_path):
     with pytest.raises(DataError, match=r"export of a W&B chart[\s\S]*a row for each evaluation"):
         load("Step,a - loss,a - loss__MIN,a - loss__MAX\n1,0.5,0.5,0.5\n")

@@ -15,8 +15,8 @@ from rlaw.measurements.casting import typed
 from rlaw.measurements.columns import ATTEMPT, CURVE
 from rlaw.measurements.raw import ROW, Note, Raw
 
-_LIKELY_STEP = re.compile(r"step|iter|update|epoch", re.IGNORECASE)
-_LIKELY_SIZE = re.compile(r"model|size|param|checkpoint", re.IGNORECASE)
+_LIKELY_STEP = re.compile(r"(?i).*(?:step|iter|update)")
+_LIKELY_SIZE = re.compile(r"(?i)(?:.*[/_ .])?(?:model(?:_name|_size|_id)?|params|num_params|parameters)$|size$")
 
 
 @dataclass(frozen=True, slots=True)

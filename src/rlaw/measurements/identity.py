@@ -92,7 +92,7 @@ def with_runs_of_attempts(rows: pl.DataFrame, source: str) -> pl.DataFrame:
     if ATTEMPT not in numbered.columns:
         raise UsageError(
             f"`mapping={{'run': '{ATTEMPT}'}}`: {source} has no column {ATTEMPT}, and in the order of its rows no "
-            "curve's steps began again\n  next: add a column that tells the attempts apart"
+            "steps of a curve began again\n  next: add a column that tells the attempts apart"
         )
     return numbered.with_columns(run=pl.col(ATTEMPT).cast(pl.String)).drop(ATTEMPT)
 

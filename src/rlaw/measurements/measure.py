@@ -17,7 +17,7 @@ from rlaw.text import listed
 
 MEASURES = ("loss", "accuracy", "percent")
 _LOSS_WORDS = frozenset(("loss", "error", "err", "wrong", "fail", "failure", "failed"))
-_LIKELY = re.compile(r"loss|err|acc|score|reward|correct|pass|exact|solve|mean@|maj@|best@", re.IGNORECASE)
+_LIKELY = re.compile(r"(?i).*(?:loss|err|acc|score|reward|correct|pass|exact|solve|mean@|maj@|best@)")
 _ROUNDING = 1e-6  # beyond the range by less is a rounded 0 or 1
 _FEW = 0.02  # one strange value, or a smaller share of them, are slips; more of them are another measure
 _LARGEST_NATS = 15.0  # a cross-entropy above the logarithm of any vocabulary is none
@@ -56,7 +56,7 @@ def named(raw: Raw) -> Raw:
 def missing(raw: Raw, what: str, name: str, likely: re.Pattern[str]) -> DataError:
     """The refusal of a source without a column, with the columns that may be meant."""
     there = [raw.name(column) for column in raw.rows.columns if column != ROW]
-    likely_ones = [column for column in there if likely.search(column)]
+    likely_ones = [column for column in there if likely.match(column)]
     if name == "test_loss" and likely_ones and _is_accuracy(likely_ones[0]):
         name = "accuracy"
     meant = likely_ones[0] if likely_ones else "THEIRS"

@@ -174,15 +174,15 @@ def forecast(
     chosen = predictor_of(law)
     aim = target_of(curves_of(frame, axis=along, window=window)[0], target, anchor)
     places = aim.places(at)
-    if (times := aim.reach(places)[0]) > _TOO_FAR and not far:
-        raise UsageError(
-            f"{aim.model}, {units.count(aim.whole.params[aim.r])} parameters, is {times:.3g} times beyond other sizes\n"
-            "  next: a size nearer to the data (is a unit missing, such as 7B?), or `far=True`"
-        )
     drawn, name, cautions, check = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
     low, high = drawn.interval(level)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
     size_factor, axis_factor = aim.reach(places[wanted])
+    if size_factor > _TOO_FAR and not far:
+        raise UsageError(
+            f"{aim.model}, {units.count(aim.whole.params[aim.r])} parameters, is {size_factor:.3g} times beyond other "
+            "sizes\n  next: a size nearer to the data (is a unit missing, such as 7B?), or `far=True`"
+        )
     held_out = _score_of(aim, places, drawn.middle, low, high)
     return Forecast(
         kind=aim.kind,

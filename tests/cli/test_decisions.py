@@ -73,7 +73,7 @@ def test_a_comparison_document_holds_what_is_promised(ask):
     code, document, _ = ask("compare", "--cut", "12", "--axis", "data", "--laws", "auto", "--laws", "power")
     assert code == 0
     assert {"schema", "protocol", "laws", "best", "verdict"} <= set(document)
-    assert {law["law"] for law in document["laws"]} == {"auto", "power", "constant", "last-value"}
+    assert {law["law"] for law in document["laws"]} == {"auto", "power", "constant", "last-value", "damped-trend"}
     assert {"law", "mae", "rmse", "coverage", "log_score", "rungs"} <= set(document["laws"][0])
     assert {"model", "mae"} <= set(document["laws"][0]["rungs"][0])
 

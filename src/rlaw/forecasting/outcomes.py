@@ -21,6 +21,7 @@ Number = TypeVar("Number", float, np.ndarray)
 _LOWEST_TOP, _HIGHEST_TOP = 0.5, 0.995
 _LEAST_DISPERSION, _MOST_DISPERSION = 1e-10, 0.9
 _STREAM = 1_000_003  # of the random numbers, apart from those of the true losses
+_WORTH = 5  # degrees of freedom that the number of answers is worth
 _SAMPLING = 0.5  # of p (1 - p) that an answer scatters by, when problems differ in difficulty as they usually do
 
 
@@ -68,7 +69,7 @@ def dispersion_of(squares: Number, spare: int, answers: int | None) -> Number:
         spare: degrees of freedom of the sum. Where they are few, the number of answers says what scatter there must be.
         answers: of an evaluation; None where it is not known.
     """
-    prior = 0 if answers is None else 1
+    prior = 0 if answers is None else _WORTH
     return (squares + prior * _SAMPLING / (answers or 1)) / max(max(spare, 0) + prior, 1)
 
 

@@ -3,9 +3,10 @@ import polars as pl
 import pytest
 
 import rlaw
+from rlaw.fitting.curves import first_steps
 from rlaw.fitting.selection import curves_of
 from rlaw.forecasting.calibration import Backtest, backtest, calibrate_by_cut, calibrated
-from rlaw.forecasting.predictors import pooled_ladder
+from rlaw.forecasting.predictors import others_longer, pooled_ladder
 from rlaw.measurements.frame import Frame
 from rlaw.testing.studies import Truth, study
 
@@ -70,3 +71,20 @@ def test_a_held_out_size_is_judged_by_the_other_sizes_cut_as_short():
 def test_the_rest_of_bent_curves_lies_inside_the_intervals():
     told = rlaw.compare(sigmoids(), laws=["auto"], axis="data", cut=20, draws=100).score("auto")
     assert told.coverage > 0.7  # 0.2 to 0.4 without the backtest
+
+
+def test_a_size_with_several_runs_has_as_many_steps_as_one_of_them():
+    truth = Truth(steps=40, runs=(1, 1, 1, 1, 1, 1, 3), with_items=False)
+    rows = study(truth, 0).rows.drop("base_loss").filter((pl.col("params") < 70e9) | (pl.col("step") <= 10))
+    curves, _ = curves_of(Frame.of(rows, "three short runs"), axis="data")
+    assert curves.steps.tolist() == [40] * 6 + [10]
+    assert curves.counts.tolist() == [40] * 6 + [30]
+    assert others_longer(curves, 6)
+    early = first_steps(curves, 10)
+    assert early.sum(axis=1).tolist() == [10] * 6 + [30]
+    assert curves.step[early].max() == 10
+    with_one = curves.where((curves.run < 1) & curves.present).compact()
+    checks = [
+        backtest(c, 6, pooled_ladder(c, 6), np.array([40 * 512.0]), level=0.9, seed=0) for c in (curves, with_one)
+    ]
+    assert checks[0].sizes == checks[1].sizes == 6

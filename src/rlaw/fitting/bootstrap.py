@@ -8,9 +8,12 @@ Three sources of noise, each declared in the fit:
 * items: the problems are drawn again, the same ones for every evaluation, so that the error which all evaluations share
   is counted; from per-item answers where they are there, else ("items assumed") for problems of assumed difficulty.
 
+Sizes lie beside the law as well, by the scatter that they show (`scatter.py`); in the draws where one stands apart, the
+law is that of the others. Runs are merged: their mean at each step is drawn, so that a draw costs what its steps do.
+
 Source: Efron and Tibshirani 1993; Rao and Wu 1988 (the factor n / (n - 1)).
 
-Axes: B draws, R sizes, M points of a size.
+Axes: B draws, R sizes, M points of a size, T steps of a size.
 """
 
 import math

@@ -219,6 +219,10 @@ class Fit(Readable):
             raise NotFound(f"{model!r} is not a size of this fit\n  next: choose one of {known}") from None
 
     def _draws(self) -> Solution:
+        if any(w.code == "noise-unknown" for w in self.warnings):
+            raise NotIdentifiable(
+                "nothing shows the noise of these curves: no draws\n  next: items=500, the true number"
+            )
         if self.drawn is None:
             raise UsageError("this fit has no bootstrap draws\n  next: fit with intervals='bootstrap'")
         return self.drawn.solution

@@ -13,6 +13,7 @@ from rlaw.cli import terminal
 from rlaw.cli.plan import StudyFile, Workers
 from rlaw.cli.terminal import Json
 from rlaw.errors import UsageError
+from rlaw.text import UNSEEN, listed
 
 if TYPE_CHECKING:
     from rlaw.execution.runner import Outcome
@@ -59,6 +60,10 @@ def run(
     """
     plan = planning.plan_of(study)
     path = store or Path("runs") / plan.study.name
+    from rlaw.study.recipe import settings_that_run_code  # the command line imports no study before it has one
+
+    if named := settings_that_run_code(plan.study.engine.settings):
+        terminal.note(f"warning: engine.settings that run code which is not rlaw's: {listed(named)}; trust its source")
     if dry_run:
         planned, costs = planning.costs_and_text(plan, path, workers)
         commands = _commands(plan, path, str(study))
@@ -102,6 +107,8 @@ def _parameters(given: list[str]) -> dict[str, int | str]:
     for key, mark, value in pairs:
         if not (key and mark and value):
             raise UsageError(f"--slurm {key}{mark}{value}: write KEY=VALUE, as in --slurm slurm_partition=gpu")
+        if not key.isidentifier() or UNSEEN.search(value) or "\n" in value:  # it becomes a line of the job's script
+            raise UsageError(f"--slurm {key}={value}: a name, and a value on one line")
     return {key: int(value) if value.isdigit() else value for key, _, value in pairs}
 
 

@@ -23,7 +23,7 @@ from rlaw.engines.progress import Progress
 from rlaw.engines.verl import checkpoint, engine, launch, log, prepare, settings
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.reward import compute_score
-from rlaw.errors import EngineError
+from rlaw.errors import EngineError, SpecError
 
 
 @pytest.fixture
@@ -289,3 +289,13 @@ def test_what_a_study_says_reaches_the_shell_as_arguments(run, tmp_path, monkeyp
         assert words[-2:] == overrides
         assert f"VERL_FILE_LOGGER_PATH={paths.log}" in words
         assert address is None or words[words.index("--address") + 1] == address
+
+
+def test_a_file_that_holds_the_pool_alone_is_passed_over_as_often_as_the_study_says(folder):
+    run = planned(folder, data={"reuse": 4}, rl={"steps": 16, "prompts": 4, "num_generations": 4}).runs[0]
+    met = [problem.prompt for problem in training_texts(run)]
+    assert len(met) == 64
+    assert {met.count(prompt) for prompt in met} == {4}
+    nested = planned(folder, data={"reuse": 4, "subsets": "nested"}, rl={"steps": 16, "prompts": 4}).runs[0]
+    with pytest.raises(SpecError, match="holds 16 problems"):
+        training_texts(nested)

@@ -105,7 +105,7 @@ def leave_no_parts(folder: Path) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document atomically, to be read by people too; its last key is the CRC-32 of the text before it."""
-    body = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}").encode()
+    body = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}").encode(errors="backslashreplace")
     write_atomically(path, body + _SEAL % zlib.crc32(body))
 
 

@@ -1,5 +1,6 @@
 """Tables and names as plain text: columns as wide as their widest cell, numbers to the right."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,46 @@ _NAME_LENGTH = 22
 _SHOWN = 64  # characters of a name or value in a message
 
 Cell = str | int | float | None
+
+#: what no name may bring into a terminal or a page: control characters (tabs and ends of lines are not), marks that
+#: turn the direction of text, line separators, halves of surrogate pairs
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_SECRETS = re.compile(
+    r"(?<=://)[^/@\s]+@"
+    r"|\b(?:hf_|sk-|gh[pousr]_|github_pat_|glpat-|xox[abp]-|AKIA)[A-Za-z0-9_-]{12,}"
+    r"|(?<=[?&])((?:access_|auth_|api_?)?(?:token|key)|password|secret|signature|sig)=[^&\s\"'#]+",
+    re.IGNORECASE,
+)
+_SECRET_KEY = re.compile(
+    r"(?i)(?:^|[._-])(?:api_?key|secret(?:_key)?|passw(?:or)?d|credentials?|(?:access|auth|hub|hf)_token)$"
+)
+MASK = "***"
+
+
+def clean(text: str) -> str:
+    """The text without characters that drive a terminal or hide what it says."""
+    return UNSEEN.sub("", text)
+
+
+def masked(text: str) -> str:
+    """The text with the credentials of URLs, and what looks like a token, blanked."""
+    return _SECRETS.sub(
+        lambda found: f"{MASK}@" if found[0].endswith("@") else f"{found[1]}={MASK}" if found[1] else MASK, text
+    )
+
+
+def without_secrets(plain: Any) -> Any:
+    """Plain data with every credential blanked: in its texts, and whatever stands under a key such as api_key."""
+    if isinstance(plain, dict):
+        return {
+            key: MASK if isinstance(value, str) and _SECRET_KEY.search(str(key)) else without_secrets(value)
+            for key, value in plain.items()
+        }
+    if isinstance(plain, list | tuple):
+        return [without_secrets(one) for one in plain]
+    return masked(plain) if isinstance(plain, str) else plain
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -28,7 +69,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def _cell(value: Cell) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else one_line(str(value))
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without characters that cannot be shown."""
+    return clean(re.sub(r"[\n\r\t\x0b\x0c\x85\u2028\u2029]+", " ", text))
 
 
 def listed(names: Sequence[object], at_most: int = 20) -> str:

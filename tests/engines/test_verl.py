@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -19,10 +20,10 @@ from rlaw.cli import main
 from rlaw.engines.base import Workspace
 from rlaw.engines.data import check_lengths, distinct_so_far, training_texts
 from rlaw.engines.progress import Progress
-from rlaw.engines.verl import checkpoint, engine, log, prepare, settings
+from rlaw.engines.verl import checkpoint, engine, launch, log, prepare, settings
 from rlaw.engines.verl.paths import Paths
 from rlaw.engines.verl.reward import compute_score
-from rlaw.errors import EngineError
+from rlaw.errors import EngineError, SpecError
 
 
 @pytest.fixture
@@ -272,3 +273,29 @@ def test_the_example_for_one_node_is_a_study_that_verl_can_do():
     for run in runs:
         settings.check(run)
         assert run.resources.gpus == 4
+
+
+HOSTILE = "a b'c\"d\n$(touch x)`y`;&|\\"
+
+
+def test_what_a_study_says_reaches_the_shell_as_arguments(run, tmp_path, monkeypatch):
+    overrides = [f"key={HOSTILE}", "n=1"]
+    paths = Paths.of(Workspace(tmp_path / HOSTILE, tmp_path))
+    for address in (None, f"http://head:8265/{HOSTILE}"):
+        monkeypatch.delenv(launch.ADDRESS_VARIABLE, raising=False)
+        if address:
+            monkeypatch.setenv(launch.ADDRESS_VARIABLE, address)
+        words = shlex.split(launch.commands(run, paths, overrides))
+        assert words[-2:] == overrides
+        assert f"VERL_FILE_LOGGER_PATH={paths.log}" in words
+        assert address is None or words[words.index("--address") + 1] == address
+
+
+def test_a_file_that_holds_the_pool_alone_is_passed_over_as_often_as_the_study_says(folder):
+    run = planned(folder, data={"reuse": 4}, rl={"steps": 16, "prompts": 4, "num_generations": 4}).runs[0]
+    met = [problem.prompt for problem in training_texts(run)]
+    assert len(met) == 64
+    assert {met.count(prompt) for prompt in met} == {4}
+    nested = planned(folder, data={"reuse": 4, "subsets": "nested"}, rl={"steps": 16, "prompts": 4}).runs[0]
+    with pytest.raises(SpecError, match="holds 16 problems"):
+        training_texts(nested)

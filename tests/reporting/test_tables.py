@@ -121,3 +121,16 @@ def test_published_parameters_stand_in_the_table_of_protocols():
 def test_an_unknown_table_gets_the_list():
     with pytest.raises(NotFound, match="choose one of parameters"):
         make("table-1", "qwen2.5-math-base")
+
+
+def test_what_a_spreadsheet_would_run_or_a_terminal_obey_leaves_as_text():
+    cells = ("=1+1", "\r=cmd|' /C calc'!A0", "\n@SUM(1)", "\t-2+3", "-0.5", "a\rb\u202ec\x9bd")
+    table = Table("names", "caption", ("name",), tuple((cell,) for cell in cells))
+    rows = table.csv().split("\n")[1:-1]
+    assert rows == ["'=1+1", "' =cmd|' /C calc'!A0", "' @SUM(1)", "' -2+3", "-0.5", "a bcd"]
+
+
+def test_a_latex_row_that_begins_with_a_bracket_or_a_star_is_no_argument_of_the_row_before():
+    table = Table("names", "caption", ("name",), (("[0.1, 0.2]",), ("*best*",), ("plain",)))
+    lines = table.latex().splitlines()
+    assert {r"{}[0.1, 0.2] \\", r"{}*best* \\", r"plain \\"} <= set(lines)

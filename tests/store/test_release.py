@@ -30,7 +30,7 @@ def test_it_is_read_whole(store):
     states = [status.state for status in store.runs()]
     assert states == ["finished"] * 4 + ["interrupted"] * 2 + ["failed", "planned", "planned"]
     assert len(rlaw.load(store.path).rows) == 22
-    assert [len(store.records(label)) for label in store.labels()] == [13, 13, 13, 13, 8, 10, 7, 0, 0]
+    assert [len(store.records(label)) for label in store.labels()] == [13, 13, 13, 13, 8, 9, 7, 0, 0]
 
 
 def test_its_study_and_its_runs_keep_their_ids(store):

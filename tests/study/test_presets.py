@@ -6,7 +6,7 @@ import pytest
 from rlaw.errors import EngineError, SpecError
 from rlaw.measurements import datasets
 from rlaw.study import spec
-from rlaw.study.model import Size
+from rlaw.study.model import Model, Size
 from rlaw.study.plan import plan
 from rlaw.study.presets import LADDERS
 from rlaw.study.study import Study
@@ -85,7 +85,10 @@ def test_a_size_without_a_checkpoint_of_a_variant_is_left_out_of_it(load):
             r"has a checkpoint, and variant",
         ),
         ("{ladder: [{hidden: 16, layers: 2}], variants: {base: {steps: 0}}}", r"has no checkpoint, and variant base"),
-        ("{preset: qwen3, variants: {base: {steps: 0}}}", r"checkpoint of instruct: no such variant"),
+        (
+            "{ladder: [{hidden: 16, layers: 2, checkpoint: {instruct: a/b}}], variants: {base: {steps: 0}}}",
+            r"checkpoint of instruct: no such variant",
+        ),
         (
             "{ladder: [{hidden: 8, layers: 1, resources: {gpus: 12}}]}",
             r"gpus \(12\) must be a multiple of gpus_per_node",
@@ -136,3 +139,23 @@ def test_the_local_engine_refuses_a_checkpoint_before_anything_is_spent(load):
     run = next(iter(plan(load("{preset: qwen3, sizes: [0.6B]}"))))
     with pytest.raises(EngineError, match=r"local engine trains Qwen2 models that it pretrains itself.*Qwen/Qwen3"):
         engines.get("local").check(run)
+
+
+@pytest.mark.parametrize(("preset", "variant", "sizes"), [
+    ("qwen2.5-math", "base", 7), ("qwen2.5-math", "instruct", 7), ("qwen3", "base", 5), ("qwen3", "instruct", 6),
+    ("llama3", "base", 5), ("llama3", "instruct", 5),
+])  # fmt: skip
+def test_a_preset_may_be_run_in_one_variant_alone(preset, variant, sizes):
+    model = Model.model_validate({"preset": preset, "variants": {variant: {"steps": 0}}})
+    assert len(model.ladder) == sizes
+    assert {size.variants for size in model.ladder} == {(variant,)}
+
+
+def test_a_checkpoint_folder_is_counted_by_its_own_config_whatever_the_family(tmp_path):
+    shape = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 128}
+    config = {"model_type": "llama", "num_key_value_heads": 2, "vocab_size": 100, **shape}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    ladder = [{"name": "a", "checkpoint": str(tmp_path)}]
+    unsaid, said = (Model.model_validate({"ladder": ladder, **more}).ladder[0] for more in ({}, {"family": "llama"}))
+    assert unsaid.params == said.params
+    assert not unsaid.attention_bias

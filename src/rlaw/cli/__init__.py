@@ -90,17 +90,29 @@ def main(args: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_where: terminal.note(f"warning: {message}")
             return app(given, prog_name="rlaw", standalone_mode=False) or 0
-    except RlawError as error:
-        return terminal.fail(error, as_json)
-    except TyperException as error:
-        return terminal.fail(_usage_error(error), as_json)
     except Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, Abort):
-        return terminal.fail(Interrupted("interrupted"), as_json)
     except BrokenPipeError:
         sys.stderr.close()  # the reader is gone: nowhere to write
         return 1
+    except (RlawError, TyperException, KeyboardInterrupt, Abort, MemoryError, OSError) as error:
+        return terminal.fail(_ours(error), as_json)
+
+
+def _ours(error: BaseException) -> RlawError:
+    """What went wrong, as an error of ours."""
+    if isinstance(error, RlawError):
+        return error
+    if isinstance(error, TyperException):
+        return _usage_error(error)
+    return _exhausted(error) if isinstance(error, MemoryError | OSError) else Interrupted("interrupted")
+
+
+def _exhausted(error: MemoryError | OSError) -> RlawError:
+    """What the system refused where nothing more is known of it: memory, files, processes, space."""
+    what = "out of memory" if isinstance(error, MemoryError) else f"the system refused: {error.strerror or error}"
+    where = f" ({error.filename!r})" if isinstance(error, OSError) and error.filename else ""
+    return RlawError(f"{what}{where}\n  next: raise the limits (ulimit -a), free space, or ask for less at a time")
 
 
 def _usage_error(error: TyperException) -> UsageError:

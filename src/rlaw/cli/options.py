@@ -34,7 +34,7 @@ ReportDraws = Annotated[
     int | None, typer.Option(min=20, help="bootstrap draws; 1000 for the main fits, 200 or 300 for costlier ones")
 ]
 Level = Annotated[float, typer.Option(min=0.01, max=0.999, help="share of the draws inside an interval")]
-Seed = Annotated[int, typer.Option(min=0, help="of the random numbers")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="of the random numbers")]
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="one of --list")]
 _DATA = typer.Argument(metavar="DATA", help="a store, a CSV, Parquet or JSONL file, or a bundled dataset's name")
 Data = Annotated[str, _DATA]

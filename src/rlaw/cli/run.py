@@ -13,6 +13,8 @@ from rlaw.cli import terminal
 from rlaw.cli.options import pairs
 from rlaw.cli.plan import StudyFile, Workers
 from rlaw.cli.terminal import Json
+from rlaw.errors import UsageError
+from rlaw.text import UNSEEN, listed
 
 if TYPE_CHECKING:
     from rlaw.execution.runner import Outcome
@@ -59,6 +61,10 @@ def run(
     """
     plan = planning.plan_of(study)
     path = store or Path("runs") / plan.study.name
+    from rlaw.study.recipe import settings_that_run_code  # the command line imports no study before it has one
+
+    if named := settings_that_run_code(plan.study.engine.settings):
+        terminal.note(f"warning: engine.settings that run code which is not rlaw's: {listed(named)}; trust its source")
     if dry_run:
         planned, costs = planning.costs_and_text(plan, path, workers)
         commands = _commands(plan, path, str(study))
@@ -75,7 +81,7 @@ def run(
     if not stage:
         plan.check_budget()
         # what is refused changes nothing: all that can be refused comes before the store is made, or made another's
-    parameters = {key: int(value) if value.isdigit() else value for key, value in pairs(slurm or [], "--slurm").items()}
+    parameters = _parameters(slurm or [])
     before = Store.existing(path, plan, extend=extend)
     with execution.opened(executor.value, path, workers, address=address, slurm=parameters) as where:
         if stage:
@@ -95,6 +101,15 @@ def run(
     terminal.show(document, "\n".join([_text(kept, outcome), *map(str, decisions)]), as_json=json)
     if not outcome.complete:
         raise Exit(1)
+
+
+def _parameters(given: list[str]) -> dict[str, int | str]:
+    """`KEY=VALUE` pairs, whole numbers as such."""
+    parameters = pairs(given, "--slurm")
+    for key, value in parameters.items():
+        if not key.isidentifier() or UNSEEN.search(value) or "\n" in value:  # it becomes a line of the job's script
+            raise UsageError(f"--slurm {key}={value}: a name, and a value on one line")
+    return {key: int(value) if value.isdigit() else value for key, value in parameters.items()}
 
 
 def _commands(plan: "Plan", store: Path, study: str) -> dict[str, str]:

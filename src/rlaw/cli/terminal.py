@@ -1,17 +1,20 @@
 """Output of commands: plain text or one JSON document on stdout, warnings and errors on stderr."""
 
 import json
+import os
 import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer import Exit
 
 from rlaw.errors import DataError, RlawError, UsageError
+from rlaw.text import UNSEEN, clean, masked
 
 if TYPE_CHECKING:
     from rlaw.fitting.diagnostics import Caution
@@ -24,12 +27,7 @@ _ARGUMENT = re.compile(
     r"|mapping=\{'(?P<ours>[^`]*)': '(?P<theirs>[^`]*)'\}"
     r"|(?P<name>[a-z_]+)=(?P<given>[^`]*))`"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def clean(text: str) -> str:
-    """The text without control characters: a name in the data must not drive the terminal."""
-    return _CONTROL.sub("", text)
+_MOST_CHARACTERS = 8000  # of a message
 
 
 def as_flags(text: str) -> str:
@@ -48,28 +46,67 @@ def as_flags(text: str) -> str:
 
 def out(text: str) -> None:
     """Data, on stdout."""
-    sys.stdout.write(clean(text) + "\n")
-    sys.stdout.flush()
+    _data(clean(text) + "\n")
 
 
 def note(text: str) -> None:
-    """Progress or a warning, on stderr."""
-    sys.stderr.write(clean(text) + "\n")
-    sys.stderr.flush()
+    """Progress or a warning, on stderr, as far as it can be written there."""
+    with suppress(OSError, ValueError):  # it is full, or closed: there is nowhere left to say so
+        _write(sys.stderr, clean(masked(text)) + "\n")
+
+
+def _data(text: str) -> None:
+    """Text to stdout.
+
+    Raises:
+        RlawError: it cannot be written; what is lost is said.
+        BrokenPipeError: its reader is gone.
+    """
+    try:
+        if sys.stdout is None:
+            raise OSError(0, "it is closed")
+        _write(sys.stdout, text)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that nothing tries again at the end
+        why = getattr(error, "strerror", None) or error
+        raise RlawError(
+            f"cannot write the result to standard output: {why}\n  next: free space, or another file"
+        ) from error
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Text to a stream, whatever its encoding: what it lacks is written as an escape."""
+    if stream is not None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+
+
+def _notation(document: Mapping[str, Any]) -> str:
+    """One line of JSON, without what drives a terminal."""
+    text = json.dumps({"schema": SCHEMA, **document}, allow_nan=False, ensure_ascii=False)
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def _bounded(text: str) -> str:
+    """A message of a length that can be read."""
+    text = masked(as_flags(text))
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}… ({len(text):,} characters in all)"
 
 
 def show(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """A result: the document with --json, else the text."""
     if as_json:
-        sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, allow_nan=False, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        _data(_notation(document))
     else:
         out(as_flags(text))
 
 
 def gate(error: RlawError) -> NoReturn:
     """A gate that failed after the result was printed: the reason on stderr and the exit code, no second document."""
-    note(f"rlaw: {as_flags(str(error))}")
+    note(f"rlaw: {_bounded(str(error))}")
     raise Exit(error.exit_code)
 
 
@@ -82,10 +119,11 @@ def all_done(warnings: "Iterable[Caution]") -> None:
 
 def fail(error: RlawError, as_json: bool) -> int:
     """An error, once: on stderr, and as the one document on stdout with --json. Returns its exit code."""
+    text = _bounded(str(error))
     if as_json:
-        document = {"code": error.code, "text": as_flags(str(error)), "exit_code": error.exit_code}
-        sys.stdout.write(json.dumps({"schema": SCHEMA, "error": document}, ensure_ascii=False) + "\n")
-    note(f"rlaw: {as_flags(str(error))}")
+        with suppress(RlawError, OSError):  # where stdout is what failed, stderr has it
+            _data(_notation({"error": {"code": error.code, "text": text, "exit_code": error.exit_code}}))
+    note(f"rlaw: {text}")
     return error.exit_code
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlaw.engines.rng import generator
-from rlaw.errors import EngineError
+from rlaw.errors import EngineError, SpecError
 from rlaw.study.plan import Run
 from rlaw.tasks import of_text, of_tokens
 from rlaw.tasks.base import Problems
@@ -34,8 +34,18 @@ def training_data(run: Run) -> TrainingData:
 
 
 def training_texts(run: Run) -> TextProblems:
-    """The problems in words of a whole run, in the order they are met: `reuse` passes over the pool."""
-    whole = of_text(run.task).pool(run.data.pool_size(run.rl) * run.data.reuse, run.seed)
+    """The problems in words of a whole run, in the order they are met: `reuse` passes over the pool.
+
+    The pool is drawn from what reuse 1 would take; from a file that holds less, it is drawn alone. Nested pools are
+    parts of what reuse 1 takes, and need all of it.
+    """
+    task, size = of_text(run.task), run.data.pool_size(run.rl)
+    try:
+        whole = task.pool(size * run.data.reuse, run.seed)
+    except SpecError:
+        if run.data.subsets == "nested":
+            raise
+        whole = task.pool(size, run.seed)
     return whole.take(schedule(run, whole.levels_I))
 
 

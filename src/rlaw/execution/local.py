@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from rlaw.errors import UsageError
+from rlaw.errors import EngineError, UsageError
 from rlaw.execution.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event, Executor, last_error
 from rlaw.files import make_folder
 from rlaw.study import spec
@@ -90,20 +90,27 @@ class LocalExecutor(Executor):
 
         Raises:
             StoreError: the run's folder cannot be made.
+            EngineError: the system starts no process.
         """
         label = attempt.run.label
         folder = attempt.store / "runs" / label
         make_folder(folder, parents=False)
         environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
-        with (folder / "worker.log").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rlaw.execution.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-            )
+        try:
+            with (folder / "worker.log").open("ab") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "rlaw.execution.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=output,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise EngineError(
+                f"cannot start a worker for {label}: {error.strerror or error}\n"
+                f"  next: fewer `workers=`, or higher limits of files and processes (ulimit -n, ulimit -u)"
+            ) from error
         request = {"run": spec.document(attempt.run), "store": str(attempt.store), "argv": attempt.argv}
         worker = _Worker(label, process, folder / "worker.log")
         self._selector.register(worker.events, selectors.EVENT_READ, worker)

@@ -193,7 +193,8 @@ def _connect(address: str | None) -> Any:
     except ImportError as error:
         raise EngineError("a Ray cluster needs Ray, which is not here\n  next: pip install 'rlaw[ray]'") from error
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        # a cluster of our own shows its dashboard to this machine alone; of another's nothing changes
+        ray.init(address=address, dashboard_host="127.0.0.1", logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         why = str(error).strip().partition("\n")[0]
         raise EngineError(

@@ -28,6 +28,7 @@ from rlaw.store.provenance import now
 from rlaw.store.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted
 from rlaw.study import spec
 from rlaw.study.plan import Run
+from rlaw.text import masked
 
 MOST_CHARACTERS = 2000  # of a failure's message that a record keeps
 
@@ -121,7 +122,7 @@ def _train(engine: Engine, log: RunLog, cache: Path, stop: threading.Event, send
 
 def _text(error: Exception) -> str:
     """Its message, cut short: what is kept is shown in tables and pages; the traceback has gone to standard error."""
-    text = str(error)
+    text = masked(str(error))
     cut = f"… ({len(text):,} characters in all; the worker's log has them)"
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + cut
 

@@ -15,6 +15,7 @@ from rlaw.reporting.figures import Figure
 from rlaw.reporting.figures.captions import how_fitted, window
 from rlaw.reporting.tables import TABLES
 from rlaw.store import Store
+from rlaw.text import clean
 
 
 def render(
@@ -41,7 +42,7 @@ def render(
     study = ""
     if evidence.store is not None:
         study = json.dumps(evidence.store.study.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    return (
+    return clean(
         environment.get_template("report.html.jinja").render(
             title=evidence.store.study.name if evidence.store else evidence.frame.source,
             question=evidence.store.study.question if evidence.store else "",

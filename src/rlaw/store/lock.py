@@ -218,7 +218,7 @@ class Lock:
                 raise
             if not self._without_locks:
                 text = "the file system of the store has no locks; files stand in for them, so that there is one writer"
-                warnings.warn(text, NoLocks, stacklevel=4)
+                warnings.warn(text, NoLocks, stacklevel=1)  # from here: once for all locks of a command
                 self._without_locks = True
             return self._lease.take()
         return True

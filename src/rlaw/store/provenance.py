@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -11,12 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rlaw.text import masked
+
 PACKAGES = (
     *("rlaw", "numpy", "scipy", "polars", "pydantic"),
     *("jax", "jaxlib", "optax", "safetensors"),
     *("torch", "transformers", "trl", "accelerate"),
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def now() -> str:
@@ -25,10 +25,10 @@ def now() -> str:
 
 
 def here(argv: Sequence[str]) -> dict[str, Any]:
-    """This process, as plain data. Credentials in URLs are blanked."""
+    """This process, as plain data. Credentials in its arguments are blanked."""
     return {
         "time": now(),
-        "argv": [_CREDENTIALS.sub("***@", text) for text in argv],
+        "argv": [masked(text) for text in argv],
         "hostname": socket.gethostname(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),

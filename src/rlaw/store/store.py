@@ -25,7 +25,7 @@ from rlaw.study import spec
 from rlaw.study.plan import Plan, Run
 from rlaw.study.study import Study
 from rlaw.tasks.base import CANONICAL, canonical
-from rlaw.text import Readable
+from rlaw.text import Readable, without_secrets
 
 if TYPE_CHECKING:
     import polars as pl
@@ -374,7 +374,7 @@ def _study_document(plan: Plan) -> dict[str, Any]:
     columns = ("label", "id", "arm", "model", "params", "params_total", "variant", "seed", "steps")
     documents = (spec.document(run) for run in plan)
     runs = [{name: line[name] for name in columns} for line in documents]
-    return {**about, "study": study.model_dump(mode="json"), "runs": runs}
+    return {**about, "study": without_secrets(study.model_dump(mode="json")), "runs": runs}
 
 
 def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
@@ -382,7 +382,7 @@ def _write_run(path: Path, run: Run, attempt: int, argv: Sequence[str]) -> None:
     earlier = [one for one in earlier if one["attempt"] < attempt]
     attempts = [*earlier, {"attempt": attempt, **provenance.here(argv)}]
     form = {"schema": SCHEMA, "canonical": CANONICAL}
-    write_json(path, {**form, "run": spec.document(run), "attempts": attempts})
+    write_json(path, {**form, "run": without_secrets(spec.document(run)), "attempts": attempts})
 
 
 def _flat(data: Any, at: str = "") -> dict[str, Any]:

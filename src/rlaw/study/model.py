@@ -152,11 +152,13 @@ class Model(Settings):
         """Write out a preset, the blocks of the family, and the variants that the ladder's checkpoints name."""
         if not isinstance(raw, dict):
             return raw
-        raw = presets.resolve(raw)
+        given, raw = raw, presets.resolve(raw)
         ladder, blocks = raw.get("ladder"), presets.FAMILIES.get(raw.get("family", "qwen2"), {})
         if not isinstance(ladder, list | tuple):
             return raw
-        sizes = [{**blocks, **size} if isinstance(size, dict) else size for size in ladder]
+        sizes = [{**blocks, **_published(size)} if isinstance(size, dict) else size for size in ladder]
+        if "preset" in given and isinstance(chosen := raw.get("variants"), dict):
+            sizes = [kept for size in sizes if (kept := _with_variants(size, chosen))]
         return {**raw, "ladder": sizes, "variants": raw.get("variants") or _variants(sizes)}
 
     @model_validator(mode="after")
@@ -193,6 +195,12 @@ def _published(raw: dict[str, Any]) -> dict[str, Any]:
         return {"nominal": size.nominal, **asdict(size.architecture), **raw}
     shape = presets.shape_in(Path(first))
     return {**asdict(shape), **raw} if shape else raw
+
+
+def _with_variants(size: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any] | None:
+    """A preset's size with the checkpoints of the chosen variants alone; None where it was published in none."""
+    kept = {name: one for name, one in size["checkpoint"].items() if name in chosen}
+    return {**size, "checkpoint": kept} if kept else None
 
 
 def _variants(sizes: list[Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Run:
         """Digest of all that changes a number: not of the study's or the arm's name."""
         return content_digest(self.content)
 
-    @property
+    @cached_property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
         parts = self._sections(*SECTIONS)

@@ -3,10 +3,12 @@
 Defaults live here, in `model.py` and in `study.py`, and nowhere else. All of it is part of a run's id.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from rlaw import units
@@ -158,10 +160,15 @@ class Data(Settings):
         return self.pool or -(-rl.steps * rl.prompts // self.reuse)
 
 
+MOST_EVALUATIONS = 20_000  # of a run
+_TRIED_EXACTLY, _ROUNDED_OTHERWISE = 200, 1  # points of a grid; steps
+MOST_LOG_SPACED = 1_000
+
+
 class LogSpaced(Settings):
     """That many evaluations, evenly spaced in log step."""
 
-    log_spaced: int = Field(gt=1)
+    log_spaced: int = Field(gt=1, le=MOST_LOG_SPACED)
 
 
 class Every(Settings):
@@ -190,6 +197,11 @@ class Evaluation(Settings):
         log_spaced=22
     )
 
+    def count(self, steps: int) -> int:
+        """Evaluations of a run of that many steps at most, without laying them out."""
+        every = steps // self.at.every if isinstance(self.at, Every) else MOST_LOG_SPACED
+        return 2 + (len(self.at) if isinstance(self.at, tuple) else every)
+
     def schedule(self, steps: int) -> tuple[int, ...]:
         """The steps after which the policy is measured, rising, 0 and `steps` among them."""
         if isinstance(self.at, Every):
@@ -203,7 +215,13 @@ class Evaluation(Settings):
 
 def _log_spaced(n: int, steps: int) -> set[int]:
     """The first geometric grid that has n distinct whole steps in 1..steps, or all of them."""
-    for points in range(2, 100 * n):
+    if n >= steps:
+        return set(range(1, steps + 1))
+    for points in range(n, 100 * n):
+        if points > _TRIED_EXACTLY:  # arrays are fast, and may be off where a step lies between two whole ones
+            grid = np.rint(steps ** (np.arange(points) / (points - 1)))
+            if 1 + np.count_nonzero(np.diff(grid)) < n - _ROUNDED_OTHERWISE:
+                continue
         grid = {round(steps ** (i / (points - 1))) for i in range(points)}
         if len(grid) >= min(n, steps):
             return grid
@@ -221,6 +239,32 @@ class EngineChoice(Settings):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="for the engine itself, in its own words (TRL: of GRPOConfig)"
     )
+
+
+_RUNS_CODE = re.compile(
+    r"trust_remote_code|LD_PRELOAD|LD_LIBRARY_PATH|PYTHONPATH|PYTHONSTARTUP|external_lib|custom_\w+\.?|_cls\b|class_path"
+)
+
+
+def settings_that_run_code(settings: Mapping[str, Any], at: str = "") -> list[str]:
+    """The names of settings of an engine that make it run code of others: remote code, classes by path, preloads."""
+    named: list[str] = []
+    for key, value in settings.items():
+        name = f"{at}.{key}".strip(".")
+        if isinstance(value, Mapping):
+            named += settings_that_run_code(value, name)
+        elif value not in (False, None, "") and _RUNS_CODE.search(name):
+            named.append(name)
+    return named
+
+
+def few_enough_evaluations(rl: RL, evaluation: Evaluation) -> None:
+    """Raise ValueError when a run would be measured more often than anything here could keep."""
+    if (count := evaluation.count(rl.steps)) > MOST_EVALUATIONS:
+        raise ValueError(
+            f"evaluation.at asks for {count:,} evaluations of each run; {MOST_EVALUATIONS:,} are the most: "
+            f"write a larger `every`, or {{log_spaced: 22}}"
+        )
 
 
 def enough_problems(rl: RL, data: Data) -> None:

@@ -21,7 +21,7 @@ from rlaw.study import yaml
 from rlaw.study.compute import Accounting
 from rlaw.study.gpus import DEFAULT_USD_PER_GPU_HOUR
 from rlaw.study.model import Model
-from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems, placed
+from rlaw.study.recipe import RL, Data, EngineChoice, Evaluation, Name, enough_problems, few_enough_evaluations, placed
 from rlaw.tasks import AnyTask
 from rlaw.tasks.base import Settings, Since, canonical
 from rlaw.text import Readable
@@ -34,6 +34,7 @@ def _quantity(kind: str) -> BeforeValidator:
 
 Compute = Annotated[float, _quantity("FLOPs")]
 GpuHours = Annotated[float, _quantity("GPU-h")]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, _quantity("duration")]
 
 
@@ -101,7 +102,7 @@ class Arm(Settings):
     name: Name
     rungs: tuple[str, ...] | None = None
     variants: tuple[str, ...] | None = None
-    seeds: tuple[int, ...] | None = None
+    seeds: tuple[Seed, ...] | None = None
     rl: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
     evaluation: dict[str, Any] = Field(default_factory=dict)
@@ -118,7 +119,7 @@ class Study(Readable, Settings):
     data: Data = Data()
     evaluation: Evaluation = Evaluation()
     arms: tuple[Arm, ...] = ()
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     budget: SpendingCaps = SpendingCaps()
     stage: Stage | None = None
     engine: EngineChoice = EngineChoice()
@@ -144,6 +145,7 @@ class Study(Readable, Settings):
         if unknown:
             raise ValueError("; ".join(map(self.task.refusal, unknown)))
         enough_problems(self.rl, self.data)
+        few_enough_evaluations(self.rl, self.evaluation)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"a seed is listed twice in seeds {list(self.seeds)}")
         sizes = len({size.params for size in self.model.ladder})
@@ -186,6 +188,7 @@ class Study(Readable, Settings):
                 self.section(section, arm)
         try:
             enough_problems(self.section("rl", arm), self.section("data", arm))
+            few_enough_evaluations(self.section("rl", arm), self.section("evaluation", arm))
         except ValueError as error:
             raise document.fault(("arms", index), str(error)) from error
 

@@ -1,5 +1,6 @@
-"""YAML 1.2 with line numbers: `1e-6` is a number, a duplicate key fails, no tags, no aliases, at most a megabyte."""
+"""YAML 1.2 with line numbers: `1e-6` is a number, a duplicate key fails, no tags, no aliases, at most 200 kB."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -7,11 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlaw.errors import NotFound, SpecError
+from rlaw.text import UNSEEN
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
+MOST_LISTS = 5_000  # brackets of a study: reading them takes seconds
+SHOWN_FAULTS = 20
+SHOWN_CHARACTERS = 64  # of a value in a message
+_DIGITS = 40  # of a number
 Location = tuple[str | int, ...]
 
 
@@ -36,14 +42,15 @@ class Document:
 
     def error(self, error: "ValidationError", prefix: Location = (), known: Iterable[str] = ()) -> SpecError:
         """One line per fault, in the order of the file; `known` keys are offered for a mistyped one."""
-        faults = []
-        for item in error.errors():
+        faults, errors = [], error.errors(include_url=False, include_context=False)
+        for item in errors[:SHOWN_FAULTS]:
             location = self._known(prefix + item["loc"])
             text = f"{_dotted(location)}{_text(item, known)}"
             faults.append((self.line(location or self._named(text)), text))
         lines = dict.fromkeys(f"{self.path}:{line}: {text}" for line, text in sorted(faults))
+        more = f"\n  and {len(errors) - SHOWN_FAULTS:,} more" if len(errors) > SHOWN_FAULTS else ""
         return SpecError(
-            "\n".join(lines) + "\n  next: fix the file; `rlaw init` writes a commented study to compare with"
+            "\n".join(lines) + f"{more}\n  next: fix the file; `rlaw init` writes a commented study to compare with"
         )
 
     def _named(self, text: str) -> Location:
@@ -61,17 +68,26 @@ class Document:
 
 
 def _dotted(location: Sequence[str | int]) -> str:
-    return ".".join(map(str, location)) + ": " if location else ""
+    return ".".join(_short(part) for part in location) + ": " if location else ""
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"
 
 
 def _text(item: Any, known: Iterable[str]) -> str:
     if item["type"] == "extra_forbidden":
-        near = get_close_matches(str(item["loc"][-1]), list(known), n=1)
+        near = get_close_matches(str(item["loc"][-1])[:SHOWN_CHARACTERS], list(known), n=1)
         return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
     if item["type"] == "missing":
         return "missing"
     text = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
-    return text if isinstance(item.get("input"), dict) or "got" in text else f"{text} (it says {item.get('input')!r})"
+    return (
+        text
+        if isinstance(item.get("input"), dict) or "got" in text
+        else f"{text} (it says {_short(repr(item.get('input')))})"
+    )
 
 
 def load(path: str | Path) -> Document:
@@ -79,7 +95,7 @@ def load(path: str | Path) -> Document:
 
     Raises:
         NotFound: there is no such file.
-        SpecError: not YAML, not a mapping, or more than a megabyte.
+        SpecError: not YAML, not a mapping, more than 200 kB, or a value that no study has.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -90,7 +106,10 @@ def load(path: str | Path) -> Document:
     if path.stat().st_size > MAX_BYTES:
         raise SpecError(f"{path}: larger than {MAX_BYTES} bytes; a study is a page of text")
     try:
-        node = YAML(typ="rt", pure=True).compose(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if sum(map(text.count, "[{")) > MOST_LISTS or re.search(rf"(?:[-?:] ){{{MOST_LISTS},}}", text):
+            raise SpecError(f"{path}: more than {MOST_LISTS} lists and mappings; a study is a page of text")
+        node = YAML(typ="rt", pure=True).compose(text)
         lines: dict[Location, int] = {}
         data = _plain(node, (), lines, path, set())
     except UnicodeDecodeError as error:
@@ -135,14 +154,29 @@ def _plain(node: Any, at: Location, lines: dict[Location, int], path: Path, visi
 
 def _scalar(node: Any, path: Path) -> Any:
     tag, text = str(node.tag).removeprefix("tag:yaml.org,2002:"), node.value
+    at = f"{path}:{node.start_mark.line + 1}"
     if tag == "str":
+        if found := UNSEEN.search(text):
+            raise SpecError(
+                f"{at}: U+{ord(found[0]):04X} cannot be shown: a study has no control or direction characters"
+            )
         return text
     if tag == "null":
         return None
     if tag == "bool":
         return text.lower() == "true"
-    if tag == "int":
-        return int(text.replace("_", ""), 0)
-    if tag == "float":
-        return float(text.replace("_", ""))
-    raise SpecError(f"{path}:{node.start_mark.line + 1}: tag {node.tag} is not taken; only plain data")
+    if tag in ("int", "float"):
+        return _number(tag, text, at)
+    raise SpecError(f"{at}: tag {node.tag} is not taken; only plain data")
+
+
+def _number(tag: str, text: str, at: str) -> int | float:
+    """The number of a scalar; what could mean two numbers, or is none, is refused."""
+    if len(text) > _DIGITS:
+        raise SpecError(f"{at}: a number of {len(text):,} characters; no setting takes more than {_DIGITS}")
+    if re.match(r"[+-]?0[0-9_]", text) and (tag == "int" or "." not in text):
+        plain = text.lstrip("+-0_") or "0"
+        raise SpecError(f"{at}: {text} is decimal to some and octal to others: write {plain}, or 0o{plain}")
+    if not re.search(r"[0-9]", text):
+        raise SpecError(f"{at}: {text} is not a finite number")
+    return int(text.replace("_", ""), 0) if tag == "int" else float(text.replace("_", ""))

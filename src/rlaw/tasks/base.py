@@ -6,15 +6,18 @@ the checkpoint's tokenizer, and has its answers judged by a reward.
 Axes: I problems (items), P prompt tokens, T completion tokens.
 """
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from rlaw.rewards.base import Reward
 from rlaw.tasks.problems.base import TextProblems
+from rlaw.text import without_secrets
 
 #: version of the canonical form of settings, whose digests are the ids of runs and studies
 CANONICAL = 2
@@ -31,33 +34,64 @@ class Since:
 
 
 class Settings(BaseModel):
-    """A frozen section of a study file: an unknown key is an error."""
+    """A frozen section of a study file: an unknown key is an error, and so is a truth value in place of a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, about: ValidationInfo) -> Any:
+        kinds = str(cls.model_fields[about.field_name or ""].annotation)
+        numeric = re.search(r"\b(int|float)\b", kinds) and "bool" not in kinds and "Any" not in kinds
+        if numeric and any(isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else [value])):
+            raise ValueError(f"a number is expected, got {str(value).lower()}")
+        return value
+
 
 def canonical(settings: BaseModel) -> dict[str, Any]:
-    """Settings as the plain data that ids are made of: all that the first form has, and what came later and is set."""
-    plain = settings.model_dump(mode="json")
-    for name, about in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        later = any(isinstance(mark, Since) for mark in about.metadata)
-        if later and value == about.get_default(call_default_factory=True):
-            del plain[name]
-        else:
-            plain[name] = _canonical(value, plain[name])
-    return plain
+    """Settings as the plain data that ids are made of: all that the first form has, and what came later and is set.
+
+    Credentials are blanked: they change no number, and whoever reads a store is not to have them.
+    """
+    known = _KNOWN.get(id(settings))
+    if known is None or known[0] is not settings:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = settings, without_secrets(_without_later(settings, settings.model_dump(mode="json")))
+        _KNOWN[id(settings)] = known
+    return known[1]
 
 
-def _canonical(value: Any, plain: Any) -> Any:
-    """The canonical form of a value of settings, whose plain data are known."""
-    if isinstance(value, BaseModel):
-        return canonical(value)
+#: canonical forms by identity: the runs of a plan share their sections, which are frozen
+_KNOWN: dict[int, tuple[BaseModel, dict[str, Any]]] = {}
+_MOST_KNOWN = 256
+
+
+def _without_later(value: Any, plain: Any) -> Any:
+    """The plain data of a value, without settings that came later and have their default."""
     if isinstance(value, tuple | list):
-        return [_canonical(one, its) for one, its in zip(value, plain, strict=True)]
+        return [_without_later(one, its) for one, its in zip(value, plain, strict=True)]
     if isinstance(value, dict):
-        return {key: _canonical(value[key], its) for key, its in plain.items()}
-    return plain
+        return {key: _without_later(value[key], its) for key, its in plain.items()}
+    if not isinstance(value, BaseModel):
+        return plain
+    later = _later(type(value))
+    return {
+        name: _without_later(getattr(value, name), its)
+        for name, its in plain.items()
+        if name not in later or getattr(value, name) != later[name]
+    }
+
+
+@cache
+def _later(settings: type[BaseModel]) -> dict[str, Any]:
+    """The settings that came after the first canonical form, and their defaults."""
+    marked = {
+        name: about
+        for name, about in settings.model_fields.items()
+        if any(isinstance(mark, Since) for mark in about.metadata)
+    }
+    return {name: about.get_default(call_default_factory=True) for name, about in marked.items()}
 
 
 @dataclass(frozen=True, slots=True)

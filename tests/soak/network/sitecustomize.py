@@ -94,9 +94,9 @@ if LEDGER and "rlaw" in " ".join(sys.orig_argv):
 
     start, close = Journal.__init__, Journal.close
 
-    def start_and_note(self, path):
+    def start_and_note(self, path, *args):
         note("opened", time.monotonic(), os.getpid(), os.path.abspath(path))
-        start(self, path)
+        start(self, path, *args)
 
     def close_and_note(self):
         close(self)

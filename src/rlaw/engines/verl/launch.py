@@ -30,7 +30,8 @@ def commands(run: Run, paths: Paths, overrides: list[str]) -> str:
     plain = shlex.join(trainer(overrides, "python"))
     log = shlex.quote(f"VERL_FILE_LOGGER_PATH={paths.log}")
     if address := os.environ.get(ADDRESS_VARIABLE):
-        return f"ray job submit --address {address} --submission-id {job_name(run, 1)} --no-wait -- env {log} {plain}"
+        where = f"--address {shlex.quote(address)} --submission-id {job_name(run, 1)}"
+        return f"ray job submit {where} --no-wait -- env {log} {plain}"
     return f"env {log} {plain}"
 
 

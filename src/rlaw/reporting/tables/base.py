@@ -11,6 +11,7 @@ from rlaw import units
 from rlaw.analysis.evidence import Evidence
 from rlaw.fitting.interval import Interval, three_digits
 from rlaw.reporting.tables.latex import latex
+from rlaw.text import one_line
 
 FORMATS = ("tex", "csv")
 
@@ -95,8 +96,9 @@ def _digits(number: float) -> str:
 
 def _safe(text: str) -> str:
     """The text, so that no spreadsheet runs it: a leading =, @ or sign is a formula's unless a number follows."""
+    text = one_line(text)
     try:
         float(text)
     except ValueError:
-        return f"'{text}" if text[:1] in tuple("=@+-\t\r") else text
+        return f"'{text}" if text.lstrip()[:1] in tuple("=@+-") else text
     return text

@@ -35,7 +35,7 @@ def latex(
     layout = "".join(_kind(c, column) for c, column in enumerate(cells))
     head = " & ".join(_heading(text, own) for text, own in zip(columns, cells, strict=True)) + r" \\"
     lines = [" & ".join(_cell(cell, (r, c) in strong) for c, cell in enumerate(row)) for r, row in enumerate(rows)]
-    body = [line + r" \\" for line in lines]
+    body = [rf"{{}}{line} \\" if line[:1] in ("[", "*") else rf"{line} \\" for line in lines]  # \\ takes both
     titled = rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"
     make = _long if len(rows) > _ROWS_OF_A_PAGE else _one_page
     return "\n".join((*make(titled, layout, [r"\toprule", head, r"\midrule"], body), ""))

@@ -128,15 +128,14 @@ def prepare(source: Path, out: Path, recipe: Recipe, benchmarks: Mapping[str, Pa
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        folder = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent)) / out.name
+        folder.mkdir()  # with the modes that the user's umask gives; those of the one around it are the strictest
         try:
             done = _write(source, problems, folder, recipe, benchmarks or {})
             (folder / MANIFEST).write_text(json.dumps(asdict(done), indent=1) + "\n", encoding="utf-8")
-            folder.chmod(0o755)
             folder.rename(out)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        finally:
+            shutil.rmtree(folder.parent, ignore_errors=True)
     except OSError as error:
         raise RlawError(
             f"cannot write {out}: {error.strerror or error}\n  next: another `out=`, or more space"

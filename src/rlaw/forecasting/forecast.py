@@ -178,11 +178,6 @@ def forecast(
     low, high = drawn.interval(level)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
     size_factor, axis_factor = aim.reach(places[wanted])
-    if size_factor > _TOO_FAR and not far:
-        raise UsageError(
-            f"{aim.model}, {units.count(aim.whole.params[aim.r])} parameters, is {size_factor:.3g} times beyond other "
-            "sizes\n  next: a size nearer to the data (is a unit missing, such as 7B?), or `far=True`"
-        )
     held_out = _score_of(aim, places, drawn.middle, low, high)
     return Forecast(
         kind=aim.kind,

@@ -66,7 +66,8 @@ def test_without_points_to_spare_the_number_of_answers_says_what_scatters():
 def test_no_forecast_and_no_interval_leaves_the_range_of_a_loss_or_has_no_width(law, noise):
     frame = near_one(noise)
     for target, anchor in (("1e8", "first:6"), ("1e10", "first:6")):
-        told = rlaw.forecast(frame, target, anchor=anchor, axis="data", law=law, at=[64 * 7, 6.4e4, 6.4e7], draws=100)
+        how = {"axis": "data", "law": law, "at": [64 * 7, 6.4e4, 6.4e7], "far": True, "draws": 100}
+        told = rlaw.forecast(frame, target, anchor=anchor, **how)
         for p in told.points:
             assert 0 <= p.low <= p.loss <= p.high <= 1
             assert p.low < p.high

@@ -26,7 +26,7 @@ class LmEval:
             return False
         with text.opened(path) as file:
             whole = file.read(1 << 25)
-        return '"results"' in whole and '"model_args"' in whole
+        return '"results"' in whole and '"config"' in whole and ('"model_args"' in whole or '"n-samples"' in whole)
 
     def log(self, path: Path) -> Log:
         """One evaluation of one checkpoint.
@@ -61,7 +61,12 @@ class LmEval:
             if n:
                 items[task] = int(n)
         run = re.split(r"checkpoint-\d+$", name)[0].rstrip("/").rpartition("/")[2] or name
-        return Log(path, self.name, "lm-eval", (RunLog(run, table_of([row]), Facts(model=run, items=items)),))
+        return Log(
+            path,
+            self.name,
+            "lm-eval",
+            (RunLog(run, table_of([row]), Facts(model=run, params=config.get("model_num_parameters"), items=items)),),
+        )
 
 
 def _metric(scores: dict[str, Any]) -> tuple[float, float | None] | None:

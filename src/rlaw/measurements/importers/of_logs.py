@@ -49,6 +49,11 @@ def of_logs(path: Path, format: str, accounting: str | None) -> Frame:
     sources = logs.read([path], format)
     runs = [run for source in sources for run in source.runs]
     if not any(len(run.evaluations) for run in runs):
+        if any(run.dropped.get("no_step") for run in runs):
+            raise DataError(
+                f"{path}: its scores do not say after which step they were measured\n"
+                "  next: results of several checkpoints, with the step in their arguments or file names"
+            )
         raise DataError(
             f"{path}: no run has a held-out score\n"
             f"  next: rlaw import {path} --store DIR --score train lets the training reward stand in"

@@ -221,7 +221,7 @@ def test_a_size_without_enough_steps_for_an_evaluation_is_no_choice(ladder):
 
 
 def test_a_budget_a_hundred_times_beyond_the_data_is_refused_unless_it_is_asked_for(ladder):
-    with pytest.raises(UsageError, match=r"times beyond what any size was run(.|\n)*`far=True`"):
+    with pytest.raises(UsageError, match=r"times outside of the data(.|\n)*`far=True`"):
         rlaw.allocate(ladder, compute=1e21)
     told = rlaw.allocate(ladder, compute=1e21, far=True, draws=50)
     assert min(c.axis_factor for c in told.choices) > 100

@@ -207,7 +207,7 @@ def test_one_size_is_forecast_by_its_own_curve_and_not_from_others_that_are_not_
 
 
 def test_a_target_a_hundred_times_beyond_the_ladder_is_refused_unless_it_is_asked_for(simulated):
-    with pytest.raises(UsageError, match=r"30T, 30T parameters, is 417 times beyond other sizes(.|\n)*`far=True`"):
+    with pytest.raises(UsageError, match=r"the size, 30T, is 417 times outside of the data(.|\n)*`far=True`"):
         rlaw.forecast(simulated, "30T", axis="data", draws=50)
     told = rlaw.forecast(simulated, "30T", axis="data", draws=50, far=True)
     assert "beyond-ladder" in [w.code for w in told.warnings]

@@ -61,12 +61,8 @@ class LmEval:
             if n:
                 items[task] = int(n)
         run = re.split(r"checkpoint-\d+$", name)[0].rstrip("/").rpartition("/")[2] or name
-        return Log(
-            path,
-            self.name,
-            "lm-eval",
-            (RunLog(run, table_of([row]), Facts(model=run, params=config.get("model_num_parameters"), items=items)),),
-        )
+        facts = Facts(model=run, params=config.get("model_num_parameters"), items=items)
+        return Log(path, self.name, "lm-eval", (RunLog(run, table_of([row]), facts),))
 
 
 def _metric(scores: dict[str, Any]) -> tuple[float, float | None] | None:

@@ -184,7 +184,8 @@ _HARDLY = {"decomposition", "efficiency-fits", "forecasts", "frontier", "inter-m
         (
             PARAMS,
             (0, 1, 2),
-            {"allocation", "decomposition", "efficiency", "equal-compute", "forecasts", "frontier", "intra-model"},
+            {"allocation", "decomposition", "efficiency", "equal-compute", "forecasts", "frontier", "intra-model"}
+            | {"efficiency-fits", "ridge"},  # without the noise of a loss there are no draws
         ),
         (
             PARAMS[:2],

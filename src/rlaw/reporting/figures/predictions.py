@@ -76,7 +76,7 @@ def _panel(axes: Any, evidence: Evidence, protocol: Fitted) -> None:
     def filled(model: str, steps: np.ndarray) -> Any:
         return (steps <= (protocol.cut or np.inf)) & (held is None or held.model != model)
 
-    means = means.agg(pl.col(column, "test_loss").mean())
+    means = means.agg(pl.col(c).mean() for c in dict.fromkeys((column, "test_loss")) if c != "step")
     ladder(axes, evidence, means, protocol.axis, filled, partial(fitted_line, axes, fit))
 
 

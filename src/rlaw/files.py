@@ -87,7 +87,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise (cannot_write(path, len(data), error) if path.parent.is_dir() else gone(path.parent)) from error
+        raise (cannot_write(path, len(data), error) if path.parent.exists() else gone(path.parent)) from error
 
 
 def is_part(name: str) -> bool:

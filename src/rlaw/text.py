@@ -19,7 +19,7 @@ UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _SECRETS = re.compile(
-    r"(?<=://)[^/@\s]+@"
+    r"(?:(?<=://)|(?<=:/)(?!/))[^/@\s]+@"  # a path has one slash of a URL's two
     r"|\b(?:hf_|sk-|gh[pousr]_|github_pat_|glpat-|xox[abp]-|AKIA)[A-Za-z0-9_-]{12,}"
     r"|(?<=[?&])((?:access_|auth_|api_?)?(?:token|key)|password|secret|signature|sig)=[^&\s\"'#]+",
     re.IGNORECASE,

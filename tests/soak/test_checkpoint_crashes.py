@@ -45,6 +45,7 @@ told, n, died = [], 0, True
 while died:
     n += 1
     parent = folder / str(n)
+    parent.mkdir()
     checkpoint.write(parent / "step-000000", fill("older"))
     checkpoint.write(parent / "step-000001", fill("old"))
     child = os.fork()

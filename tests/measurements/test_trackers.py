@@ -7,6 +7,8 @@ import pytest
 
 from rlaw.measurements.importers import logs
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the trackers' own parts
+
 
 def history() -> list[dict[str, float]]:
     """What TRL logs of a run: 60 steps, an evaluation every 20."""
@@ -16,7 +18,7 @@ def history() -> list[dict[str, float]]:
         row = {
             "step": step,
             "loss": 0.1,
-            "reward": 0.3 + 0.5 * step / 60 + rng.gauss(0, 0.02),
+            "reward": 0.3 + 0.5 * step / 60 + rng.normal(0, 0.02),
             "num_tokens": float(tokens),
         }
         rows.append(row | {"completions/mean_length": 100 + rng.random(), "frac_reward_zero_std": 0.1})

@@ -104,22 +104,22 @@ def contradict_with(rows: pl.DataFrame, *columns: str) -> int:
 
 def refusal(rows: pl.DataFrame, source: str) -> DataError:
     """Why rows that contradict each other cannot be used, and what tells them apart."""
-    count, telling = contradict_with(rows), _telling(rows)
+    count, distinguishing = contradict_with(rows), _distinguishing(rows)
     repeated = rows.filter(pl.struct(_KEY).is_duplicated()).sort(*_KEY, "test_loss", nulls_last=True)
     same = repeated.filter(pl.struct(_KEY) == pl.struct(_KEY).first())
     losses = " and ".join(f"{loss:.6g}" for loss in same["test_loss"].unique().sort().head(3))
     where = f"{repeated['model'][0]}, step {repeated['step'][0]}"
     what = f"{source}: {count} rows give a step of a curve again with other values ({where}: loss {losses})"
-    if not telling:
+    if not distinguishing:
         return DataError(
             f"{what}, and no column tells them apart\n  next: add a column that does (seed, run, task, arm, attempt, "
             "…), or keep the rows of one curve"
         )
-    values = {column: _values(rows, column) for column in telling}
-    if telling == [ATTEMPT]:
+    values = {column: _values(rows, column) for column in distinguishing}
+    if distinguishing == [ATTEMPT]:
         what += ": the step counter began again, which is another attempt"
-    each = "; ".join(f"{_called(column)}: {listed(values[column], at_most=8)}" for column in telling)
-    return DataError(f"{what}; told apart by {each}\n  next: {_choose(telling, values, rows)}")
+    each = "; ".join(f"{_called(column)}: {listed(values[column], at_most=8)}" for column in distinguishing)
+    return DataError(f"{what}; told apart by {each}\n  next: {_choose(distinguishing, values, rows)}")
 
 
 def ask_recipes(rows: pl.DataFrame, source: str) -> None:
@@ -169,7 +169,7 @@ def _candidates(rows: pl.DataFrame) -> list[str]:
     return [c for c in kinds if 1 < rows[c].n_unique() <= _MOST_VALUES]
 
 
-def _telling(rows: pl.DataFrame) -> list[str]:
+def _distinguishing(rows: pl.DataFrame) -> list[str]:
     """The fewest columns that tell contradicting rows apart, attempts last; empty when none do."""
     rows = rows.filter(pl.struct(CURVE).is_in(_curves_that_contradict(rows).implode()))
     candidates = sorted((c for c in _candidates(rows) if _lasts(rows, c)), key=lambda c: _rank(rows, c))

@@ -1,12 +1,10 @@
 """Values of formulas: exact where they are rational, else to so many digits that no difference is overlooked.
 
-A formula with variables is evaluated at fixed points; two that agree at all of them, in exact numbers or to sixty
-digits, are the same. Work is counted, and refused beyond a limit: an answer costs no more than its share.
+Work is counted, and refused beyond a limit: an answer costs no more than its share.
 """
 
 import hashlib
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import comb, factorial, gcd, isqrt, lcm
@@ -21,7 +19,6 @@ MOST_DIGITS = 2500  # of a value that is not rational
 MOST_BITS = 120_000  # of a rational one
 MOST_WORK = 40_000  # operations on numbers of a thousand bits
 SLACK = 15  # digits lost to rounding
-ENOUGH = 3  # points at which formulas with variables have both a value
 
 Value = Any  # Fraction, mpf or mpc
 
@@ -41,77 +38,6 @@ class _MoreDigits(ArithmeticError):
 
 
 Point = Mapping[str, Fraction]
-
-
-def points(names: Sequence[str]) -> Iterator[Point]:
-    """Where formulas in these variables are compared: positive, of both signs, whole numbers, and far out."""
-    rng = random.Random(20250928)  # noqa: S311 - the same points in every process
-    if not names:
-        yield {}
-        return
-    for signs in ((1,), (1,), (1,), (1, -1), (1, -1), (-1,)):
-        yield {name: rng.choice(signs) * Fraction(rng.randint(20, 400), rng.randint(101, 140)) for name in names}
-    for most in (6, 9, 12, 15, 20):
-        yield {name: Fraction(rng.randint(1, most)) for name in names}
-    for signs in ((1,), (-1,), (1, -1), (1, -1)):
-        yield {name: rng.choice(signs) * Fraction(rng.randint(1000, 9000), rng.randint(3, 7)) for name in names}
-
-
-def agree(one: Node, other: Node) -> bool:
-    """Whether two formulas are the same.
-
-    Raises:
-        Beyond: it takes too much work to say.
-    """
-    if one == other:
-        return True
-    if one.names != other.names or ({"infinity"} & (one.operations | other.operations)):
-        return False
-    same = 0
-    for point in points(sorted(one.names)):
-        try:
-            if not _same_at(one, other, point):
-                return False
-            same += 1
-        except Undefined:
-            continue
-        except Beyond:
-            if same < ENOUGH:
-                raise  # a formula that is too large only far out is compared elsewhere
-    return same >= (ENOUGH if one.names else 1)
-
-
-def _same_at(one: Node, other: Node, point: Point) -> bool:
-    (a, b), digits = values((one, other), point)
-    return close(a, b, digits)
-
-
-def proportional(one: Node, other: Node, *, positive: bool = False) -> bool:
-    """Whether one formula is a constant multiple of the other, and neither is zero everywhere."""
-    if one.names != other.names or not one.names:
-        return False
-    ratio, same = None, 0
-    for point in points(sorted(one.names)):
-        try:
-            (a, b), digits = values((one, other), point)
-        except Undefined:
-            continue
-        except Beyond:
-            if same < ENOUGH:
-                raise
-            continue
-        if _is_zero(a) or _is_zero(b):
-            if _is_zero(a) != _is_zero(b):
-                return False
-            continue
-        with mp.workdps(max(digits, int(max(_bits(a), _bits(b)) * 0.302) + SLACK)):
-            now = _divide(a, b)
-        if ratio is not None and not close(now, ratio, DIGITS):
-            return False
-        ratio, same = now, same + 1
-    if ratio is None or same < ENOUGH:
-        return False
-    return not positive or (not isinstance(ratio, mpc) and ratio > 0)
 
 
 def values(nodes: Sequence[Node], point: Point) -> tuple[list[Value], int]:
@@ -145,9 +71,9 @@ def close(a: Value, b: Value, digits: int) -> bool:
     """Whether two values are the same number, as far as their digits go; rational ones exactly."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         return a == b
-    if _is_zero(a) or _is_zero(b):
-        return _is_zero(a) and _is_zero(b)
-    bits = max(_bits(value) for value in (a, b))
+    if is_zero(a) or is_zero(b):
+        return is_zero(a) and is_zero(b)
+    bits = max(bit_length(value) for value in (a, b))
     with mp.workdps(max(digits, int(bits * 0.302) + SLACK)):
         a, b = _mp(a), _mp(b)
         return bool(abs(a - b) <= mpf(10) ** (SLACK - digits) * max(abs(a), abs(b)))
@@ -175,7 +101,8 @@ def fraction(value: Value) -> Fraction:
     return (-1) ** sign * Fraction(int(mantissa)) * Fraction(2) ** exponent
 
 
-def _is_zero(value: Value) -> bool:
+def is_zero(value: Value) -> bool:
+    """Whether a value is zero."""
     return value == 0
 
 
@@ -183,13 +110,14 @@ def _mp(value: Value) -> Any:
     """The value in so many digits that it is told apart from any rational number of its size."""
     if not isinstance(value, Fraction):
         return value
-    needed = int(_bits(value) * 0.302) + SLACK
+    needed = int(bit_length(value) * 0.302) + SLACK
     if needed > mp.dps:
         raise _MoreDigits(needed)
     return mpf(value.numerator) / value.denominator
 
 
-def _divide(a: Value, b: Value) -> Value:
+def divide(a: Value, b: Value) -> Value:
+    """One value over another, exact where both are."""
     return a / b if isinstance(a, Fraction) and isinstance(b, Fraction) else _mp(a) / _mp(b)
 
 
@@ -200,7 +128,8 @@ def _magnitude(value: Value) -> int:
     return int(mp.mag(value))
 
 
-def _bits(value: Value) -> int:
+def bit_length(value: Value) -> int:
+    """Bits of the numbers that a value is written with."""
     return value.numerator.bit_length() + value.denominator.bit_length() if isinstance(value, Fraction) else 0
 
 
@@ -219,7 +148,7 @@ class _Evaluator:
         return found
 
     def _checked(self, value: Value) -> Value:
-        bits = _bits(value) if isinstance(value, Fraction) else mp.prec
+        bits = bit_length(value) if isinstance(value, Fraction) else mp.prec
         self.work += 1 + bits / 1000
         if bits > MOST_BITS or self.work > MOST_WORK:
             raise Beyond("work")
@@ -262,8 +191,8 @@ class _Evaluator:
     def _plus(self, a: Value, b: Value) -> Value:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return a + b
-        if _is_zero(a) or _is_zero(b):
-            return b if _is_zero(a) else a
+        if is_zero(a) or is_zero(b):
+            return b if is_zero(a) else a
         apart = abs(_magnitude(a) - _magnitude(b))
         if apart > mp.prec - 100:
             raise _MoreDigits(int(apart * 0.302) + 2 * SLACK)
@@ -277,17 +206,17 @@ class _Evaluator:
         a, b = (self.value(part) for part in node.parts)
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return a * b
-        return Fraction(0) if _is_zero(a) or _is_zero(b) else _mp(a) * _mp(b)
+        return Fraction(0) if is_zero(a) or is_zero(b) else _mp(a) * _mp(b)
 
     def _over(self, node: Node) -> Value:
         a, b = (self.value(part) for part in node.parts)
-        if _is_zero(b):
+        if is_zero(b):
             raise Undefined
-        return Fraction(0) if _is_zero(a) else _divide(a, b)
+        return Fraction(0) if is_zero(a) else divide(a, b)
 
     def _power(self, node: Node) -> Value:
         base, exponent = (self.value(part) for part in node.parts)
-        if _is_zero(base):
+        if is_zero(base):
             if isinstance(exponent, mpc) or exponent <= 0:
                 raise Undefined
             return Fraction(0)
@@ -305,7 +234,7 @@ class _Evaluator:
         if base in (1, -1):
             return base if exponent % 2 else Fraction(1)
         if isinstance(base, Fraction):
-            if _bits(base) * abs(exponent) > 2 * MOST_BITS:
+            if bit_length(base) * abs(exponent) > 2 * MOST_BITS:
                 raise Beyond("power")
             return base**exponent
         if abs(exponent) * (abs(_magnitude(base)) + 1) > 10**6:
@@ -327,7 +256,7 @@ class _Evaluator:
 
     def _root(self, node: Node) -> Value:
         of, degree = self.value(node.parts[0]), int(node.value)
-        if _is_zero(of):
+        if is_zero(of):
             return Fraction(0)
         if isinstance(of, Fraction):
             root = _exact_root(abs(of), degree)
@@ -402,17 +331,17 @@ class _Evaluator:
 
     def _degrees(self, node: Node) -> Value:
         of = self.value(node.parts[0])
-        return Fraction(0) if _is_zero(of) else _mp(of) * mp.pi / 180
+        return Fraction(0) if is_zero(of) else _mp(of) * mp.pi / 180
 
     def _log(self, node: Node) -> Value:
         """A logarithm without a base has one that nothing else has: it may be 10 or e."""
         of = self._logarithm(node.parts[0])
-        if _is_zero(of):
+        if is_zero(of):
             return of
         if len(node.parts) == 1:
             return of * mpf("0.83190724152366117")
         base = self._logarithm(node.parts[1])
-        if _is_zero(base):
+        if is_zero(base):
             raise Undefined
         return of / base
 
@@ -427,7 +356,7 @@ class _Evaluator:
 
     def _transcendental(self, node: Node, function: Any) -> Value:
         of = self.value(node.parts[0])
-        if not _is_zero(of) and _magnitude(of) > 2000:
+        if not is_zero(of) and _magnitude(of) > 2000:
             raise Beyond("size")
         value = function(_mp(of))
         if abs(value) < mpf(10) ** (SLACK - mp.dps):
@@ -442,10 +371,10 @@ class _Evaluator:
 
     def _ratio(self, node: Node, above: str, below: str) -> Value:
         bottom = Fraction(1) if not below else self._checked(getattr(self, f"_{below}")(node))
-        if _is_zero(bottom):
+        if is_zero(bottom):
             raise Undefined
         top = Fraction(1) if not above else self._checked(getattr(self, f"_{above}")(node))
-        return Fraction(0) if _is_zero(top) else _divide(top, bottom)
+        return Fraction(0) if is_zero(top) else divide(top, bottom)
 
     def _tan(self, node: Node) -> Value:
         return self._ratio(node, "sin", "cos")
@@ -461,7 +390,7 @@ class _Evaluator:
 
     def _inverse(self, node: Node, function: Any, most: int | None) -> Value:
         of = real(self.value(node.parts[0]))
-        if _is_zero(of) and function is not mp.acos:
+        if is_zero(of) and function is not mp.acos:
             return Fraction(0)
         if most is not None and abs(_mp(of)) > most:
             raise Undefined
@@ -479,7 +408,7 @@ class _Evaluator:
 
     def _hyperbolic(self, node: Node, function: Any) -> Value:
         of = self.value(node.parts[0])
-        if not _is_zero(of) and _magnitude(of) > 19:
+        if not is_zero(of) and _magnitude(of) > 19:
             raise Beyond("size")
         return function(_mp(of)) or Fraction(0)
 

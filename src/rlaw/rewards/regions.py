@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
-from rlaw.rewards.evaluate import agree
+from rlaw.rewards.agreement import agree
 from rlaw.rewards.latex import Malformed
 from rlaw.rewards.values import Answer, Items, Piece, Region, Scalar, number_of
 

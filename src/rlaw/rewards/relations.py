@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from rlaw.rewards.agreement import agree
 from rlaw.rewards.brackets import Read, Tokens, closing, scalar, sign, split, split_at, trimmed
-from rlaw.rewards.evaluate import agree
 from rlaw.rewards.grammar import Node, formula
 from rlaw.rewards.latex import Malformed, Token
 from rlaw.rewards.regions import as_region, end_of

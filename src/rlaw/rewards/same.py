@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from rlaw.rewards.evaluate import agree, proportional
+from rlaw.rewards.agreement import agree, proportional
 from rlaw.rewards.grammar import Node
 from rlaw.rewards.quantities import of_letters
 from rlaw.rewards.regions import as_region, same_region

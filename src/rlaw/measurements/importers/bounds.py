@@ -39,10 +39,10 @@ def worth_reading(sample: pl.DataFrame, wanted: Collection[str]) -> list[str]:
         wanted: plain names of the columns that are needed.
     """
     there = set(needed(sample.columns, wanted))
-    return [column for column in sample.columns if column in there or _may_tell_apart(sample[column])]
+    return [column for column in sample.columns if column in there or _may_distinguish(sample[column])]
 
 
-def _may_tell_apart(cells: pl.Series) -> bool:
+def _may_distinguish(cells: pl.Series) -> bool:
     if cells.dtype.is_nested() or cells.dtype == pl.Binary:
         return False
     text = cells.cast(pl.String)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rlaw.cli import main
-from rlaw.measurements.importers import logs
+from rlaw.measurements.importers import FORMATS, logs
 from rlaw.measurements.importers.lineage import last_lineage
 from rlaw.measurements.importers.models import params_of_name
 
@@ -309,3 +309,33 @@ def test_a_folder_that_is_no_store_is_never_offered_a_study(capsys, tmp_path):
     for command in (["fit"], ["status"], ["report"]):
         assert main([*command, str(tmp_path)]) in (3, 4)
         assert "rlaw run" not in capsys.readouterr().err
+
+
+def test_the_formats_are_known_by_name_before_any_is_imported():
+    assert tuple(one.name for one in logs.FORMATS) == FORMATS
+
+
+def test_names_of_the_log_are_given_and_those_it_lacks_are_refused(capsys, tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"step": s, "my/return": 0.1 * s, "my/exam": 0.05 * s, "cost": 10} for s in range(1, 6)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    names = ["--map", "reward=my/return", "--map", "exam=my/exam", "--map", "tokens=cost"]
+    code, document = imported(capsys, path, *names)
+    (run,) = document["sources"][0]["runs"]
+    assert (code, run["reward_last"], run["tokens"], list(run["benchmarks"])) == (0, 0.5, 50, ["exam"])
+    assert main(["import", str(path), "--dry-run", "--map", "reward=no/such"]) == 2
+    assert "no/such" in (printed := capsys.readouterr().err)
+    assert "my/return" in printed
+    assert main(["import", str(path), "--dry-run", "--model", "other=7B"]) == 2
+    assert "no run is called so; there are metrics" in capsys.readouterr().err.replace(tmp_path.name, "metrics")
+
+
+@pytest.mark.parametrize(("key", "first"), [("frac_reward_zero_std", 0), ("env/all/by_group/frac_mixed", 1)])
+def test_a_training_reward_is_that_of_the_weights_that_earned_it(tmp_path, key, first):
+    """TRL draws the rollouts of step 1 before any update; Tinker's row 1 follows one."""
+    path = tmp_path / "metrics.jsonl"
+    name = "reward" if first == 0 else "env/all/reward/total"
+    path.write_text("\n".join(json.dumps({"step": s, name: 0.1 * s, key: 0.0}) for s in range(1, 6)))
+    (source,) = logs.read([path])
+    table, _ = logs.evaluations(source.runs, "train")
+    assert table["step"].to_list() == list(range(first, first + 5))

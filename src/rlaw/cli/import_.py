@@ -1,12 +1,13 @@
 """`rlaw import`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from rlaw.cli import terminal
-from rlaw.cli.options import Format, Items
+from rlaw.cli.options import Format, Items, pairs
 from rlaw.cli.terminal import Json
 from rlaw.errors import DataError, RlawError, UsageError
 
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
     from rlaw.measurements.importers.logs import Source
 
 
+class Score(StrEnum):
+    """What is taken for a score."""
+
+    held_out = "held-out"
+    train = "train"
+
+
 def import_(
     paths: Annotated[list[Path], Argument(metavar="PATH…", help="logs, or folders of logs")],
-    store: Annotated[Path | None, Option(help="where the runs are kept; as they are, with --dry-run, nowhere")] = None,
+    store: Annotated[Path | None, Option(help="where the runs are kept: a new folder, or one of imported runs")] = None,
     format: Format = "auto",
     model: Annotated[
         list[str] | None, Option(metavar="7B | RUN=7B", help="size of all runs, or of one; may be repeated")
@@ -25,7 +33,7 @@ def import_(
         list[str] | None, Option("--map", metavar="OURS=THEIRS", help="a name of ours for theirs")
     ] = None,
     items: Items = None,
-    score: Annotated[str, Option(metavar="held-out|train", help="train: the training reward stands in")] = "held-out",
+    score: Annotated[Score, Option(help="train: the training reward stands in for a held-out score")] = Score.held_out,
     dry_run: Annotated[bool, Option("--dry-run", help="print what would be imported, and stop")] = False,
     json: Json = False,
 ) -> None:
@@ -40,12 +48,11 @@ def import_(
 
     if store is None and not dry_run:
         raise UsageError("rlaw import takes --store DIR, or --dry-run to see what it would read")
-    if score not in ("held-out", "train"):
-        raise UsageError(f"--score {score}: it is held-out or train")
-    sources = logs.read(paths, format, _models(model or []), items, _names(mapping or []))
-    notes = [] if dry_run or store is None else imported.write(store, sources, score)
+    sources = logs.read(paths, format, _models(model or []), items, pairs(mapping or [], "--map"))
+    notes = [] if dry_run or store is None else imported.write(store, sources, score.value)
     warnings = imported.warnings_of(sources, notes)
-    document = {"sources": [imported.document_of_source(source, score) for source in sources], "warnings": warnings}
+    documents = [imported.document_of_source(source, score.value) for source in sources]
+    document = {"sources": documents, "warnings": warnings}
     terminal.show(document, _text(document, store, dry_run), as_json=json)
     if (refused := _refused(sources)) is not None:
         terminal.gate(refused)
@@ -54,12 +61,6 @@ def import_(
 def _models(given: list[str]) -> dict[str, str]:
     """Sizes by run; under "" that of all others."""
     return {run: size for run, _, size in (one.rpartition("=") for one in given)}
-
-
-def _names(given: list[str]) -> dict[str, str]:
-    from rlaw.cli.options import pairs
-
-    return pairs(given, "--map")
 
 
 def _refused(sources: "list[Source]") -> RlawError | None:

@@ -191,11 +191,7 @@ def allocate(
     if not far:
         write = units.flops if spent.axis == "compute" else "{:,.0f} prompts".format
         check_far("the budget", spent.amount, curves.at.x[0][curves.present], write)
-    ends = np.array([curves.at.x[0, r, curves.present[r]].max() for r in range(len(tau))])
-    drawn = np.stack([sizes.true(r, np.append(x[r], ends[r]), draws, seed) for r in range(len(tau))], axis=1)
-    loss, beyond = drawn[:, :, :-1], np.log(amounts / ends)
-    bends = bends_by_cut(curves, float(beyond.max())) if beyond.max() > 0 else PRIOR
-    doubtful = widened(loss[:, :, 0], drawn[:, :, -1], beyond, bends, sizes.answers, seed)
+    loss, doubtful = _futures(sizes, curves, x, draws, seed)
     chosen = np.where(begun, loss.mean(axis=0), np.inf).argmin(axis=0)
     followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]
     choices = tuple(
@@ -227,6 +223,18 @@ def allocate(
         ),
         **origin,
     )
+
+
+def _futures(
+    sizes: PooledLadder, curves: Curves, x: np.ndarray, draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(draws, R, doublings) true losses where each size's budgets end, and (draws, R) those at the budget itself with
+    what is not known of slopes past a size's last point and of the problems drawn."""
+    ends = np.array([curves.at.x[0, r, curves.present[r]].max() for r in range(len(x))])
+    drawn = np.stack([sizes.true(r, np.append(x[r], ends[r]), draws, seed) for r in range(len(x))], axis=1)
+    loss, beyond = drawn[:, :, :-1], np.log(x[:, 0] / ends)
+    bends = bends_by_cut(curves, float(beyond.max())) if beyond.max() > 0 else PRIOR
+    return loss, widened(loss[:, :, 0], drawn[:, :, -1], beyond, bends, sizes.answers, seed)
 
 
 def _too_small(frame: "Frame", curves: Curves, amounts: np.ndarray, can: np.ndarray) -> list[Caution]:

@@ -6,7 +6,7 @@ import polars as pl
 
 from rlaw import units
 from rlaw.measurements.raw import ROW, Note, Raw
-from rlaw.study.presets import LADDERS
+from rlaw.study.presets import size_named
 from rlaw.text import listed
 
 _LEAST = 1_000.0  # no language model has fewer parameters
@@ -50,24 +50,13 @@ def same_size(rows: pl.DataFrame) -> Note | None:
 def _by_known_names(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Note]]:
     """The rows with the parameters of published models, by their names, where the source has none."""
     models = rows.filter(pl.col("params").is_null())["model"].drop_nulls().unique().sort()
-    found = {model: params for model in models if (params := _published(model)) is not None}
+    found = {model: size.nominal for model in models if (size := size_named(model)) is not None}
     if not found:
         return rows, []
     given = pl.col("model").replace_strict(found, default=None, return_dtype=pl.Float64)
     sizes = listed([f"{model} {units.count(params)}" for model, params in found.items()], at_most=8)
     text = f"n_params is not in the data; the nominal sizes of rlaw's presets are taken, by the models' names: {sizes}"
     return rows.with_columns(pl.col("params").fill_null(given)), [Note("size-from-name", text)]
-
-
-def _published(model: str) -> float | None:
-    """Nominal parameters of a published model, by its Hugging Face id with or without the organisation."""
-    name = model.partition("@")[0].casefold()
-    for ladder in LADDERS.values():
-        for size in ladder.sizes.values():
-            ids = [checkpoint.casefold() for checkpoint in size.checkpoints.values()]
-            if name in (*ids, *(i.rpartition("/")[2] for i in ids)):
-                return size.nominal
-    return None
 
 
 def _question(raw: Raw) -> None:
@@ -82,11 +71,12 @@ def _question(raw: Raw) -> None:
             meant = f"is it {params:g} billion or million?"
             then = f"write {params:g}e9 or {params:g}B, or with e6 or M"
             raise raw.refuse("params", row, f"{params:g} parameters{called}: {meant}", then)
-        named = _sizes_in(model or "")
+        named = sizes_in(model or "")
         if named and all(max(size / params, params / size) > _OFF * 0.999 for size in named):
             what = f"{params:g} parameters{called}, whose name says {units.count(named[0])}"
             raise raw.refuse("params", row, what, "correct the number, or the name")
 
 
-def _sizes_in(name: str) -> list[float]:
+def sizes_in(name: str) -> list[float]:
+    """The numbers of parameters that a model's name holds: 7e9 in `my-7B-sft`."""
     return [float(value) * _SCALE[unit.casefold()] for value, unit in _IN_NAME.findall(name)]

@@ -98,7 +98,7 @@ def write(path: Path, sources: Iterable[Source], score: str) -> list[Note]:
             documents.append({"folder": folder, **document_of(run, score)})
         kept[name] = {**document_of_source(source, score), "path": name, "runs": documents}
     make_folder(path)
-    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw"), "score": score}
+    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw")}
     write_json(path / DOCUMENT, {**about, "sources": [kept[name] for name in sorted(kept)]})
     return notes
 
@@ -138,8 +138,8 @@ def _folder(name: str, taken: set[str]) -> str:
     return next(one for i in range(1, len(taken) + 2) if (one := plain if i == 1 else f"{plain}-{i}") not in taken)
 
 
-def read(path: Path) -> tuple[pl.DataFrame, str]:
-    """Every evaluation in a folder of imported runs, and what its scores are: "held-out" or "train".
+def read(path: Path) -> tuple[pl.DataFrame, bool]:
+    """Every evaluation in a folder of imported runs, and whether some of its scores are training rewards.
 
     Raises:
         StoreError: the folder is damaged.
@@ -147,10 +147,11 @@ def read(path: Path) -> tuple[pl.DataFrame, str]:
     document = read_json(path / DOCUMENT)
     if document.get("schema") != SCHEMA:
         raise StoreError(f"{path / DOCUMENT} has schema {document.get('schema')}, this rlaw reads {SCHEMA}")
-    folders = [run["folder"] for source in document["sources"] for run in source["runs"]]
-    files = [file for folder in folders if (file := path / "runs" / folder / "evaluations.parquet").is_file()]
-    tables = [pl.read_parquet(file) for file in files]
-    return (pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()), document["score"]
+    runs = [run for source in document["sources"] for run in source["runs"]]
+    files = [path / "runs" / run["folder"] / "evaluations.parquet" for run in runs]
+    tables = [pl.read_parquet(file) for file in files if file.is_file()]
+    table = pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()
+    return table, any(run["score"] == "train" for run in runs)
 
 
 def warnings_of(sources: Iterable[Source], notes: Iterable[Note]) -> list[dict[str, str]]:
@@ -160,6 +161,3 @@ def warnings_of(sources: Iterable[Source], notes: Iterable[Note]) -> list[dict[s
         every += [Note(note.code, f"{source.log.path}: {note.text}") for note in source.notes]
         every += [Note(note.code, f"{run.name}: {note.text}") for run in source.runs for note in run.notes]
     return [asdict(note) for note in dict.fromkeys(every)]
-
-
-__all__ = ["document_of_source", "is_imported", "read", "warnings_of", "write"]

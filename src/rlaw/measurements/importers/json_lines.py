@@ -17,7 +17,6 @@ from rlaw.text import listed
 
 _CHUNK = 20_000  # records that are Python objects at once
 _LONGEST = 50_000_000  # bytes of a line, or of a list of records
-_RESULTS = {"results", "config"}  # of lm-evaluation-harness
 
 
 def read(path: Path, wanted: Collection[str]) -> Read:
@@ -113,13 +112,7 @@ def _whole(path: Path, text: str, lines: list[int]) -> Iterator[dict[str, Any]]:
 
 def _document(path: Path, value: dict[str, Any]) -> DataError:
     """The refusal of one JSON document that is no table."""
-    what = "one JSON document, no table"
-    if set(value) >= _RESULTS:
-        what = "results of lm-evaluation-harness"
-    elif "log_history" in value:
-        what = "a trainer's state"
-    elif "eval" in value and "samples" in value:
-        what = "an evaluation log"
+    what = "an evaluation log" if "eval" in value and "samples" in value else "one JSON document, no table"
     return DataError(
         f"{path}: {what} (it has {listed(list(value), at_most=6)}): rlaw does not read it yet\n"
         "  next: a table with a row for each evaluation: model or n_params, step, test_loss, or an importer of your "

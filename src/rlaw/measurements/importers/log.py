@@ -80,7 +80,8 @@ class ImportedRun:
         params_from: where the number of parameters is from.
         prompts, group_size: of a step, where the log says.
         attempts: how often the run was started.
-        rows_in: entries read; `dropped` says which of them are no rows of `steps` or `evaluations`.
+        lag: updates of the weights behind a training reward, fewer than its step.
+        dropped: entries that are no rows of `steps` or `evaluations`, by reason.
         unknown: names of the log that have no meaning here.
     """
 
@@ -97,7 +98,7 @@ class ImportedRun:
     attempts: int
     state: State
     cause: str | None
-    rows_in: int
+    lag: int
     dropped: dict[str, int]
     unknown: tuple[str, ...]
     notes: tuple[Note, ...] = ()

@@ -25,6 +25,7 @@ from rlaw.measurements.importers.trainer_state import TrainerState
 from rlaw.measurements.importers.verl import VerlConsole
 from rlaw.measurements.importers.wandb import WandbFile
 from rlaw.measurements.raw import Note
+from rlaw.text import listed
 
 
 class LogFormat(Protocol):
@@ -50,7 +51,6 @@ FORMATS: tuple[LogFormat, ...] = (
     *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), LmEval()),
     *(MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed()),
 )
-_LARGEST = 1 << 40  # bytes of a file that is looked at
 _NOT_LOGS = (
     *(".py", ".safetensors", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".npy", ".npz", ".zip", ".tar", ".tgz", ".whl"),
     *(".yaml", ".yml", ".toml", ".md", ".png", ".svg", ".pdf", ".html", ".ipynb", ".sh", ".cfg", ".ini", ".lock"),
@@ -132,9 +132,25 @@ def read(
             log = kind.log(file)
             names = with_mapping(called(log.trainer), mapping or {})
             logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
-            runs = tuple(_sized(interpret(run, names), models or {}, items) for run in logged)
-            sources.append(Source(log, runs, log.notes))
-    return _named(_views(_checkpoints(sources)))
+            sources.append(Source(log, tuple(interpret(run, names) for run in logged), log.notes))
+    _check_mapping(sources, mapping or {})
+    named = _named(_views(_checkpoints(sources)))
+    _check_models([run.name for source in named for run in source.runs], models or {})
+    sized = [tuple(_sized(run, models or {}, items) for run in source.runs) for source in named]
+    return [replace(source, runs=runs) for source, runs in zip(named, sized, strict=True)]
+
+
+def _check_mapping(sources: list[Source], mapping: Mapping[str, str]) -> None:
+    """Refuse names that no log has."""
+    there = {column for source in sources for run in source.log.runs for column in run.entries.columns}
+    if missing := [theirs for theirs in mapping.values() if theirs not in there]:
+        raise UsageError(f"no log has {listed(missing)}; there are {listed(sorted(there), at_most=60)}")
+
+
+def _check_models(names: list[str], models: Mapping[str, str]) -> None:
+    """Refuse sizes of runs that are not there."""
+    if missing := [run for run in models if run and run not in names]:
+        raise UsageError(f"--model {missing[0]}={models[missing[0]]}: no run is called so; there are {listed(names)}")
 
 
 def _restepped(entries: pl.DataFrame, mapping: Mapping[str, str]) -> pl.DataFrame:
@@ -218,8 +234,9 @@ def _checkpoints(sources: list[Source]) -> list[Source]:
         tables = pl.concat([log.runs[0].entries for log in logs], how="diagonal_relaxed").sort("step", nulls_last=True)
         facts = replace(logs[0].runs[0].facts, items={k: v for log in logs for k, v in log.runs[0].facts.items.items()})
         whole = replace(logs[0].runs[0], entries=tables, facts=facts)
-        run = replace(group[0].runs[0], evaluations=interpret(whole, called("")).evaluations, rows_in=len(tables))
-        run = replace(run, steps=run.steps.clear(), dropped=interpret(whole, called("")).dropped, notes=())
+        merged_run = interpret(whole, called(""))
+        first = group[0].runs[0]
+        run = replace(merged_run, name=first.name, notes=())
         path = logs[0].path if len(logs) == 1 else logs[0].path.parent
         merged.append(Source(replace(logs[0], path=path, runs=(whole,)), (run,)))
     return merged
@@ -301,10 +318,7 @@ def evaluations(runs: Iterable[ImportedRun], score: str = "held-out") -> tuple[p
 
     Raises:
         DataError: no run has a score.
-        UsageError: another word for `score`.
     """
-    if score not in ("held-out", "train"):
-        raise UsageError(f"--score {score}: it is held-out or train")
     tables, notes = [], []
     for run in runs:
         scores = run.evaluations if score == "held-out" else _training_scores(run)
@@ -332,7 +346,9 @@ def _no_scores(score: str) -> str:
 
 
 def _training_scores(run: ImportedRun) -> pl.DataFrame:
-    return run.steps.select(
+    """Training rewards as scores of the weights that earned them."""
+    steps = run.steps.with_columns(step=(pl.col("step") - run.lag).clip(0))
+    return steps.select(
         benchmark=pl.lit("training reward"), step="step", score="reward_mean", items=pl.lit(None, pl.Int64)
     )
 

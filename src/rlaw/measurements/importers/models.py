@@ -4,12 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rlaw.study.presets import LADDERS
+from rlaw.measurements.sizes import sizes_in
+from rlaw.study.presets import size_named
 from rlaw.study.presets.base import shape_of
 
-_IN_NAME = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:[.p]\d+)?) ?([BbMm])(?![A-Za-z0-9])")
-_EXPERTS = re.compile(r"\d+(?:\.\d+)?b[-_]a\d|\d+x\d+(?:\.\d+)?b")
-_SCALE = {"b": 1e9, "m": 1e6}
+_EXPERTS = re.compile(r"\d+(?:\.\d+)?b[-_]a\d|\d+x\d+(?:\.\d+)?b", re.IGNORECASE)
 
 
 def params_of(config: Mapping[str, Any]) -> float | None:
@@ -26,17 +25,11 @@ def params_of_name(model: str) -> tuple[float, str] | None:
 
     A published model of the presets has its non-embedding parameters; of any other name it is the size that it holds,
     such as 7B in `my-7B-sft`, which counts all parameters. A name with two sizes (a mixture of experts, `30B-A3B`)
-    tells neither.
+    gives neither.
     """
-    name = model.rstrip("/").rpartition("/")[2].casefold()
-    for ladder in LADDERS.values():
-        for size in ladder.sizes.values():
-            if name in (checkpoint.rpartition("/")[2].casefold() for checkpoint in size.checkpoints.values()):
-                return float(size.architecture.params), "the published architecture of that model"
-    if _EXPERTS.search(name):
-        return None
-    found = {(number, unit.lower()) for number, unit in _IN_NAME.findall(model.rstrip("/").rpartition("/")[2])}
-    if len(found) != 1:
-        return None
-    number, unit = found.pop()
-    return float(number.replace("p", ".")) * _SCALE[unit], "the size in the model's name"
+    published = size_named(model)
+    if published is not None:
+        return float(published.architecture.params), "the published architecture of that model"
+    name = model.rstrip("/").rpartition("/")[2]
+    sizes = set() if _EXPERTS.search(name) else set(sizes_in(name))
+    return (sizes.pop(), "the size in the model's name") if len(sizes) == 1 else None

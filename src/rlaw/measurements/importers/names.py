@@ -36,6 +36,7 @@ class Names:
         cumulative: whether the tokens count from the start; None: told by their course.
         lag: updates of the weights behind a training reward, fewer than its step.
         others: our names of telemetry to theirs.
+        benchmarks: columns of held-out scores that a user named, by benchmark.
     """
 
     trainer: str
@@ -46,6 +47,7 @@ class Names:
     cumulative: bool | None = None
     lag: int = 1
     others: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    benchmarks: dict[str, str] = field(default_factory=dict)
 
 
 _TRL = {
@@ -302,14 +304,8 @@ def called(trainer: str) -> Names:
 
 
 def with_mapping(names: Names, mapping: Mapping[str, str]) -> Names:
-    """The names with those that a user gives: ours (`reward`, `tokens`, or a benchmark) to theirs, which come first."""
-    scores = tuple(
-        f"(?P<benchmark>){re.escape(theirs)}"
-        if ours in ("score", "test_loss")
-        else re.escape(theirs).join(("(?P<benchmark>", ")"))
-        for ours, theirs in mapping.items()
-        if ours not in ("reward", "tokens", "step", *TELEMETRY)
-    )
+    """The names with those that a user gives, which come first: `reward`, `tokens`, or a benchmark, ours to theirs."""
+    given = {ours: theirs for ours, theirs in mapping.items() if ours not in ("reward", "tokens", "step")}
     reward = (mapping["reward"], *names.reward) if "reward" in mapping else names.reward
     tokens = ((mapping["tokens"],), *names.tokens) if "tokens" in mapping else names.tokens
-    return replace(names, reward=reward, tokens=tokens, scores=(*scores, *names.scores))
+    return replace(names, reward=reward, tokens=tokens, benchmarks=given)

@@ -13,6 +13,9 @@ from rlaw.measurements.raw import Note
 from rlaw.study.compute import FACTORS
 
 _ACCOUNTING = "8N"  # as a study's own
+_OF_TRAINING = Note(
+    "training-score", "scores are training rewards, not held out: --score train was given when the logs were imported"
+)
 
 
 def read(path: Path, format: str, accounting: str | None) -> Frame:
@@ -33,10 +36,10 @@ def of_imported(path: Path, accounting: str | None) -> Frame:
         StoreError: the folder is damaged.
         DataError: no run has a score, or no size is known.
     """
-    table, score = imported.read(path)
+    table, of_training = imported.read(path)
     if table.is_empty():
         raise DataError(f"{path}: no run has a held-out score\n  next: rlaw import LOGS --store DIR --score train")
-    return _frame(table, str(path), accounting, _of_training(score))
+    return _frame(table, str(path), accounting, [_OF_TRAINING] if of_training else [])
 
 
 def of_logs(path: Path, format: str, accounting: str | None) -> Frame:
@@ -60,11 +63,6 @@ def of_logs(path: Path, format: str, accounting: str | None) -> Frame:
         )
     table, notes = logs.evaluations(runs)
     return _frame(table, str(path), accounting, notes)
-
-
-def _of_training(score: str) -> list[Note]:
-    text = "the scores are training rewards, not held out: --score train was given when the logs were imported"
-    return [Note("training-score", text)] if score == "train" else []
 
 
 def _frame(table: pl.DataFrame, source: str, accounting: str | None, notes: Iterable[Note]) -> Frame:

@@ -57,7 +57,7 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
         attempts=lineage.attempts,
         state=_state(facts, last),
         cause=facts.cause,
-        rows_in=len(log.entries),
+        lag=names.lag,
         dropped=dropped,
         unknown=tuple(c for c in log.entries.columns if c not in known),
         notes=notes,
@@ -66,11 +66,12 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
 
 def scores_of(rows: pl.DataFrame, names: Names) -> list[Score]:
     """The columns of held-out scores, one for each benchmark; of an earlier pattern before a later one."""
-    found: dict[str, str] = {}
+    found = {name: column for name, column in names.benchmarks.items() if column in rows.columns}
+    measured = [c for c in rows.columns if _is_numeric(rows, c) and rows[c].null_count() < len(rows)]
     for pattern in names.scores:
-        for column in rows.columns:
+        for column in measured:
             match = re.fullmatch(pattern, column, re.IGNORECASE)
-            if match and _is_numeric(rows, column) and rows[column].null_count() < len(rows):
+            if match and column not in names.benchmarks.values():
                 found.setdefault(match["benchmark"], column)
     return [Score(benchmark, column) for benchmark, column in found.items()]
 

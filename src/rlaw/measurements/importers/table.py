@@ -94,7 +94,6 @@ def read_raw(path: Path, mapping: Mapping[str, str]) -> Raw:
 def raw_of(found: Read, mapping: Mapping[str, str], source: str) -> Raw:
     """What a reader found, with our names for its columns."""
     rows, names = rename(found.rows, mapping, source)
-    _refuse_export(rows, source)
     cased = [f"{theirs} as {ours}" for ours, theirs in names.items() if _only_written_otherwise(ours, theirs, mapping)]
     notes = list(found.notes)
     if cased:
@@ -115,18 +114,6 @@ def _kind(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(16)
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
-
-
-def _refuse_export(rows: pl.DataFrame, source: str) -> None:
-    """Refuse a table with one column for each run, as the page of W&B exports it."""
-    names = set(rows.columns)
-    runs = [name for name in names if f"{name}__MIN" in names and f"{name}__MAX" in names]
-    if runs:
-        raise DataError(
-            f"{source}: an export of a W&B chart, with one column for each run (such as {min(runs)!r}): it says "
-            "nothing of sizes, and rlaw does not read it yet\n  next: a table with a row for each evaluation: model or "
-            "n_params, step, test_loss"
-        )
 
 
 def _wanted(mapping: Mapping[str, str]) -> frozenset[str]:

@@ -26,6 +26,13 @@ def size_of(checkpoint: str) -> PublishedSize | None:
     return next((size for size in sizes if name in size.checkpoints.values()), None)
 
 
+def size_named(model: str) -> PublishedSize | None:
+    """The published size of that name, in any letter case, with or without its organisation and a revision after @."""
+    name = model.partition("@")[0].rstrip("/").rpartition("/")[2].casefold()
+    sizes = (size for ladder in LADDERS.values() for size in ladder.sizes.values())
+    return next((s for s in sizes if name in (c.rpartition("/")[2].casefold() for c in s.checkpoints.values())), None)
+
+
 def resolve(model: dict[str, Any]) -> dict[str, Any]:
     """A study's `model` section with its `preset` written out: `{preset: qwen3, sizes: [8B, 14B]}`.
 

@@ -111,7 +111,7 @@ def of_one(one: Forecast) -> Figure:
     points = {"linestyle": "", "marker": "o", "color": _COLOR, "markersize": 3.2}
     axes.plot(*held_out, **points, markerfacecolor="white", zorder=3)
     axes.plot(*used, **points, zorder=4)
-    axes.set_title(plain(f"{one.target}, {one.kind}"))
+    axes.set_title(f"{plain(one.target)}, {one.kind}", parse_math=False)
     caption = (
         f"{one.kind.capitalize()} forecast of {one.target} by {one.law}, which uses {one.anchor} "
         f"(filled points). Band: {one.settings['level']:.0%} interval. Reach: {one.size_factor:.3g} times in size, "

@@ -140,10 +140,10 @@ def test_a_column_that_may_be_meant_is_named(load):
         load(text([row[2:] for row in rows()], ["batch_size", *HEADER[3:]]).replace("compute_flops", "model_name"))
 
 
-def test_a_chart_that_was_exported_and_results_in_json_are_named(load, tmp_path):
+def test_a_chart_without_a_score_and_a_json_document_are_named(load, tmp_path):
     with pytest.raises(DataError, match="no run has a held-out score"):  # a log, read as one
         load("Step,a - loss,a - loss__MIN,a - loss__MAX\n1,0.5,0.5,0.5\n")
-    with pytest.raises(DataError, match="results of lm-evaluation-harness"):
+    with pytest.raises(DataError, match="one JSON document, no table .it has results, config."):
         load(json.dumps({"results": {}, "config": {}}), "results.json")
 
 

@@ -53,6 +53,7 @@ def test_a_loss_is_left_as_it_is_where_losses_were_measured_and_never_reaches_pa
     assert (np.diff(bent) >= 0).all()
     assert 0.9 < bent[3] < 0.95
     assert bent.max() <= 1
+    assert bounded(loss, 0.9, 0.95).max() <= 0.95
 
 
 def test_without_points_to_spare_the_number_of_answers_says_what_scatters():
@@ -73,10 +74,11 @@ def test_no_forecast_and_no_interval_leaves_the_range_of_a_loss_or_has_no_width(
             assert p.low < p.high
 
 
-def test_a_blind_forecast_of_a_smaller_size_stays_below_1():
-    told = rlaw.forecast(rlaw.load("qwen2.5-math-base"), "0.5B", axis="data", draws=200)
-    assert max(p.high for p in told.points) <= 1
-    assert max(p.loss for p in told.points) < 1
+def test_a_blind_forecast_of_a_smaller_size_stays_below_1_and_says_that_the_law_has_left_its_range():
+    forecast = rlaw.forecast(rlaw.load("qwen2.5-math-base"), "0.5B", axis="data", draws=200)
+    assert max(p.high for p in forecast.points) <= 1
+    assert max(p.loss for p in forecast.points) < 1
+    assert "out-of-range" in [w.code for w in forecast.warnings]
 
 
 def test_three_evaluations_of_known_size_give_intervals_at_least_as_wide_as_their_answers_scatter():

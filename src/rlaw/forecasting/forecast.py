@@ -199,6 +199,7 @@ def forecast(
             *aim.cautions,
             *cautions,
             *aim.far(size_factor, axis_factor),
+            *_out_of_range(drawn),
             *_missed(held_out, level),
         ),
         **origin,
@@ -231,6 +232,16 @@ def _draw(
     text = "the forecast stays at the level seen, as far as the target's own points do not say otherwise"
     name = "last-value" if aim.kind == "anchored" else "own-curve"
     return sizes.draw(aim.r, x, draws, seed), name, [sizes.caution, Caution("baseline", text)], None
+
+
+def _out_of_range(drawn: Samples) -> Iterable[Caution]:
+    """That the law puts the loss above every loss measured, where it does not know how close to 1 curves come."""
+    if np.mean(drawn.middle > drawn.outcome.top) > 0.5:
+        text = (
+            f"the law leaves its range: it puts the loss above {drawn.outcome.top:.3g}, the largest one measured, and "
+            "the interval says no more than that; measure a smaller size, or a few points of this one"
+        )
+        yield Caution("out-of-range", text)
 
 
 def _missed(held_out: Score | None, level: float) -> Iterable[Caution]:

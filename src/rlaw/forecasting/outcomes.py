@@ -1,6 +1,7 @@
 """From a true loss to a measured one: a share of wrong answers, so that neither leaves [0, 1].
 
-A loss that a straight line or a walk carries past what was measured is bent towards 1 and never reaches beyond. What
+A loss that a straight line or a walk carries past what was measured is bent towards a ceiling below 1. The law has left
+its range there and does not say how far the loss is from 1, so each draw has a ceiling of its own. What
 an evaluation makes of a true loss is a count of wrong answers (binomial, with a beta for what scatters beyond the
 count), or the beta alone where the number of answers is not known. Nothing is clipped.
 
@@ -49,9 +50,15 @@ def top_of(curves: Curves) -> float:
     return float(np.clip(np.max(curves.loss, where=curves.present, initial=0.0), _LOWEST_TOP, _HIGHEST_TOP))
 
 
-def bounded(loss: np.ndarray, top: float) -> np.ndarray:
-    """Losses as they are up to `top`, and on a smooth curve from there that stays below 1."""
-    return np.where(loss > top, 1 - (1 - top) * np.exp(-np.maximum(loss - top, 0.0) / (1 - top)), loss)
+def bounded(loss: np.ndarray, top: float, ceiling: np.ndarray | float = 1.0) -> np.ndarray:
+    """Losses as they are up to `top`, and on a smooth curve from there that stays below the ceiling."""
+    room = ceiling - top
+    return np.where(loss > top, ceiling - room * np.exp(-np.maximum(loss - top, 0.0) / room), loss)
+
+
+def ceilings(top: float, draws: int, seed: int) -> np.ndarray:
+    """(S, 1) where draws end that a law carries past every loss measured: anywhere from there to 1, for all it says."""
+    return np.random.default_rng([seed, 5]).uniform(top, 1.0, (draws, 1))
 
 
 def answers_of(curves: Curves, r: int) -> int | None:

@@ -15,7 +15,7 @@ from rlaw.fitting.diagnostics import Caution, not_rising
 from rlaw.fitting.objective import Space, weights
 from rlaw.fitting.solver import Solution, solve
 from rlaw.fitting.trend import slopes, trend
-from rlaw.forecasting.outcomes import Outcome, answers_of, bounded, dispersion_of, top_of
+from rlaw.forecasting.outcomes import Outcome, answers_of, bounded, ceilings, dispersion_of, top_of
 from rlaw.forecasting.pooling import Pooled, pool, sizes_of
 from rlaw.laws import Law, Points
 
@@ -52,8 +52,9 @@ class Samples:
     @staticmethod
     def of(middle: np.ndarray, true: np.ndarray, k: np.ndarray | None, outcome: Outcome, seed: int) -> "Samples":
         """Samples of (M,) forecasts and (S, M) losses that may lie beyond 1; what is measured is drawn."""
-        true = bounded(true, outcome.top)
-        return Samples(bounded(middle, outcome.top), true, outcome.draw(true, seed), k, outcome)
+        true = bounded(true, outcome.top, ceilings(outcome.top, len(true), seed))
+        middle = bounded(middle, outcome.top, (1 + outcome.top) / 2)
+        return Samples(middle, true, outcome.draw(true, seed), k, outcome)
 
     def interval(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """(M,) ends of the interval of a measured loss; it holds the forecast."""
@@ -84,7 +85,7 @@ class PooledLadder:
 
     def true(self, r: int, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """(S, M) true loss of size r at (M,) axis values, as in `draw`."""
-        return bounded(self.pooled.draw(r, np.log(x), draws, seed)[0], self.top)
+        return bounded(self.pooled.draw(r, np.log(x), draws, seed)[0], self.top, ceilings(self.top, draws, seed))
 
     def draw(self, r: int, x: np.ndarray, draws: int, seed: int) -> Samples:
         """Draws of size r at (M,) axis values."""

@@ -13,6 +13,7 @@ from rlaw.fitting.objective import Space, slope_of_target, target
 from rlaw.laws import Law, Points, Theta
 
 _SMALLEST_LOSS = 1e-12  # keeps logarithms of fitted losses finite
+_CENTRAL, _NEARBY = 1e-5, 1e-7  # of a variable: central differences, and the half as dear one-sided ones of draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Problem:
     low: np.ndarray  # (B or 1, P)
     high: np.ndarray  # (B or 1, P)
     logs: np.ndarray  # (P,) which variables are logarithms
+    drawn: bool = False  # a bootstrap draw, wanted to a small share of its error and not to the last digits
 
     def take(self, index: np.ndarray) -> "Problem":
         """The problems of some draws."""
@@ -131,10 +133,10 @@ def normal_equations(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.nd
     J = np.zeros((B, P, R, M))
     S = len(problem.law.shared)
     for s in range(S):
-        J[:, s] = _off(_derivative(problem, u, slice(s, s + 1), fit.coefficients), directions, problem.w)
+        J[:, s] = _off(_derivative(problem, u, slice(s, s + 1), fit), directions, problem.w)
     for i in range(len(problem.law.local)):
         block = slice(S + i * R, S + (i + 1) * R)  # every size's own parameter at once: sizes do not touch each other
-        moved = _off(_derivative(problem, u, block, fit.coefficients), directions, problem.w)
+        moved = _off(_derivative(problem, u, block, fit), directions, problem.w)
         J[:, np.arange(block.start, block.stop), np.arange(R)] = np.moveaxis(moved, 1, 0).swapaxes(0, 1)
     residual = problem.y - target(fit.loss, problem.space)
     flat, weighted = J.reshape(B, P, R * M), (J * problem.w[:, None]).reshape(B, P, R * M)
@@ -142,17 +144,19 @@ def normal_equations(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.nd
     return weighted @ flat.swapaxes(1, 2), (weighted @ rhs)[..., 0]
 
 
-def _derivative(problem: Problem, u: np.ndarray, which: slice, c: np.ndarray) -> np.ndarray:
-    """(B, R, M) central difference of the fitted target along some variables, coefficients held."""
-    h = 1e-5 * np.maximum(np.abs(u[:, which]), 0.1)
-    ends = []
-    for sign in (1, -1):
-        moved = u.copy()
-        moved[:, which] += sign * h
-        loss = np.maximum(problem.law.loss(problem.theta(moved), c, problem.at), _SMALLEST_LOSS)
-        ends.append(target(loss, problem.space))
-    width = 2 * h[:, :, None]
-    return (ends[0] - ends[1]) / width
+def _derivative(problem: Problem, u: np.ndarray, which: slice, fit: Projection) -> np.ndarray:
+    """(B, R, M) difference of the fitted target along some variables, coefficients held."""
+
+    def moved(h: np.ndarray) -> np.ndarray:
+        there = u.copy()
+        there[:, which] += h
+        loss = np.maximum(problem.law.loss(problem.theta(there), fit.coefficients, problem.at), _SMALLEST_LOSS)
+        return target(loss, problem.space)
+
+    size = np.maximum(np.abs(u[:, which]), 0.1)
+    if problem.drawn:
+        return (moved(_NEARBY * size) - target(fit.loss, problem.space)) / (_NEARBY * size)[:, :, None]
+    return (moved(_CENTRAL * size) - moved(-_CENTRAL * size)) / (2 * _CENTRAL * size)[:, :, None]
 
 
 def _orthonormal(columns: tuple[np.ndarray, ...], w: np.ndarray) -> list[np.ndarray]:

@@ -250,7 +250,7 @@ class _Lines:
         along = (w * z**2).sum(axis=1, keepdims=True)
         usable = (np.sum((weights > 0) & (np.abs(z) > 0), axis=1) >= _LEAST_POINTS) & (along[:, 0] > 0)
         pull = -weights * level * z / np.where(along > 0, along, 1.0), weights * level / np.where(total > 0, total, 1.0)
-        k = np.sum(pull[0] * level * np.log(loss), axis=1)
+        k = np.sum(pull[0] * level * np.log(np.where(loss > 0, loss, 1.0)), axis=1)
         unit = np.maximum(np.abs(k), 1e-3 * max(float(np.abs(k).max()), 1e-9))[:, None]
         info = np.r_[along[:, 0] * unit[:, 0] ** 2, total[:, 0]]
         return _Lines(loss, k, np.stack([pull[0] / unit, pull[1]]), info, np.tile(usable, 2))

@@ -22,7 +22,8 @@ _ITERATIONS = 100
 _STARTS = 2  # of the grid, the best ones are followed to the end
 _SETTLING = 3
 _GAIN = 1e-13  # a step that improves the objective by a smaller share ends the search
-_CHUNK = 4_000_000  # numbers in the largest array of a batch
+_GAIN_OF_DRAWS = 1e-7  # of a draw: a hundredth of its standard error
+_CHUNK = 400_000  # numbers in the largest array of a batch, so that what is used again is still in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _solve_piece(law: Law, at: Points, y: np.ndarray, w: np.ndarray, space: Spac
     elif start is None:
         u = _search(problem)
     else:
+        problem = replace(problem, drawn=B > 1)
         u = _descend(problem, np.clip(_variables(law, problem, start, B), problem.low, problem.high))[0]
     return _solution(problem, u, (B, R))
 
@@ -200,6 +202,7 @@ def _settle(problem: Problem, u: np.ndarray) -> np.ndarray:
 
 def _descend(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Levenberg-Marquardt from (B, P) variables, each draw until it stops improving: variables and objectives."""
+    gain = _GAIN_OF_DRAWS if problem.drawn else _GAIN
     u = np.array(u)
     value = objective(problem, u)
     damping = np.full(len(u), 1e-3)
@@ -211,7 +214,7 @@ def _descend(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         trial = np.clip(v + _damped_step(A, g, v, part, damping[alive]), part.low, part.high)
         new = objective(part, trial)
         better = new < value[alive]
-        small = value[alive] - new <= _GAIN * value[alive]
+        small = value[alive] - new <= gain * value[alive]
         stuck = small & (better | (damping[alive] > 1e6))
         u[alive[better]] = trial[better]
         value[alive[better]] = new[better]

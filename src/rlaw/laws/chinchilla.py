@@ -30,4 +30,4 @@ class ChinchillaLaw(Law):
 
     def fixed(self, theta: Theta, at: Points) -> np.ndarray:
         E, A, alpha, B, beta = theta
-        return E + (A / at.params) ** alpha + (B / at.x) ** beta
+        return E + (A / at.params) ** alpha + np.exp(beta * (np.log(B / at.x_ref) - at.log_x))

@@ -10,6 +10,7 @@ evaluate after update s, Tinker before the next. Docs: "My own logs".
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 #: what a step measured, in our names
 TELEMETRY = (
@@ -294,8 +295,18 @@ TRAINERS = (*_OWN, replace(_OWN[-1], trainer="ms-swift", marks=(r"global_step/ma
 
 def trainer_of(columns: list[str]) -> Names:
     """The trainer whose own names occur most among these; `GENERIC` where none does."""
-    found = [sum(any(re.fullmatch(mark, c) for c in columns) for mark in names.marks) for names in TRAINERS]
+    marks = {mark for column in columns for mark in _marks_of(column)}
+    found = [len(marks.intersection(names.marks)) for names in TRAINERS]
     return TRAINERS[found.index(max(found))] if max(found) else GENERIC
+
+
+@lru_cache(maxsize=100_000)
+def _marks_of(column: str) -> tuple[str, ...]:
+    """The marks of trainers that a name bears; kept, as every entry of a log has the same names."""
+    return tuple(mark for mark in _MARKS if re.fullmatch(mark, column))
+
+
+_MARKS = tuple(dict.fromkeys(mark for names in TRAINERS for mark in names.marks))
 
 
 def called(trainer: str) -> Names:

@@ -69,8 +69,10 @@ def _refused(sources: "list[Source]") -> RlawError | None:
     if any(len(run.steps) or len(run.evaluations) for run in runs):
         return None
     causes = [f"{run.name} failed with {run.cause}" for run in runs if run.cause]
-    texts = [note.text for source in sources for note in source.notes if note.code == "not-rl"]
-    why = "; ".join([*texts, *causes]) or "no entry has a training reward or a held-out score"
+    notes = [note for source in sources for note in source.notes] + [note for run in runs for note in run.notes]
+    texts = dict.fromkeys(note.text for note in notes if note.code == "not-rl")
+    begun = [f"{run.name} ends before its first step" for run in runs if not run.unknown and not run.cause]
+    why = "; ".join([*texts, *causes, *begun]) or "no entry has a training reward or a held-out score"
     return DataError(
         f"no training row: {why}\n  next: another log, or `mapping={{'reward': 'THEIRS'}}` to name the reward"
     )

@@ -1,6 +1,7 @@
 """Logs of any trainer as runs: which format a file is, which files of a folder are logs, which of them are one run."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,8 @@ _NOT_LOGS = (
     *(".parquet", ".xlsx", ".model", ".arrow", ".so"),
 )
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__", "site-packages"}
+_OF_TRACKERS = ("debug.log", "debug-internal.log", "debug-core.log", "debug-cli.log")  # what W&B logs of itself
+_WANDB_RUN = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+")
 _CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
 _SHARED = 0.9  # of the steps that two views share
 
@@ -185,6 +188,8 @@ def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
             folders.remove(whole)
         for name in sorted(files):
             file = here / name
+            if name in _OF_TRACKERS and "wandb" in file.parts:
+                continue
             if file.is_symlink() or not file.is_file() or name.removesuffix(".gz").endswith(_NOT_LOGS):
                 continue
             if (of_file := kind if kind and kind.recognises(file) else None if kind else format_of(file)) is not None:
@@ -255,9 +260,24 @@ def _views(sources: list[Source]) -> list[Source]:
         if better is None:
             winners.append(i)
             continue
+        kept[better] = _with_facts_of(kept[better], source)
         text = f"the run of {sources[better].log.path} again: {_compared(sources[better], source)}"
         kept[i] = replace(source, runs=(), notes=(*source.notes, Note("same-run", text)))
     return kept
+
+
+def _with_facts_of(source: Source, other: Source) -> Source:
+    """A source with what another view of its run says and it does not."""
+    (run,), (more,) = source.runs, other.runs
+    if run.model is None and run.params is None:
+        run = replace(run, model=more.model, params=more.params, params_from=more.params_from)
+    prompts, group = run.prompts or more.prompts, run.group_size or more.group_size
+    items = {name: n for name, n in more.evaluations.select("benchmark", "items").drop_nulls().iter_rows()}
+    scores = run.evaluations
+    if items:
+        known = pl.col("benchmark").replace_strict(items, default=None, return_dtype=pl.Int64)
+        scores = scores.with_columns(pl.col("items").fill_null(known))
+    return replace(source, runs=(replace(run, prompts=prompts, group_size=group, evaluations=scores),))
 
 
 def _fineness(source: Source) -> tuple[int, int]:
@@ -270,6 +290,8 @@ def _same(one: Source, other: Source) -> bool:
     """Whether two sources show the same one run: rewards that agree and are not all alike."""
     if len(one.runs) != 1 or len(other.runs) != 1:
         return False
+    if _of_one_wandb_run(one.log.path, other.log.path):
+        return True
     a, b = _shared(one.runs[0], other.runs[0])
     if len(a) == 0 or len(a) < 0.5 * min(len(one.runs[0].steps), len(other.runs[0].steps)):
         return False
@@ -277,6 +299,12 @@ def _same(one: Source, other: Source) -> bool:
     near = os.path.commonpath([one.log.path.absolute(), other.log.path.absolute()])
     folder = Path(near) in (one.log.path.absolute().parent, other.log.path.absolute().parent)
     return bool(close.mean() >= _SHARED) and (len(np.unique(a)) >= 3 or folder)
+
+
+def _of_one_wandb_run(one: Path, other: Path) -> bool:
+    """Whether two files lie in W&B's folder of one run."""
+    folders = [{p for p in path.absolute().parents if _WANDB_RUN.fullmatch(p.name)} for path in (one, other)]
+    return bool(folders[0] & folders[1])
 
 
 def _shared(one: ImportedRun, other: ImportedRun) -> tuple[np.ndarray, np.ndarray]:

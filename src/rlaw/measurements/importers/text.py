@@ -92,9 +92,21 @@ def numbers(row: dict[str, Any], prefix: str = "") -> dict[str, float]:
             found |= numbers(value, f"{prefix}{name}/")
         elif isinstance(value, int | float):
             found[prefix + name] = value
-        elif isinstance(value, str) and (read := number(value)) is not None:
+        elif isinstance(value, str) and not is_below(name, value) and (read := number(value)) is not None:
             found[prefix + name] = read
     return found
+
+
+_SMALL = re.compile(r".*(?:lr(?:\(1e-4\))?|learning_rate|kl|kl_loss|grad_norm|clipfrac|clip_ratio|pg_loss|loss)")
+_ZERO = re.compile(r"-?0\.00+")
+
+
+def is_below(name: str, value: str) -> bool:
+    """Whether a number printed as zero is one below the last printed digit: `lr:0.000` is no rate of zero.
+
+    A share of answers or a reward may well be nothing, and stays what it is.
+    """
+    return value[-1:] == "0" and _ZERO.fullmatch(value) is not None and _SMALL.fullmatch(name) is not None
 
 
 class Trace:
@@ -110,7 +122,7 @@ class Trace:
 
     def take(self, line: str) -> None:
         """Take one line."""
-        if "Traceback (most recent call last)" in line:
+        if line.startswith("Traceback (most recent call last)"):  # one with a stamp before it was logged and survived
             self._open = True
         elif self._open and line[:1].strip() and (found := self._ERROR.match(line)):
             wrapped = re.match(r"[\w.]*RayTaskError\((\w+)\)", line)

@@ -10,7 +10,6 @@ from rlaw.measurements.importers import text
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import called
 from rlaw.measurements.importers.rows import flat_row, table_of
-from rlaw.measurements.raw import Note
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
@@ -54,10 +53,7 @@ class TrainerState:
         run = folder.parent.name if _CHECKPOINT.fullmatch(folder.name) else folder.name
         config = _config(folder)
         facts = Facts(model=config.get("model"), params=config.get("params"), planned_steps=planned, finished=finished)
-        notes = ()
-        if not any(name == "reward" or name.startswith("rewards/") for name in table.columns):
-            notes = (Note("not-rl", "a history without rewards: supervised fine-tuning or preference training"),)
-        return Log(path, self.name, called("trl").trainer, (RunLog(run, table, facts),), {}, notes)
+        return Log(path, self.name, called("trl").trainer, (RunLog(run, table, facts),))
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ together after the bars, and can only be counted.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 _BAR = re.compile(r"^\s*\d+%(?:\|[^|]*\|)? *(\d+)/(\d+) \[")
@@ -110,13 +111,13 @@ def _rising(counts: Iterable[int | None]) -> list[int] | None:
     """The counts, unless one is missing or zero, or many are alike."""
     steps = [count for count in counts if count]
     given = list(counts)
-    alike = sum(a == b for a, b in zip(steps, steps[1:], strict=False))
+    alike = sum(a == b for a, b in pairwise(steps))
     return steps if len(steps) == len(given) and alike <= _FEW_ALIKE * len(steps) else None
 
 
 def _gap_hits(steps: Sequence[int]) -> int:
     """How many steps are a multiple of the usual distance between two."""
-    gap = Counter(b - a for a, b in zip(steps, steps[1:], strict=False)).most_common(1)
+    gap = Counter(b - a for a, b in pairwise(steps)).most_common(1)
     return sum(step % gap[0][0] == 0 for step in steps) if gap and gap[0][0] > 0 else 0
 
 

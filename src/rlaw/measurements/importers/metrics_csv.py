@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from rlaw.errors import DataError
-from rlaw.measurements.importers import settings, text
+from rlaw.measurements.importers import settings, text, workbook
 from rlaw.measurements.importers.log import Log, RunLog
 from rlaw.measurements.importers.names import GENERIC, STEPS, names_of_flat, trainer_of
 from rlaw.measurements.importers.rows import stepped
@@ -28,9 +28,14 @@ class MetricsCsv:
 
     def recognises(self, path: Path) -> bool:
         """By its header; a table of evaluations with sizes is none."""
-        if path.is_dir() or not path.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        if path.is_dir() or not text.bare(path).endswith((".csv", ".tsv", ".parquet", ".xlsx")):
             return False
-        header = _header(path)
+        if path.suffix == ".xlsx" and not workbook.is_readable():
+            return True  # reading it says what is missing
+        try:
+            header = _header(path)
+        except DataError:
+            return False
         if header == _TENSORBOARD or _wide(header):
             return True
         if {"test_loss", "correct", "n_params", "params", "model"} & set(header) or not set(STEPS) & set(header):
@@ -73,22 +78,29 @@ class MetricsCsv:
 
 
 def _header(path: Path) -> list[str]:
+    if path.suffix in (".parquet", ".xlsx"):
+        return _table(path, rows=0).columns
     with text.opened(path) as file:
         first = file.readline(1 << 20)
     return [cell.strip() for cell in next(csv.reader([first], delimiter="\t" if ".tsv" in path.name else ","), [])]
 
 
-def _table(path: Path) -> pl.DataFrame:
-    """The rows of a file.
+def _table(path: Path, rows: int | None = None) -> pl.DataFrame:
+    """The rows of a file, or its first ones.
 
     Raises:
         DataError: it cannot be read.
     """
     try:
+        if path.suffix == ".xlsx":
+            return workbook.read(path)
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path, n_rows=rows)
+            return table.select(name for name, kind in table.schema.items() if not kind.is_nested())
         with text.opened(path) as file:
             return pl.read_csv(
                 file.read().encode(), infer_schema_length=None, separator="\t" if ".tsv" in path.name else ",",
-                null_values=["", "NaN", "nan", "NA"],
+                null_values=["", "NA", "N/A", "null", "None"],
             )  # fmt: skip
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error

@@ -23,7 +23,7 @@ class MetricsJsonl:
 
     def recognises(self, path: Path) -> bool:
         """By its first lines: objects, one of which has a counter of steps, and more than a table of ours has."""
-        if path.is_dir() or path.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        if path.is_dir() or text.bare(path).endswith((".csv", ".tsv")):
             return False
         for count, line in enumerate(text.lines(path)):
             if line.strip():

@@ -79,7 +79,7 @@ GENERIC = Names(
         rf"(?!.*token_acc)(?:eval|test|val|valid|validation|heldout|held[-_]out)[/_.](?P<benchmark>.+?)[/_.](?:mean[/_.])?{_SCORE}",
         rf"(?P<benchmark>eval|test|val|valid|validation|heldout|held[-_]out)[/_.](?:mean[/_.])?{_SCORE}(?:[/_.]mean)?",
     ),
-    (("num_tokens",), ("tokens",), ("total_tokens",)),
+    (("num_tokens",), ("train/num_tokens",), ("tokens",), ("total_tokens",)),
     None,
     1,
     {name: (*names, f"train/{names[0]}") for name, names in _TRL.items()},

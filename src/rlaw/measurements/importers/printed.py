@@ -22,6 +22,7 @@ _NAMED = re.compile(
 _STEP = re.compile(r"^(?:.*?(?:[Gg]lobal[ _]step|[Tt]rain step)|(?:.*[\s=])?[Ss]tep) (\d+)(?:/\d+)?(?:[: ]|$)")
 _POINT = re.compile(r"•\s*([A-Za-z][\w ()/]*?):\s*([-+\d.eE]+)")
 _GRID = re.compile(r"[│|]\s*([\w./@-]+)\s*[│|]\s*([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)\s*(?=[│|])")
+_MODEL = re.compile(r"LLM engine .*\bmodel(?:_name_or_path)?='([^']+)'")
 _LONGEST_BLOCK = 400  # lines of a dictionary
 
 
@@ -73,6 +74,7 @@ class _Console:
         self.planned: int | None = None
         self.trace = text.Trace()
         self.finished = False
+        self.model: str | None = None
         self.bars = Bars()
         self._unplaced: list[dict[str, float]] = []
         self._step: int | None = None
@@ -81,7 +83,9 @@ class _Console:
 
     def facts(self) -> Facts:
         """What was said of the run."""
-        return Facts(planned_steps=self.planned, cause=self.trace.cause, finished=self.finished)
+        return Facts(
+            model=settings.short(self.model), planned_steps=self.planned, cause=self.trace.cause, finished=self.finished
+        )
 
     def place(self, rows: list[dict[str, float]]) -> tuple[Note, ...]:
         """Give the entries that were printed without a step theirs, and say how where they were counted."""
@@ -111,6 +115,8 @@ class _Console:
             yield from self._go_on(line)
             return
         self.bars.take(line)
+        if self.model is None and "model" in line and (found := _MODEL.search(line)):
+            self.model = found[1]
         if found := _STEP.search(line):
             yield from self.end()
             self._step = int(found[1])

@@ -1,6 +1,5 @@
 """Rows of JSON or of numbers as one table: fast where all is well, line by line where it is not."""
 
-import gzip
 import io
 import json
 import math
@@ -76,7 +75,7 @@ def canonical(table: pl.DataFrame) -> pl.DataFrame:
 def json_lines(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
     """The objects of a file of JSON lines, nested ones joined by slashes; and lines that are none, by reason."""
     try:
-        whole = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        whole = text.data(path)
         table, dropped = pl.read_ndjson(io.BytesIO(whole), infer_schema_length=None), {}
     except pl.exceptions.PolarsError:
         with text.opened(path) as file:

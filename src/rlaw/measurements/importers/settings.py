@@ -1,4 +1,4 @@
-"""What a run's settings say of it, wherever they were kept: beside its log, in a tracker's record, in a text summary."""
+"""What settings say of a run, wherever they were kept: beside its log, in a tracker's record, in a text summary."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from rlaw.measurements.importers.rows import flat_row
 
 T = TypeVar("T")
 _LARGEST = 1 << 22  # bytes of a file of settings
-_JSON = ("config.json", "args.json", "run_config.json", "wandb-config.json")
+_JSON = ("config.json", "args.json", "adapter_config.json", "run_config.json", "wandb-config.json")
 _YAML = ("config.yaml", ".hydra/config.yaml", "config.yml")
 _MODEL = (
     *(
@@ -20,7 +20,16 @@ _MODEL = (
         "pretrained_model_name_or_path",
         "trainer/policy/model/path",
     ),
-    *("policy/model_name", "model_name", "_name_or_path", "base_model", "model_path", "hf_checkpoint", "model/name"),
+    *(
+        "policy/model_name",
+        "model_name",
+        "_name_or_path",
+        "base_model",
+        "base_model_name_or_path",
+        "model_path",
+        "hf_checkpoint",
+        "model/name",
+    ),
     *("model", "actor/path", "pretrain", "actor_train/model_args/model_name_or_path"),
 )
 _STEPS = ("trainer/total_training_steps", "total_training_steps", "max_steps", "num_rollout", "total_train_steps")
@@ -38,12 +47,13 @@ def beside(path: Path) -> dict[str, Any]:
     """The settings in a file beside a log, flat; empty where there is none."""
     for name in (*_JSON, *_YAML):
         file = path.parent / name
-        if file.is_file() and file.stat().st_size < _LARGEST and (found := _read(file)):
+        if file.is_file() and file.stat().st_size < _LARGEST and (found := read(file)):
             return {key.removesuffix("/value"): value for key, value in flat_row(found).items()}
     return {}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """The settings in a file; empty where it holds none."""
     whole = file.read_text(encoding="utf-8", errors="replace")
     try:
         found = json.loads(whole) if file.suffix == ".json" else _yaml(whole)

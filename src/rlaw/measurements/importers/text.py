@@ -5,9 +5,14 @@ import gzip
 import io
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import polars as pl
+
+from rlaw.errors import DataError
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: what stands before a line: Slurm's task, Ray's actor (with the node's address), in either order
@@ -34,7 +39,37 @@ def opened(path: Path) -> io.TextIOBase:
     """A text file or a compressed one; bytes that are no UTF-8 become marks."""
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", errors="replace")  # pyright: ignore[reportReturnType]
+    if path.suffix == ".zst":
+        return io.TextIOWrapper(io.BytesIO(data(path)), encoding="utf-8", errors="replace")
     return path.open(encoding="utf-8-sig", errors="replace")
+
+
+def data(path: Path) -> bytes:
+    """What is in a file, unpacked.
+
+    Raises:
+        DataError: it is compressed and cannot be unpacked.
+    """
+    try:
+        if path.suffix == ".gz":
+            return gzip.decompress(path.read_bytes())
+        return _unpacked(path) if path.suffix == ".zst" else path.read_bytes()
+    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
+
+
+def _unpacked(path: Path) -> bytes:
+    """The lines of a file compressed by zstd: polars unpacks it, as Python does from 3.14 on."""
+    lines = pl.read_csv(
+        path, has_header=False, separator="\x01", quote_char=None, infer_schema=False, encoding="utf8-lossy",
+        new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False,
+    )  # fmt: skip
+    return "\n".join("" if line is None else line for line in lines["line"]).encode() if lines.width else b""
+
+
+def bare(path: Path) -> str:
+    """A file's name without the suffix of its compression."""
+    return path.name.removesuffix(".gz").removesuffix(".zst")
 
 
 def plain(line: str) -> str:

@@ -74,7 +74,8 @@ def _spooled(paths: list[Path]) -> Iterator[tuple[list[Path], dict[Path, Path]]]
         yield paths, {}
         return
     with tempfile.TemporaryDirectory(prefix="rlaw-") as folder:
-        file = Path(folder) / "stdin.log"
+        file = Path(folder) / "stdin" / "stdin.log"
+        file.parent.mkdir()
         file.write_bytes(sys.stdin.buffer.read())
         for suffix in (".json", ".jsonl", ".csv", ".tsv", ".log"):  # a format may ask for the suffix of its files
             file = file.rename(file.with_suffix(suffix))

@@ -1,6 +1,7 @@
 """Entries of one step made one, and attempts known apart: a counter that goes back is a run started again."""
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -32,14 +33,19 @@ class Lineage(NamedTuple):
     writers: bool
 
 
-def last_lineage(entries: pl.DataFrame) -> Lineage:
+def last_lineage(entries: pl.DataFrame, telling: Collection[str] = ()) -> Lineage:
     """The last lineage of entries that have a column `step`, without nulls.
+
+    Args:
+        entries: as they were logged.
+        telling: columns of rewards and scores. Neighbours of one step are parts of one entry where none of these is
+            in both: an evaluation beside a row of training, several updates of one rollout.
 
     Neighbours of one step that contradict each other nowhere are one entry: trainers log a step in parts, and several
     ranks may write the same. Where they do contradict, or the step goes back, the run was started again; an attempt
     replaces the earlier ones from its first step on.
     """
-    entries, repeated, writers = _one_per_step(entries)
+    entries, repeated, writers = _one_per_step(entries, telling)
     step = entries["step"].to_numpy()
     starts = np.r_[True, np.diff(step) <= 0] if len(step) else np.zeros(0, bool)
     attempt = np.cumsum(starts)
@@ -60,16 +66,17 @@ def last_lineage(entries: pl.DataFrame) -> Lineage:
     )
 
 
-def _one_per_step(entries: pl.DataFrame) -> tuple[pl.DataFrame, int, bool]:
+def _one_per_step(entries: pl.DataFrame, telling: Collection[str]) -> tuple[pl.DataFrame, int, bool]:
     """Entries with neighbours of one step joined where they agree, how many were joined, and whether ranks wrote."""
     same = (entries["step"] == entries["step"].shift(1)).fill_null(value=False)
     if not same.any():
         return entries, 0, False
     group = (~same).cum_sum()
     measured = [c for c in entries.columns if not _CLOCK.fullmatch(c)]
+    twice = pl.any_horizontal(pl.col(c).is_not_null().sum() > 1 for c in telling) if telling else pl.lit(value=True)
     counts = entries.group_by(group.alias("group"), maintain_order=True).agg(
         pl.len().alias("entries"),
-        (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in measured) > 1).alias("apart"),
+        (twice & (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in measured) > 1)).alias("apart"),
     )
     sizes = counts.filter(pl.col("entries") > 1)
     apart = set(sizes.filter(pl.col("apart"))["group"].to_list())

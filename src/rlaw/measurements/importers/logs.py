@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -15,17 +15,21 @@ import polars as pl
 from rlaw import units
 from rlaw.errors import DataError, NotFound, UsageError
 from rlaw.measurements.importers import settings, text, workbook
+from rlaw.measurements.importers.inspect_eval import Inspect
 from rlaw.measurements.importers.lm_eval import LmEval
-from rlaw.measurements.importers.log import ImportedRun, Log
+from rlaw.measurements.importers.log import ImportedRun, Log, RunLog
 from rlaw.measurements.importers.metrics_csv import MetricsCsv
 from rlaw.measurements.importers.metrics_jsonl import MetricsJsonl
 from rlaw.measurements.importers.mlflow import MlflowFiles, MlflowSqlite
 from rlaw.measurements.importers.models import params_of_name
 from rlaw.measurements.importers.names import called, trainer_of, with_mapping
+from rlaw.measurements.importers.opencompass import OpenCompass
+from rlaw.measurements.importers.pairs import Pairs
 from rlaw.measurements.importers.printed import Printed
 from rlaw.measurements.importers.reading import interpret
 from rlaw.measurements.importers.tensorboard import TensorBoard
 from rlaw.measurements.importers.trainer_state import TrainerState
+from rlaw.measurements.importers.verifiers import Verifiers
 from rlaw.measurements.importers.verl import VerlConsole
 from rlaw.measurements.importers.wandb import WandbFile
 from rlaw.measurements.raw import Note
@@ -52,9 +56,10 @@ class LogFormat(Protocol):
 
 #: asked in this order; the console comes last, since it takes what nobody else knows
 FORMATS: tuple[LogFormat, ...] = (
-    *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), LmEval()),
-    *(MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed()),
+    *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), LmEval(), Inspect(), OpenCompass()),
+    *(Verifiers(), MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed(), Pairs()),
 )
+_EVALUATED = (LmEval.name, Inspect.name, OpenCompass.name, Verifiers.name)
 _NOT_LOGS = (
     *(".py", ".safetensors", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".npy", ".npz", ".zip", ".tar", ".tgz", ".whl"),
     *(".yaml", ".yml", ".toml", ".md", ".png", ".svg", ".pdf", ".html", ".ipynb", ".sh", ".cfg", ".ini", ".lock"),
@@ -268,24 +273,30 @@ def _with_tags(entries: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
 
 
 def _checkpoints(sources: list[Source]) -> list[Source]:
-    """lm-eval's files of several checkpoints of one model, as one run."""
+    """Results of several checkpoints of one model, as one run."""
     merged: list[Source] = []
-    ladder: dict[tuple[str, Path], list[Source]] = {}
+    ladder: dict[tuple[str, str, Path], list[tuple[Source, RunLog]]] = {}
     for source in sources:
-        if source.log.format == "lm-eval":
-            ladder.setdefault((source.runs[0].name, source.log.path.parent), []).append(source)
-        else:
+        if source.log.format not in _EVALUATED:
             merged.append(source)
+            continue
+        folder = source.log.path.parent if source.log.format == LmEval.name else Path()
+        for run in source.log.runs:
+            ladder.setdefault((source.log.format, run.name, folder), []).append((source, run))
     for group in ladder.values():
-        logs = [source.log for source in group]
-        tables = pl.concat([log.runs[0].entries for log in logs], how="diagonal_relaxed").sort("step", nulls_last=True)
-        facts = replace(logs[0].runs[0].facts, items={k: v for log in logs for k, v in log.runs[0].facts.items.items()})
-        whole = replace(logs[0].runs[0], entries=tables, facts=facts)
-        merged_run = interpret(whole, called(""))
-        first = group[0].runs[0]
-        run = replace(merged_run, name=first.name, notes=())
-        path = logs[0].path if len(logs) == 1 else logs[0].path.parent
-        merged.append(Source(replace(logs[0], path=path, runs=(whole,)), (run,)))
+        sources_of, runs = zip(*group, strict=True)
+        logs = [source.log for source in sources_of]
+        tables = pl.concat([run.entries for run in runs], how="diagonal_relaxed").sort("step", nulls_last=True)
+        if tables["step"].null_count() == 0:  # benchmarks of one checkpoint stand in files of their own
+            tables = tables.group_by("step", maintain_order=True).agg(pl.all().drop_nulls().last())
+        facts = replace(runs[0].facts, items={k: v for run in runs for k, v in run.facts.items.items()})
+        whole = replace(runs[0], entries=tables, facts=facts)
+        run = replace(interpret(whole, called("")), name=whole.name, notes=())
+        paths = {log.path for log in logs}
+        path = logs[0].path if len(paths) == 1 else Path(os.path.commonpath([p.parent for p in paths]))
+        notes = tuple(note for source in sources_of for note in source.notes)
+        dropped = logs[0].dropped if run.name == logs[0].runs[0].name else {}
+        merged.append(Source(replace(logs[0], path=path, runs=(whole,), dropped=dropped), (run,), notes))
     return merged
 
 

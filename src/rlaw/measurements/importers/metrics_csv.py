@@ -33,17 +33,9 @@ class MetricsCsv:
         if path.suffix == ".xlsx" and not workbook.is_readable():
             return True  # reading it says what is missing
         try:
-            header = _header(path)
+            return _is_log(path, _header(path))
         except DataError:
             return False
-        if header == _TENSORBOARD or _wide(header):
-            return True
-        if {"test_loss", "correct", "n_params", "params", "model"} & set(header) or not set(STEPS) & set(header):
-            return False
-        if _lists_runs(path, header):
-            return False
-        header = [names_of_flat(header).get(name, name) for name in header]
-        return trainer_of(header) is not GENERIC or "_step" in header or any(c in header for c in GENERIC.reward)
 
     def log(self, path: Path) -> Log:
         """The rows of a file; of W&B's UI a run for each that has columns.
@@ -75,6 +67,17 @@ class MetricsCsv:
                 )
         columns = list(dict.fromkeys(c for run in runs for c in run.entries.columns))
         return Log(path, self.name, trainer_of(columns).trainer, tuple(runs), {}, tuple(notes))
+
+
+def _is_log(path: Path, header: list[str]) -> bool:
+    """Whether a table is of metrics by step: one with sizes is of evaluations, one with a row for each run a list."""
+    if header == _TENSORBOARD or _wide(header):
+        return True
+    sized = {"test_loss", "correct", "n_params", "params", "model"} & set(header)
+    if sized or not set(STEPS) & set(header) or _lists_runs(path, header):
+        return False
+    names = [names_of_flat(header).get(name, name) for name in header]
+    return trainer_of(names) is not GENERIC or "_step" in names or any(name in names for name in GENERIC.reward)
 
 
 def _header(path: Path) -> list[str]:

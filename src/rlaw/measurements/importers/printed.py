@@ -23,6 +23,8 @@ _STEP = re.compile(r"^(?:.*?(?:[Gg]lobal[ _]step|[Tt]rain step)|(?:.*[\s=])?[Ss]
 _POINT = re.compile(r"•\s*([A-Za-z][\w ()/]*?):\s*([-+\d.eE]+)")
 _GRID = re.compile(r"[│|]\s*([\w./@-]+)\s*[│|]\s*([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)\s*(?=[│|])")
 _MODEL = re.compile(r"LLM engine .*\bmodel(?:_name_or_path)?='([^']+)'")
+_PANEL = re.compile(r"[╭┌].*\bMetrics\b.*[╮┐]\s*$")
+_CELL = re.compile(r"^\s*([A-Za-z_][\w.-]*):?\s{2,}(?=\S+: )|^\s*([A-Za-z_][\w.-]*): (?=\s*[\w/@.-]+: )")
 _LONGEST_BLOCK = 400  # lines of a dictionary
 
 
@@ -78,7 +80,9 @@ class _Console:
         self.bars = Bars()
         self._unplaced: list[dict[str, float]] = []
         self._step: int | None = None
+        self._rollout: int | None = None
         self._block: list[str] = []
+        self._panel: list[str] | None = None
         self._points: dict[str, float] = {}
 
     def facts(self) -> Facts:
@@ -114,6 +118,9 @@ class _Console:
         if self._block:
             yield from self._go_on(line)
             return
+        if self._panel is not None or _PANEL.search(line):
+            yield from self._paneled(line)
+            return
         self.bars.take(line)
         if self.model is None and "model" in line and (found := _MODEL.search(line)):
             self.model = found[1]
@@ -133,6 +140,17 @@ class _Console:
             yield self._placed(self._points)
         self._points = {}
 
+    def _paneled(self, line: str) -> Iterator[dict[str, float]]:
+        """Collect the lines of open-instruct's panel until it is closed; a line for each category of names."""
+        if self._panel is None or _PANEL.search(line):
+            self._panel = []
+        elif line.lstrip()[:1] in ("╰", "└") or len(self._panel) > _LONGEST_BLOCK:
+            row, self._panel = _row_of_panel(self._panel), None
+            if row:
+                yield row
+        else:
+            self._panel.append(line.strip().strip("│|").rstrip())
+
     def _go_on(self, line: str) -> Iterator[dict[str, float]]:
         self._block.append(line)
         if line.rstrip().endswith("}") or len(self._block) > _LONGEST_BLOCK:
@@ -143,6 +161,13 @@ class _Console:
     def _placed(self, row: dict[str, float]) -> dict[str, float]:
         return row if self._step is None else {"step": self._step, **row}
 
+    def _step_of(self, printed: int, row: dict[str, float]) -> int:
+        """The step of an entry with one; slime counts updates apart, of which a rollout may have several."""
+        if any(name.startswith("rollout/") for name in row):
+            self._rollout = printed
+        updates = self._rollout is not None and all(name.startswith("train/") for name in row)
+        return printed if self._rollout is None or not updates else self._rollout
+
     def _dictionary(self, line: str) -> Iterator[dict[str, float]]:
         """The entry of a line with a dictionary; one that goes on is kept until it ends."""
         if not line.rstrip().endswith("}"):
@@ -152,7 +177,8 @@ class _Console:
         if found := _NAMED.search(line):
             read = text.dictionary(found["row"])
             if read is not None:
-                yield {"step": int(found["step"]), **text.numbers(read)}
+                row = text.numbers(read)
+                yield {"step": self._step_of(int(found["step"]), row), **row}
             return
         read = text.dictionary(line[line.index("{") :])
         row = text.numbers(read) if read else {}
@@ -164,6 +190,23 @@ class _Console:
                 self.bars.entry(trained=noted(row))
                 self._unplaced.append(row)
             yield row
+
+
+def _row_of_panel(lines: list[str]) -> dict[str, float]:
+    """The numbers of a panel: `objective:  verifiable_reward: 0.35 | kl: 0.01`, its lines wrapped anywhere."""
+    row: dict[str, float] = {}
+    categories: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if found := _CELL.match(line):
+            categories.append((found[1] or found[2], [line[found.end() :]]))
+        elif categories:
+            categories[-1][1].append(line.strip())
+    for category, parts in categories:
+        for pair in " ".join(parts).split("|"):
+            name, _, value = pair.strip().rpartition(":")
+            if name and (read := text.number(value)) is not None:
+                row[name.strip() if category == "other" else f"{category}/{name.strip()}"] = read
+    return row
 
 
 def _is_entry(row: dict[str, float]) -> bool:

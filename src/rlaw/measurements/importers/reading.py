@@ -33,9 +33,11 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
     Returns:
         Rows of the last lineage; scores as the log gives them.
     """
-    lineage = last_lineage(log.entries.drop_nulls("step"))
-    rows, facts = lineage.rows, log.facts
-    reward = next((c for c in names.reward if c in rows.columns and _is_numeric(rows, c)), None)
+    logged, facts = log.entries.drop_nulls("step"), log.facts
+    reward = next((c for c in names.reward if c in logged.columns and _is_numeric(logged, c)), None)
+    telling = [*([reward] if reward else []), *(score.column for score in scores_of(logged, names))]
+    lineage = last_lineage(logged, telling)
+    rows = lineage.rows
     rows, nonfinite = _finite(rows, reward)
     scores = scores_of(rows, names)
     steps = _steps(rows, reward, names)

@@ -51,10 +51,14 @@ def stepped(table: pl.DataFrame) -> pl.DataFrame:
     first, *others = counters
     step = counters[first]
     for name in others:
+        if first == "rollout/step" and name == "train/step":
+            continue
         both = step.is_not_null() & counters[name].is_not_null()
         agree = bool((step == counters[name]).filter(both).all())
         if step.null_count() and agree and (both.any() or name not in BARE_STEPS):
             step = pl.select(pl.coalesce(step, counters[name])).to_series()
+    if first == "rollout/step":  # updates have a counter of their own: several follow a rollout
+        step = step.forward_fill()
     return table.drop("step", strict=False).select(step.alias("step"), pl.all())
 
 

@@ -9,7 +9,7 @@ __all__ = ["FORMATS", "Importer", "choose", "get"]
 
 #: formats of logs that come with rlaw (`logs.FORMATS`, by name)
 FORMATS = (
-    *("wandb", "mlflow-files", "mlflow", "tensorboard", "trainer-state", "lm-eval", "inspect"),
+    *("wandb", "mlflow-files", "mlflow", "tensorboard", "trainer-state", "inspect", "lm-eval"),
     *("opencompass", "verifiers", "metrics-csv", "metrics-jsonl", "verl-console", "console", "pairs"),
 )
 

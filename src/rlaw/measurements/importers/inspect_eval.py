@@ -1,9 +1,12 @@
 """Inspect's evaluation logs: `.eval`, an archive whose header holds the results, and the same as one `.json`."""
 
 import json
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from rlaw.errors import DataError
 from rlaw.measurements.importers import evaluated, text
@@ -12,6 +15,8 @@ from rlaw.measurements.raw import Note
 
 _HEADER = "header.json"
 _LARGEST = 1 << 26  # bytes of a header
+_ZSTD = 93  # the number of the method in an archive
+_LOCAL = 30  # bytes before the name of a member
 _METRICS = ("accuracy", "mean")
 
 
@@ -71,12 +76,31 @@ def _document(path: Path) -> dict[str, Any]:
                     raise DataError(f"{path}: the evaluation was stopped before it had results")
                 if archive.getinfo(_HEADER).file_size > _LARGEST:
                     raise DataError(f"{path}: its header is larger than a header can be")
-                document = json.loads(archive.read(_HEADER))
-    except (ValueError, RecursionError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+                document = json.loads(_member(path, archive, archive.getinfo(_HEADER)))
+    except (
+        ValueError,
+        RecursionError,
+        OSError,
+        zipfile.BadZipFile,
+        pl.exceptions.PolarsError,
+        NotImplementedError,
+        struct.error,
+    ) as error:
         raise DataError(f"{path}: cannot be read as a log of Inspect: {error}") from error
     if not isinstance(document, dict):
         raise DataError(f"{path}: its header is no object")
     return document
+
+
+def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member of an archive; one that zstd compressed, which zipfile knows from Python 3.14 on, is cut out first."""
+    if info.compress_type != _ZSTD:
+        return archive.read(info)
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        lengths = struct.unpack("<HH", file.read(_LOCAL)[-4:])
+        file.seek(sum(lengths), 1)
+        return text.unpacked(file.read(info.compress_size))
 
 
 def _value(metrics: dict[str, Any]) -> float | None:

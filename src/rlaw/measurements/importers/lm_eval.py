@@ -47,7 +47,7 @@ class LmEval:
         found: dict[str, float] = {}
         items = {}
         for task, scores in document.get("results", {}).items():
-            picked = _metric(scores)
+            picked = _metric(scores) if isinstance(scores, dict) else None
             if picked is None:
                 continue
             value, error = picked

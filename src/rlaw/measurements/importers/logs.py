@@ -56,7 +56,7 @@ class LogFormat(Protocol):
 
 #: asked in this order; the console comes last, since it takes what nobody else knows
 FORMATS: tuple[LogFormat, ...] = (
-    *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), LmEval(), Inspect(), OpenCompass()),
+    *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), Inspect(), LmEval(), OpenCompass()),
     *(Verifiers(), MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed(), Pairs()),
 )
 _EVALUATED = (LmEval.name, Inspect.name, OpenCompass.name, Verifiers.name)

@@ -53,15 +53,15 @@ def data(path: Path) -> bytes:
     try:
         if path.suffix == ".gz":
             return gzip.decompress(path.read_bytes())
-        return _unpacked(path) if path.suffix == ".zst" else path.read_bytes()
+        return unpacked(path) if path.suffix == ".zst" else path.read_bytes()
     except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
 
 
-def _unpacked(path: Path) -> bytes:
-    """The lines of a file compressed by zstd: polars unpacks it, as Python does from 3.14 on."""
+def unpacked(source: Path | bytes) -> bytes:
+    """The text in a file, or in bytes, that zstd compressed: polars unpacks it, as Python does from 3.14 on."""
     lines = pl.read_csv(
-        path, has_header=False, separator="\x01", quote_char=None, infer_schema=False, encoding="utf8-lossy",
+        source, has_header=False, separator="\x01", quote_char=None, infer_schema=False, encoding="utf8-lossy",
         new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False,
     )  # fmt: skip
     return "\n".join("" if line is None else line for line in lines["line"]).encode() if lines.width else b""

@@ -33,18 +33,21 @@ class Lineage(NamedTuple):
     writers: bool
 
 
-def last_lineage(entries: pl.DataFrame, telling: Collection[str] = ()) -> Lineage:
+def last_lineage(entries: pl.DataFrame, telling: Collection[str] = (), reward: str | None = None) -> Lineage:
     """The last lineage of entries that have a column `step`, without nulls.
 
     Args:
         entries: as they were logged.
         telling: columns of rewards and scores. Neighbours of one step are parts of one entry where none of these is
             in both: an evaluation beside a row of training, several updates of one rollout.
+        reward: the column whose rows alone tell a start from an evaluation that was logged late.
 
     Neighbours of one step that contradict each other nowhere are one entry: trainers log a step in parts, and several
     ranks may write the same. Where they do contradict, or the step goes back, the run was started again; an attempt
     replaces the earlier ones from its first step on.
     """
+    if reward is not None:
+        entries = _ordered(entries, reward)
     entries, repeated, writers = _one_per_step(entries, telling)
     step = entries["step"].to_numpy()
     starts = np.r_[True, np.diff(step) <= 0] if len(step) else np.zeros(0, bool)
@@ -64,6 +67,21 @@ def last_lineage(entries: pl.DataFrame, telling: Collection[str] = ()) -> Lineag
         {reason: n for reason, n in dropped.items() if n},
         writers,
     )
+
+
+def _ordered(entries: pl.DataFrame, reward: str) -> pl.DataFrame:
+    """The entries with those without a reward at their steps: an evaluation may be logged after later steps."""
+    step = entries["step"].to_numpy()
+    places = np.flatnonzero(entries[reward].is_not_null().to_numpy())
+    if len(places) in (0, len(step)) or not (np.diff(step) < 0).any():
+        return entries
+    attempts = np.cumsum(np.r_[0, np.diff(step[places]) < 0])
+    before = np.searchsorted(places, np.arange(len(step)), side="right") - 1  # the last rewarded entry up to each
+    after = np.minimum(before + 1, len(places) - 1)
+    at = np.maximum(before, 0)
+    restarts = (attempts[after] > attempts[at]) & (step < step[places[at]]) & (step <= step[places[after]])
+    attempt = attempts[np.where(restarts, after, at)]
+    return entries[np.lexsort((step, attempt))]
 
 
 def _one_per_step(entries: pl.DataFrame, telling: Collection[str]) -> tuple[pl.DataFrame, int, bool]:

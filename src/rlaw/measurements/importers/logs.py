@@ -66,7 +66,12 @@ _NOT_LOGS = (
     *(".model", ".arrow", ".so"),
 )
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__", "site-packages"}
-_OF_TRACKERS = ("debug.log", "debug-internal.log", "debug-core.log", "debug-cli.log")  # what W&B logs of itself
+#: what trackers and trainers write beside a log: W&B's log of itself, summaries of the end
+_BESIDE = (
+    *("wandb-summary.json", "wandb-metadata.json", "final_summary.json", "all_results.json", "train_results.json"),
+    *("eval_results.json", "checkpoints.jsonl"),
+)
+_OF_WANDB = ("debug.log", "debug-internal.log", "debug-core.log", "debug-cli.log")
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 _WANDB_RUN = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+")
 _CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
@@ -146,7 +151,7 @@ def read(
             logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
             sources.append(Source(log, tuple(interpret(run, names) for run in logged), log.notes))
     _check_mapping(sources, mapping or {})
-    named = _named(_views(_checkpoints(_event_files(sources, mapping or {}))))
+    named = _named(_views(_telling(_checkpoints(_event_files(sources, mapping or {})), paths)))
     _check_models([run.name for source in named for run in source.runs], models or {})
     sized = [tuple(_sized(run, models or {}, items) for run in source.runs) for source in named]
     return [replace(source, runs=runs) for source, runs in zip(named, sized, strict=True)]
@@ -199,7 +204,7 @@ def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
             file = here / name
             if file.suffix == ".xlsx" and not workbook.is_readable():
                 continue
-            if name in _OF_TRACKERS and "wandb" in file.parts:
+            if name in _BESIDE or (name in _OF_WANDB and "wandb" in file.parts):
                 continue
             if file.is_symlink() or not file.is_file() or text.bare(file).endswith(_NOT_LOGS):
                 continue
@@ -270,6 +275,19 @@ def _with_tags(entries: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     if set(entries.columns) & set(more.columns) == {"step"}:
         return entries.join(more, on="step", how="full", coalesce=True, maintain_order="left_right").sort("step")
     return pl.concat([entries, more], how="diagonal_relaxed")
+
+
+def _telling(sources: list[Source], paths: Sequence[Path]) -> list[Source]:
+    """The sources without files of a folder that hold neither rewards nor scores and say nothing of a run either."""
+    if not any(len(run.steps) or len(run.evaluations) for source in sources for run in source.runs):
+        return sources
+    return [source for source in sources if source.log.path in paths or _says_something(source)]
+
+
+def _says_something(source: Source) -> bool:
+    codes = {note.code for note in source.notes} | {note.code for run in source.runs for note in run.notes}
+    used = any(len(run.steps) or len(run.evaluations) or run.cause for run in source.runs)
+    return used or bool(codes & {"not-rl", "no-history", "damaged"})
 
 
 def _checkpoints(sources: list[Source]) -> list[Source]:

@@ -36,7 +36,7 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
     logged, facts = log.entries.drop_nulls("step"), log.facts
     reward = next((c for c in names.reward if c in logged.columns and _is_numeric(logged, c)), None)
     telling = [*([reward] if reward else []), *(score.column for score in scores_of(logged, names))]
-    lineage = last_lineage(logged, telling)
+    lineage = last_lineage(logged, telling, reward)
     rows = lineage.rows
     rows, nonfinite = _finite(rows, reward)
     scores = scores_of(rows, names)

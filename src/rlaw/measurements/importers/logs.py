@@ -33,7 +33,7 @@ from rlaw.measurements.importers.verifiers import Verifiers
 from rlaw.measurements.importers.verl import VerlConsole
 from rlaw.measurements.importers.wandb import WandbFile
 from rlaw.measurements.raw import Note
-from rlaw.text import listed
+from rlaw.text import columns_listed, listed
 
 
 class LogFormat(Protocol):
@@ -161,7 +161,7 @@ def _check_mapping(sources: list[Source], mapping: Mapping[str, str]) -> None:
     """Refuse names that no log has."""
     there = {column for source in sources for run in source.log.runs for column in run.entries.columns}
     if missing := [theirs for theirs in mapping.values() if theirs not in there]:
-        raise UsageError(f"no log has {listed(missing)}; there are {listed(sorted(there), at_most=60)}")
+        raise UsageError(f"no log has {listed(missing)}; there are {columns_listed(sorted(there))}")
 
 
 def _check_models(names: list[str], models: Mapping[str, str]) -> None:

@@ -62,6 +62,7 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
         lag=names.lag,
         dropped=dropped,
         unknown=tuple(c for c in log.entries.columns if c not in known),
+        settings=facts.settings,
         notes=notes,
     )
 

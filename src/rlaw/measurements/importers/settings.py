@@ -82,6 +82,7 @@ def facts_of(settings: Mapping[str, Any]) -> Facts:
         planned_steps=planned if planned and planned > 0 else None,
         prompts=_first(config, _PROMPTS, int),
         group_size=_first(config, _GROUP, int),
+        settings=config,
     )
 
 
@@ -115,6 +116,7 @@ def merged(first: Facts, second: Facts) -> Facts:
         finished=first.finished or second.finished,
         cut=first.cut or second.cut,
         cause=first.cause or second.cause,
+        settings=second.settings | first.settings,
     )
 
 

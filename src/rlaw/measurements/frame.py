@@ -18,7 +18,7 @@ from rlaw.measurements.cleaning import clean, with_base_loss
 from rlaw.measurements.columns import COLUMNS, CURVE, OURS, rename, theirs
 from rlaw.measurements.raw import ROW, Note, Raw
 from rlaw.study.compute import executed_factor
-from rlaw.text import Readable, columns_listed, excluded_rows, listed
+from rlaw.text import Readable, excluded_rows, listed
 
 Axis = Literal["compute", "data", "step"]
 AXES: dict[str, str] = {"compute": "compute_flops", "data": "data_size", "step": "step"}
@@ -149,9 +149,7 @@ class Frame(Readable):
         for given, value in conditions.items():
             name = OURS.get(given, given)
             if name not in rows.columns:
-                raise UsageError(
-                    f"{self.source} has no column {given!r}; it has {columns_listed(theirs(rows.columns))}"
-                )
+                raise UsageError(f"{self.source} has no column {given!r}; it has {listed(theirs(rows.columns))}")
             values = value if isinstance(value, tuple | list) else (value,)
             texts = [str(v) for v in values]
             numbers = (

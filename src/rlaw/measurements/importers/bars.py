@@ -102,7 +102,8 @@ def _by_bars(stage: Stage, places: Sequence[int], total: int) -> list[int] | Non
     before = [stage.before[i].get(total) for i in places]
     after = [stage.after[i].get(total, b) for i, b in zip(places, before, strict=True)]
     choices = [_rising(before), _rising(after)]
-    if choices[0] is None or choices[1] is None or _gap_hits(choices[1]) > _gap_hits(choices[0]):
+    ended = stage.seconds is not None and after[-1] == total != before[-1]  # the last entry is of the last step
+    if ended or choices[0] is None or choices[1] is None or _gap_hits(choices[1]) > _gap_hits(choices[0]):
         choices.reverse()
     return next((steps for steps in choices if steps is not None), None)
 

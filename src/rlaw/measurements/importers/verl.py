@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from rlaw.measurements.importers.rows import table_of
 from rlaw.measurements.raw import Note
 
 _STEP = re.compile(r"(?:^|[\]|\s])step:(\d+) - (?=\S+:\S)")
+_BEGINS = re.compile(r"(?:^|[\]|\s])step:\d+\s*$")
+_GOES_ON = re.compile(r"^\s*- [\w-]+[/\w@.()-]*:\S+")
 #: beginnings of the names that veRL logs; text of an agent that looks like a step has none of them
 _OURS = (
     *("actor/", "critic/", "val", "timing", "perf/", "global_seqlen/", "response", "prompt_length/", "training/"),
@@ -56,7 +58,7 @@ def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
     """The entries of a console's lines, wherever they were kept."""
     rows: list[dict[str, float]] = []
     between = _Between()
-    for line in lines:
+    for line in _joined(lines):
         if "step:" in line and (row := _row(line)) is not None:
             rows.append(row)
             between.progressed()
@@ -67,6 +69,24 @@ def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
         notes = (Note("not-rl", "a log of supervised fine-tuning: it has no reward and no rollout"),)
     facts = settings.merged(between.facts(), settings.facts_of(settings.beside(path)))
     return Log(path, format, "verl", (RunLog(settings.run_of(path), table_of(rows), facts),), {}, notes)
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, those of metrics whole: some loggers begin a line for each metric."""
+    whole: list[str] = []
+    for line in lines:
+        if whole and _GOES_ON.match(line):
+            whole.append(line.strip())
+            continue
+        if whole:
+            yield " ".join(whole)
+            whole = []
+        if "step:" in line and (_STEP.search(line) or _BEGINS.search(line)):
+            whole.append(line.rstrip())
+        else:
+            yield line
+    if whole:
+        yield " ".join(whole)
 
 
 def _row(line: str) -> dict[str, float] | None:

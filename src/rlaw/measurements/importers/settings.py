@@ -48,7 +48,7 @@ def beside(path: Path) -> dict[str, Any]:
     for name in (*_JSON, *_YAML):
         file = path.parent / name
         if file.is_file() and file.stat().st_size < _LARGEST and (found := read(file)):
-            return {key.removesuffix("/value"): value for key, value in flat_row(found).items()}
+            return flat_row(found)
     return {}
 
 
@@ -74,7 +74,7 @@ def _yaml(whole: str) -> Any:
 
 def facts_of(settings: Mapping[str, Any]) -> Facts:
     """What settings say of a run; those of W&B have each value under `value`."""
-    config = {str(key).removesuffix("/value"): value for key, value in settings.items()}
+    config = {str(key).removesuffix("/value").replace("/value/", "/", 1): value for key, value in settings.items()}
     planned = _first(config, _STEPS, int)
     return Facts(
         model=short(_first(config, _MODEL, str)),

@@ -95,10 +95,11 @@ def test_bars_of_other_work_do_not_count():
 def test_metrics_of_verl_are_read_far_below_the_top_and_where_each_begins_a_line(capsys, tmp_path):
     path = tmp_path / "output.log"
     answers = "The step: let me think\n" * 5000
-    path.write_text(
-        f"{answers}step:0 - val/test_score/logic:0.000\n{answers}(TaskRunner pid=1) step:1\n"
-        " - critic/rewards/mean:0.25\n - perf/total_num_tokens:1000\n - actor/lr:0.000\n(TaskRunner pid=1) step:2 - critic/rewards/mean:0.000\n"
+    metrics = (
+        "(TaskRunner pid=1) step:1\n - critic/rewards/mean:0.25\n - perf/total_num_tokens:1000\n - actor/lr:0.000\n"
+        "(TaskRunner pid=1) step:2 - critic/rewards/mean:0.000\n"
     )
+    path.write_text(f"{answers}step:0 - val/test_score/logic:0.000\n{answers}{metrics}")
     run = the_run(capsys, path)
     assert (run["steps"], run["tokens"], run["reward_first"], run["reward_last"]) == (2, None, 0.25, 0.0)
     assert run["benchmarks"] == {"logic": {"items": None, "first": 0.0, "last": 0.0}}

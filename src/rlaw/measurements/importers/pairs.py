@@ -44,7 +44,8 @@ class Pairs:
 
     def log(self, path: Path) -> Log:
         """The lines that have a step and a reward or a score."""
-        rows, trace, planned, prime = [], text.Trace(), None, False
+        rows: list[dict[str, float]] = []
+        trace, planned, prime = text.Trace(), None, False
         for line in text.lines(path):
             row = _row(line)
             if row is None:

@@ -83,6 +83,11 @@ def listed(names: Sequence[object], at_most: int = 20) -> str:
     return ", ".join(texts) + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")
 
 
+def columns_listed(names: Sequence[str]) -> str:
+    """The first columns of a table in their order in the alphabet, and where all of them are shown."""
+    return listed(sorted(names)) + (": rlaw import FILE --columns" if len(names) > 20 else "")
+
+
 def short_names(models: Sequence[str]) -> list[str]:
     """Names without what all of them begin with, up to a dash or a slash: Qwen2.5-7B, Qwen2.5-14B -> 7B, 14B."""
     shortest = min(models, key=len)

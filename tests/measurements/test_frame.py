@@ -114,7 +114,7 @@ def test_columns_are_renamed_by_the_map_and_a_wrong_one_is_named():
     raw = table("size,it,err\nS,1,0.5\n")
     names = {"model": "size", "step": "it", "test_loss": "err"}
     assert rlaw.load(raw, mapping=names).rows["test_loss"].to_list() == [0.5]
-    with pytest.raises(UsageError, match=r"no column 'iter'.*size, it, err"):
+    with pytest.raises(UsageError, match=r"no column 'iter'.*err, it, size"):
         rlaw.load(raw, mapping=names | {"step": "iter"})
 
 

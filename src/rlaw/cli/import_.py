@@ -1,5 +1,10 @@
 """`rlaw import`."""
 
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +28,7 @@ class Score(StrEnum):
 
 
 def import_(
-    paths: Annotated[list[Path], Argument(metavar="PATH…", help="logs, or folders of logs")],
+    paths: Annotated[list[Path], Argument(metavar="PATH…", help="logs, or folders of logs; - reads standard input")],
     store: Annotated[Path | None, Option(help="where the runs are kept: a new folder, or one of imported runs")] = None,
     format: Format = "auto",
     model: Annotated[
@@ -34,6 +39,10 @@ def import_(
     ] = None,
     items: Items = None,
     score: Annotated[Score, Option(help="train: the training reward stands in for a held-out score")] = Score.held_out,
+    keep_config: Annotated[
+        bool, Option("--keep-config", help="keep each run's settings too; they hold names of people and machines")
+    ] = False,
+    columns: Annotated[bool, Option("--columns", help="print every name in the logs or tables, and stop")] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="print what would be imported, and stop")] = False,
     json: Json = False,
 ) -> None:
@@ -46,16 +55,64 @@ def import_(
     """
     from rlaw.measurements.importers import imported, logs
 
+    if columns:
+        terminal.show(document := _columns(paths, format), _columns_text(document), as_json=json)
+        return
     if store is None and not dry_run:
         raise UsageError("rlaw import takes --store DIR, or --dry-run to see what it would read")
-    sources = logs.read(paths, format, _models(model or []), items, pairs(mapping or [], "--map"))
-    notes = [] if dry_run or store is None else imported.write(store, sources, score.value)
+    with _spooled(paths) as (files, named):
+        sources = logs.read(files, format, _models(model or []), items, pairs(mapping or [], "--map"))
+    sources = [replace(source, log=replace(source.log, path=named.get(p := source.log.path, p))) for source in sources]
+    notes = [] if dry_run or store is None else imported.write(store, sources, score.value, keep_config=keep_config)
     warnings = imported.warnings_of(sources, notes)
     documents = [imported.document_of_source(source, score.value) for source in sources]
     document = {"sources": documents, "warnings": warnings}
     terminal.show(document, _text(document, store, dry_run), as_json=json)
     if (refused := _refused(sources)) is not None:
         terminal.gate(refused)
+
+
+def _columns(paths: list[Path], format: str) -> dict[str, Any]:
+    """Every name in logs, or in tables that are none, in the order of the alphabet."""
+    from rlaw.measurements.importers import logs, table
+
+    found = []
+    with _spooled(paths) as (files, named):
+        for path in files:
+            if path.is_file() and format == "auto" and logs.format_of(path) is None:
+                found.append({"path": str(named.get(path, path)), "columns": sorted(table.read(path).columns)})
+                continue
+            for source in logs.read([path], format):
+                names = {name for run in source.log.runs for name in run.entries.columns}
+                shown = named.get(source.log.path, source.log.path)
+                found.append({"path": str(shown), "columns": sorted(names)})
+    return {"sources": found}
+
+
+def _columns_text(document: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{one['path']}: {len(one['columns'])} names\n" + "\n".join(f"  {name}" for name in one["columns"])
+        for one in document["sources"]
+    )
+
+
+@contextmanager
+def _spooled(paths: list[Path]) -> Iterator[tuple[list[Path], dict[Path, Path]]]:
+    """The paths with a file in the place of `-`, and what that file stands for: standard input."""
+    from rlaw.measurements.importers import logs
+
+    if Path("-") not in paths:
+        yield paths, {}
+        return
+    with tempfile.TemporaryDirectory(prefix="rlaw-") as folder:
+        file = Path(folder) / "stdin" / "stdin.log"
+        file.parent.mkdir()
+        file.write_bytes(sys.stdin.buffer.read())
+        for suffix in (".json", ".jsonl", ".csv", ".tsv", ".log"):  # a format may ask for the suffix of its files
+            file = file.rename(file.with_suffix(suffix))
+            if logs.format_of(file) is not None:
+                break
+        yield [file if path == Path("-") else path for path in paths], {file: Path("-")}
 
 
 def _models(given: list[str]) -> dict[str, str]:
@@ -69,8 +126,10 @@ def _refused(sources: "list[Source]") -> RlawError | None:
     if any(len(run.steps) or len(run.evaluations) for run in runs):
         return None
     causes = [f"{run.name} failed with {run.cause}" for run in runs if run.cause]
-    texts = [note.text for source in sources for note in source.notes if note.code == "not-rl"]
-    why = "; ".join([*texts, *causes]) or "no entry has a training reward or a held-out score"
+    notes = [note for source in sources for note in source.notes] + [note for run in runs for note in run.notes]
+    texts = dict.fromkeys(note.text for note in notes if note.code == "not-rl")
+    begun = [f"{run.name} ends before its first step" for run in runs if not run.unknown and not run.cause]
+    why = "; ".join([*texts, *causes, *begun]) or "no entry has a training reward or a held-out score"
     return DataError(
         f"no training row: {why}\n  next: another log, or `mapping={{'reward': 'THEIRS'}}` to name the reward"
     )
@@ -88,7 +147,8 @@ def _text(document: dict[str, Any], store: Path | None, dry_run: bool) -> str:
         lines += [_run_text(run) for run in source["runs"]]
         if source["unknown_keys"]:
             lines.append(
-                f"  {len(source['unknown_keys'])} other names in it, such as {', '.join(source['unknown_keys'][:4])}"
+                f"  {len(source['unknown_keys'])} other names in it, such as {', '.join(source['unknown_keys'][:4])}; "
+                "all: --columns"
             )
     lines += [f"caution {warning['code']}: {warning['text']}" for warning in document["warnings"]]
     unsized = [

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from rlaw.errors import DataError, UsageError
-from rlaw.text import listed
+from rlaw.text import columns_listed
 
 #: name -> (type, value where the source has no such column). Params are non-embedding, or as the source gives them.
 #: A seed is a whole number, or any text.
@@ -84,7 +84,8 @@ def rename(table: pl.DataFrame, mapping: Mapping[str, str], source: str) -> tupl
         column = find(theirs, columns, source)
         if column is None and theirs != ATTEMPT:  # which is derived where the table does not have it
             raise UsageError(
-                f"`mapping={{'{ours}': '{theirs}'}}`: {source} has no column {theirs!r}; it has {listed(columns)}"
+                f"`mapping={{'{ours}': '{theirs}'}}`: {source} has no column {theirs!r}; "
+                f"it has {columns_listed(columns)}"
             )
         found[OURS.get(ours, ours)] = column or theirs
     if len(set(found.values())) < len(found):

@@ -13,7 +13,7 @@ import polars as pl
 from rlaw.errors import DataError, UsageError
 from rlaw.measurements.columns import ACCURACIES, plain_name
 from rlaw.measurements.raw import ROW, Note, Raw
-from rlaw.text import listed
+from rlaw.text import columns_listed
 
 MEASURES = ("loss", "accuracy", "percent")
 _LOSS_WORDS = frozenset(("loss", "error", "err", "wrong", "fail", "failure", "failed"))
@@ -61,7 +61,7 @@ def missing(raw: Raw, what: str, name: str, likely: re.Pattern[str]) -> DataErro
         name = "accuracy"
     meant = likely_ones[0] if likely_ones else "THEIRS"
     return DataError(
-        f"{raw.source}: no column {what}; it has {listed(there) or 'no columns'}\n"
+        f"{raw.source}: no column {what}; it has {columns_listed(there) or 'no columns'}\n"
         f"  next: name it with `mapping={{'{name}': '{meant}'}}`"
     )
 

@@ -9,8 +9,8 @@ __all__ = ["FORMATS", "Importer", "choose", "get"]
 
 #: formats of logs that come with rlaw (`logs.FORMATS`, by name)
 FORMATS = (
-    *("wandb", "mlflow-files", "mlflow", "tensorboard", "trainer-state", "lm-eval"),
-    *("metrics-csv", "metrics-jsonl", "verl-console", "console"),
+    *("wandb", "mlflow-files", "mlflow", "tensorboard", "trainer-state", "inspect", "lm-eval"),
+    *("opencompass", "verifiers", "metrics-csv", "metrics-jsonl", "verl-console", "console", "pairs"),
 )
 
 

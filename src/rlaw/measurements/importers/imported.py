@@ -15,6 +15,7 @@ from rlaw.files import make_folder, read_json, write_atomically, write_json
 from rlaw.measurements.importers.log import ImportedRun
 from rlaw.measurements.importers.logs import Source, evaluations
 from rlaw.measurements.raw import Note
+from rlaw.text import without_secrets
 
 SCHEMA = 1
 DOCUMENT = "imported.json"
@@ -68,13 +69,15 @@ def document_of_source(source: Source, score: str) -> dict[str, Any]:
     }
 
 
-def write(path: Path, sources: Iterable[Source], score: str) -> list[Note]:
+def write(path: Path, sources: Iterable[Source], score: str, *, keep_config: bool = False) -> list[Note]:
     """Keep the runs of sources in a folder; what was imported before of the same logs is replaced, all else stays.
 
     Args:
         path: a new or empty folder, or one of imported runs.
         sources: as `logs.read` gives them.
         score: "held-out" or "train", what the later analysis takes for a score.
+        keep_config: whether the settings of each run are kept too, without what looks like a credential: they hold
+            paths and names of people and machines.
 
     Returns:
         What was noted about the scores.
@@ -95,6 +98,8 @@ def write(path: Path, sources: Iterable[Source], score: str) -> list[Note]:
             folder = _folder(run.name, taken)
             taken.add(folder)
             notes += _write_run(path / "runs" / folder, run, score)
+            if keep_config and run.settings:
+                write_json(path / "runs" / folder / "settings.json", without_secrets(run.settings))
             documents.append({"folder": folder, **document_of(run, score)})
         kept[name] = {**document_of_source(source, score), "path": name, "runs": documents}
     make_folder(path)

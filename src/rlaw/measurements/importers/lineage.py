@@ -1,12 +1,18 @@
 """Entries of one step made one, and attempts known apart: a counter that goes back is a run started again."""
 
+import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-#: columns of the clock: they differ between entries of one step that say the same
-_CLOCK = ("time", "_timestamp", "_runtime", "_step", "time_elapsed", "elapsed_time", "timestamp", "wall_time", "epoch")
+#: columns of the clock and the machine: they differ between entries of one step that say the same
+_CLOCK = re.compile(
+    r"(.*[_/])?(wall_?time|time|timestamp|datetime|date|elapsed|remaining|runtime|duration)([_/].*)?"
+    r"|(time|timestamp)_\w+|_?step|epoch|percentage|memory.*|train_speed.*|throughput|(samples|steps|tokens)_per_sec.*",
+    re.IGNORECASE,
+)
 
 
 class Lineage(NamedTuple):
@@ -27,14 +33,22 @@ class Lineage(NamedTuple):
     writers: bool
 
 
-def last_lineage(entries: pl.DataFrame) -> Lineage:
+def last_lineage(entries: pl.DataFrame, telling: Collection[str] = (), reward: str | None = None) -> Lineage:
     """The last lineage of entries that have a column `step`, without nulls.
+
+    Args:
+        entries: as they were logged.
+        telling: columns of rewards and scores. Neighbours of one step are parts of one entry where none of these is
+            in both: an evaluation beside a row of training, several updates of one rollout.
+        reward: the column whose rows alone tell a start from an evaluation that was logged late.
 
     Neighbours of one step that contradict each other nowhere are one entry: trainers log a step in parts, and several
     ranks may write the same. Where they do contradict, or the step goes back, the run was started again; an attempt
     replaces the earlier ones from its first step on.
     """
-    entries, repeated, writers = _one_per_step(entries)
+    if reward is not None:
+        entries = _ordered(entries, reward)
+    entries, repeated, writers = _one_per_step(entries, telling)
     step = entries["step"].to_numpy()
     starts = np.r_[True, np.diff(step) <= 0] if len(step) else np.zeros(0, bool)
     attempt = np.cumsum(starts)
@@ -55,16 +69,32 @@ def last_lineage(entries: pl.DataFrame) -> Lineage:
     )
 
 
-def _one_per_step(entries: pl.DataFrame) -> tuple[pl.DataFrame, int, bool]:
+def _ordered(entries: pl.DataFrame, reward: str) -> pl.DataFrame:
+    """The entries with those without a reward at their steps: an evaluation may be logged after later steps."""
+    step = entries["step"].to_numpy()
+    places = np.flatnonzero(entries[reward].is_not_null().to_numpy())
+    if len(places) in (0, len(step)) or not (np.diff(step) < 0).any():
+        return entries
+    attempts = np.cumsum(np.r_[0, np.diff(step[places]) < 0])
+    before = np.searchsorted(places, np.arange(len(step)), side="right") - 1  # the last rewarded entry up to each
+    after = np.minimum(before + 1, len(places) - 1)
+    at = np.maximum(before, 0)
+    restarts = (attempts[after] > attempts[at]) & (step < step[places[at]]) & (step <= step[places[after]])
+    attempt = attempts[np.where(restarts, after, at)]
+    return entries[np.lexsort((step, attempt))]
+
+
+def _one_per_step(entries: pl.DataFrame, telling: Collection[str]) -> tuple[pl.DataFrame, int, bool]:
     """Entries with neighbours of one step joined where they agree, how many were joined, and whether ranks wrote."""
     same = (entries["step"] == entries["step"].shift(1)).fill_null(value=False)
     if not same.any():
         return entries, 0, False
     group = (~same).cum_sum()
-    measured = [c for c in entries.columns if c not in ("step", *_CLOCK)]
+    measured = [c for c in entries.columns if not _CLOCK.fullmatch(c)]
+    twice = pl.any_horizontal(pl.col(c).is_not_null().sum() > 1 for c in telling) if telling else pl.lit(value=True)
     counts = entries.group_by(group.alias("group"), maintain_order=True).agg(
         pl.len().alias("entries"),
-        (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in measured) > 1).alias("apart"),
+        (twice & (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in measured) > 1)).alias("apart"),
     )
     sizes = counts.filter(pl.col("entries") > 1)
     apart = set(sizes.filter(pl.col("apart"))["group"].to_list())

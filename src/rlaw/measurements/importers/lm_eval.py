@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.errors import DataError
-from rlaw.measurements.importers import text
-from rlaw.measurements.importers.log import Facts, Log, RunLog
-from rlaw.measurements.importers.rows import table_of
+from rlaw.measurements.importers import evaluated, text
+from rlaw.measurements.importers.log import Log
 
-_STEP = re.compile(r"(?:revision=|checkpoint[-_/]|global_step_?|step[-_]?)(?:step)?(\d+)")
 _ARGUMENT = re.compile(r"(?:pretrained|model)=([^,]+)")
 _METRICS = ("acc", "exact_match", "acc_norm", "pass@1", "f1", "em", "mc2", "prompt_level_strict_acc")
 
@@ -22,7 +20,7 @@ class LmEval:
 
     def recognises(self, path: Path) -> bool:
         """By its keys: results by task, and the arguments of the model."""
-        if path.is_dir() or not path.name.removesuffix(".gz").endswith(".json"):
+        if path.is_dir() or not text.bare(path).endswith(".json"):
             return False
         with text.opened(path) as file:
             whole = file.read(1 << 25)
@@ -44,25 +42,25 @@ class LmEval:
         arguments = config.get("model_args") or ""
         if isinstance(arguments, dict):
             arguments = ",".join(f"{key}={value}" for key, value in arguments.items())
-        found = _STEP.search(arguments) or _STEP.search(path.name)
         model = _ARGUMENT.search(arguments)
         name = model[1].rstrip("/") if model else path.stem
-        row: dict[str, Any] = {"step": int(found[1]) if found else None}
+        found: dict[str, float] = {}
         items = {}
         for task, scores in document.get("results", {}).items():
-            picked = _metric(scores)
+            picked = _metric(scores) if isinstance(scores, dict) else None
             if picked is None:
                 continue
             value, error = picked
-            row[f"eval/{task}/acc"] = value
+            found[task] = value
             n = document.get("n-samples", {}).get(task, {}).get("effective")
             if n is None and error and 0 < value < 1:
                 n = round(value * (1 - value) / error**2 + 1)
             if n:
                 items[task] = int(n)
         run = re.split(r"checkpoint-\d+$", name)[0].rstrip("/").rpartition("/")[2] or name
-        facts = Facts(model=run, params=config.get("model_num_parameters"), items=items)
-        return Log(path, self.name, "lm-eval", (RunLog(run, table_of([row]), facts),))
+        step = evaluated.step_of(arguments, path.name)
+        made = evaluated.run_of(run, step, found, items, config.get("model_num_parameters"))
+        return Log(path, self.name, "lm-eval", (made,))
 
 
 def _metric(scores: dict[str, Any]) -> tuple[float, float | None] | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -23,7 +23,9 @@ class Facts:
         group_size: answers to a prompt.
         items: problems of a benchmark; under "" those of any other.
         finished: whether the log says so.
+        cut: whether the log would say how the run ended, and does not.
         cause: of a failure, as the log names it.
+        settings: of the run, as far as the log or a file beside it has them; kept in a store on request alone.
     """
 
     model: str | None = None
@@ -33,7 +35,9 @@ class Facts:
     group_size: int | None = None
     items: dict[str, int] = field(default_factory=dict)
     finished: bool = False
+    cut: bool = False
     cause: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class ImportedRun:
         lag: updates of the weights behind a training reward, fewer than its step.
         dropped: entries that are no rows of `steps` or `evaluations`, by reason.
         unknown: names of the log that have no meaning here.
+        settings: of the run, as `Facts.settings`.
     """
 
     name: str
@@ -101,4 +106,5 @@ class ImportedRun:
     lag: int
     dropped: dict[str, int]
     unknown: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()

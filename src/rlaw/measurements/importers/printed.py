@@ -1,10 +1,11 @@
 """Consoles with dictionaries or tables: TRL, unsloth, ms-swift, OpenRLHF, slime, miles, ROLL, SkyRL, NeMo-RL, AReaL."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rlaw.measurements.importers import text
+from rlaw.measurements.importers import settings, text
+from rlaw.measurements.importers.bars import Bars, noted, steps_of
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
 from rlaw.measurements.importers.rows import table_of
@@ -19,10 +20,11 @@ _NAMED = re.compile(
 )
 #: a line that says which step comes, with a dictionary or a table below it
 _STEP = re.compile(r"^(?:.*?(?:[Gg]lobal[ _]step|[Tt]rain step)|(?:.*[\s=])?[Ss]tep) (\d+)(?:/\d+)?(?:[: ]|$)")
-_BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
-_BANNER = re.compile(r"Total steps = ([\d,]+)")
 _POINT = re.compile(r"•\s*([A-Za-z][\w ()/]*?):\s*([-+\d.eE]+)")
 _GRID = re.compile(r"[│|]\s*([\w./@-]+)\s*[│|]\s*([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)\s*(?=[│|])")
+_MODEL = re.compile(r"LLM engine .*\bmodel(?:_name_or_path)?='([^']+)'")
+_PANEL = re.compile(r"[╭┌].*\bMetrics\b.*[╮┐]\s*$")
+_CELL = re.compile(r"^\s*([A-Za-z_][\w.-]*):?\s{2,}(?=\S+: )|^\s*([A-Za-z_][\w.-]*): (?=\s*[\w/@.-]+: )")
 _LONGEST_BLOCK = 400  # lines of a dictionary
 
 
@@ -35,7 +37,7 @@ class Printed:
         """By an entry that tells its trainer, or has a reward."""
         if path.is_dir():
             return False
-        for count, row in enumerate(_rows(path, _Console(), _LOOKED_AT)):
+        for count, row in enumerate(_rows(text.lines(path), _Console(), _LOOKED_AT)):
             names = trainer_of(list(row))
             if names is not GENERIC or any(name in row for name in GENERIC.reward):
                 return True
@@ -45,22 +47,22 @@ class Printed:
 
     def log(self, path: Path) -> Log:
         """The entries of a console, those of one step together."""
-        console = _Console()
-        rows = list(_rows(path, console))
-        names = trainer_of(list({name for row in rows for name in row}))
-        notes: list[Note] = []
-        if rows and not any(name in row for row in rows for name in STEPS):
-            for number, row in enumerate(rows, 1):
-                row["step"] = number
-            notes.append(Note("steps-counted", "the console does not print steps: its entries are counted, from 1"))
-        return Log(
-            path, self.name, names.trainer, (RunLog(path.stem, table_of(rows), console.facts()),), {}, tuple(notes)
-        )
+        return log_of(path, text.lines(path), self.name)
 
 
-def _rows(path: Path, console: "_Console", at_most: int | None = None) -> Iterator[dict[str, float]]:
+def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
+    """The entries of a console's lines, wherever they were kept."""
+    console = _Console()
+    rows = list(_rows(lines, console))
+    names = trainer_of(list({name: None for row in rows for name in row}))
+    notes = console.place(rows)
+    facts = settings.merged(console.facts(), settings.facts_of(settings.beside(path)))
+    return Log(path, format, names.trainer, (RunLog(settings.run_of(path), table_of(rows), facts),), {}, notes)
+
+
+def _rows(lines: Iterable[str], console: "_Console", at_most: int | None = None) -> Iterator[dict[str, float]]:
     """The entries of a console in order, each with its step where it is printed."""
-    for count, line in enumerate(text.lines(path)):
+    for count, line in enumerate(lines):
         if at_most is not None and count > at_most:
             break
         yield from console.take(line)
@@ -74,14 +76,41 @@ class _Console:
         self.planned: int | None = None
         self.trace = text.Trace()
         self.finished = False
+        self.model: str | None = None
+        self.bars = Bars()
+        self._unplaced: list[dict[str, float]] = []
         self._step: int | None = None
-        self._bar: int | None = None
+        self._rollout: int | None = None
         self._block: list[str] = []
+        self._panel: list[str] | None = None
         self._points: dict[str, float] = {}
 
     def facts(self) -> Facts:
         """What was said of the run."""
-        return Facts(planned_steps=self.planned, cause=self.trace.cause, finished=self.finished)
+        return Facts(
+            model=settings.short(self.model), planned_steps=self.planned, cause=self.trace.cause, finished=self.finished
+        )
+
+    def place(self, rows: list[dict[str, float]]) -> tuple[Note, ...]:
+        """Give the entries that were printed without a step theirs, and say how where they were counted."""
+        self.bars.close()
+        unplaced, notes, at = self._unplaced, [], 0
+        rewarded = any("reward" in row for row in unplaced)
+        for stage in self.bars.stages:
+            own = unplaced[at : at + len(stage.trained)]
+            at += len(own)
+            if rewarded and not any("reward" in row for row in own):
+                continue  # supervised training before or after: no steps of this run
+            steps, self.planned, how = steps_of(stage)
+            for row, step in zip(own, steps, strict=True):
+                row["step"] = step
+            if how:
+                notes.append(Note("steps-counted", f"the console does not print steps: entries are counted, {how}"))
+        if not unplaced and rows and not any(name in row for row in rows for name in STEPS):
+            for number, row in enumerate(rows, 1):
+                row["step"] = number
+            notes.append(Note("steps-counted", "the console does not print steps: its entries are counted, from 1"))
+        return tuple(notes)
 
     def take(self, line: str) -> Iterator[dict[str, float]]:
         """Take one line; the entry that it completes."""
@@ -89,7 +118,12 @@ class _Console:
         if self._block:
             yield from self._go_on(line)
             return
-        self._count(line)
+        if self._panel is not None or _PANEL.search(line):
+            yield from self._paneled(line)
+            return
+        self.bars.take(line)
+        if self.model is None and "model" in line and (found := _MODEL.search(line)):
+            self.model = found[1]
         if found := _STEP.search(line):
             yield from self.end()
             self._step = int(found[1])
@@ -101,17 +135,21 @@ class _Console:
             self._points |= {name: float(value) for name, value in found}
 
     def end(self) -> Iterator[dict[str, float]]:
-        """The entry of a table that is complete."""
-        if self._points:
+        """The entry of a table that is complete; a table of texts is none."""
+        if any("/" in name or name in GENERIC.reward or name.startswith("Avg ") for name in self._points):
             yield self._placed(self._points)
         self._points = {}
 
-    def _count(self, line: str) -> None:
-        """Note the counters of a line: a bar's, a banner's."""
-        if found := _BAR.search(line):
-            self._bar, self.planned = int(found[1]), int(found[2])
-        if found := _BANNER.search(line):
-            self.planned = int(found[1].replace(",", ""))
+    def _paneled(self, line: str) -> Iterator[dict[str, float]]:
+        """Collect the lines of open-instruct's panel until it is closed; a line for each category of names."""
+        if self._panel is None or _PANEL.search(line):
+            self._panel = []
+        elif line.lstrip()[:1] in ("╰", "└") or len(self._panel) > _LONGEST_BLOCK:
+            row, self._panel = _row_of_panel(self._panel), None
+            if row:
+                yield row
+        else:
+            self._panel.append(line.strip().strip("│|").rstrip())
 
     def _go_on(self, line: str) -> Iterator[dict[str, float]]:
         self._block.append(line)
@@ -123,6 +161,13 @@ class _Console:
     def _placed(self, row: dict[str, float]) -> dict[str, float]:
         return row if self._step is None else {"step": self._step, **row}
 
+    def _step_of(self, printed: int, row: dict[str, float]) -> int:
+        """The step of an entry with one; slime counts updates apart, of which a rollout may have several."""
+        if any(name.startswith("rollout/") for name in row):
+            self._rollout = printed
+        updates = self._rollout is not None and all(name.startswith("train/") for name in row)
+        return printed if self._rollout is None or not updates else self._rollout
+
     def _dictionary(self, line: str) -> Iterator[dict[str, float]]:
         """The entry of a line with a dictionary; one that goes on is kept until it ends."""
         if not line.rstrip().endswith("}"):
@@ -132,16 +177,36 @@ class _Console:
         if found := _NAMED.search(line):
             read = text.dictionary(found["row"])
             if read is not None:
-                yield {"step": int(found["step"]), **text.numbers(read)}
+                row = text.numbers(read)
+                yield {"step": self._step_of(int(found["step"]), row), **row}
             return
         read = text.dictionary(line[line.index("{") :])
         row = text.numbers(read) if read else {}
         if "train_runtime" in row:
             self.finished = True
+            self.bars.finished(row["train_runtime"], row.get("train_steps_per_second"))
         elif _is_entry(row):
-            if self._bar is not None and not any(name in row for name in STEPS):
-                row["step"] = self._bar
+            if not any(name in row for name in STEPS):
+                self.bars.entry(trained=noted(row))
+                self._unplaced.append(row)
             yield row
+
+
+def _row_of_panel(lines: list[str]) -> dict[str, float]:
+    """The numbers of a panel: `objective:  verifiable_reward: 0.35 | kl: 0.01`, its lines wrapped anywhere."""
+    row: dict[str, float] = {}
+    categories: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if found := _CELL.match(line):
+            categories.append((found[1] or found[2], [line[found.end() :]]))
+        elif categories:
+            categories[-1][1].append(line.strip())
+    for category, parts in categories:
+        for pair in " ".join(parts).split("|"):
+            name, _, value = pair.strip().rpartition(":")
+            if name and (read := text.number(value)) is not None:
+                row[name.strip() if category == "other" else f"{category}/{name.strip()}"] = read
+    return row
 
 
 def _is_entry(row: dict[str, float]) -> bool:

@@ -1,6 +1,5 @@
 """Rows of JSON or of numbers as one table: fast where all is well, line by line where it is not."""
 
-import gzip
 import io
 import json
 import math
@@ -11,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.names import STEPS
+from rlaw.measurements.importers.names import BARE_STEPS, STEPS, names_of_flat
 
 
 def table_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -39,24 +38,48 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
 
 
 def stepped(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with its counter of steps, whatever it is called, as whole numbers in the first column `step`."""
-    name = next((name for name in STEPS if name in table.columns), None)
-    if name is None:
-        return table.select(pl.Series("step", [None] * len(table), dtype=pl.Int64), pl.all())
-    counter = table[name]
+    """The table with its counter of steps, whatever it is called, as whole numbers in the first column `step`.
+
+    Rows that lack the counter have that of another axis, where the two contradict each other nowhere: veRL logs no
+    `training/global_step` before its first step, slime has an axis for rollouts, training and evaluations each.
+    """
+    table = canonical(table)
+    counters = {name: _counter(table[name]) for name in STEPS if name in table.columns}
+    counters = {name: counter for name, counter in counters.items() if counter.null_count() < len(table)}
+    if not counters:
+        return table.drop("step", strict=False).select(pl.Series("step", [None] * len(table), dtype=pl.Int64), pl.all())
+    first, *others = counters
+    step = counters[first]
+    for name in others:
+        if first == "rollout/step" and name == "train/step":
+            continue
+        both = step.is_not_null() & counters[name].is_not_null()
+        agree = bool((step == counters[name]).filter(both).all())
+        if step.null_count() and agree and (both.any() or name not in BARE_STEPS):
+            step = pl.select(pl.coalesce(step, counters[name])).to_series()
+    if first == "rollout/step":  # updates have a counter of their own: several follow a rollout
+        step = step.forward_fill()
+    return table.drop("step", strict=False).select(step.alias("step"), pl.all())
+
+
+def _counter(counter: pl.Series) -> pl.Series:
     if counter.dtype == pl.String:  # "12/500", as ms-swift counts
         counter = counter.str.extract(r"^\s*(\d+)").cast(pl.Int64, strict=False)
     elif not counter.dtype.is_numeric():
         counter = counter.cast(pl.Int64, strict=False)
     counter = counter.cast(pl.Float64).round(0)
-    whole = pl.select(pl.when(counter.is_finite() & (counter.abs() < 1e15)).then(counter)).to_series().cast(pl.Int64)
-    return table.drop("step", strict=False).select(whole.alias("step"), pl.all())
+    return pl.select(pl.when(counter.is_finite() & (counter.abs() < 1e15)).then(counter)).to_series().cast(pl.Int64)
+
+
+def canonical(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with veRL's and Tinker's own names where someone wrote them with underscores for slashes."""
+    return table.rename(names_of_flat(table.columns))
 
 
 def json_lines(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
     """The objects of a file of JSON lines, nested ones joined by slashes; and lines that are none, by reason."""
     try:
-        whole = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        whole = text.data(path)
         table, dropped = pl.read_ndjson(io.BytesIO(whole), infer_schema_length=None), {}
     except pl.exceptions.PolarsError:
         with text.opened(path) as file:

@@ -5,9 +5,14 @@ import gzip
 import io
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import polars as pl
+
+from rlaw.errors import DataError
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: what stands before a line: Slurm's task, Ray's actor (with the node's address), in either order
@@ -34,7 +39,37 @@ def opened(path: Path) -> io.TextIOBase:
     """A text file or a compressed one; bytes that are no UTF-8 become marks."""
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", errors="replace")  # pyright: ignore[reportReturnType]
+    if path.suffix == ".zst":
+        return io.TextIOWrapper(io.BytesIO(data(path)), encoding="utf-8", errors="replace")
     return path.open(encoding="utf-8-sig", errors="replace")
+
+
+def data(path: Path) -> bytes:
+    """What is in a file, unpacked.
+
+    Raises:
+        DataError: it is compressed and cannot be unpacked.
+    """
+    try:
+        if path.suffix == ".gz":
+            return gzip.decompress(path.read_bytes())
+        return unpacked(path) if path.suffix == ".zst" else path.read_bytes()
+    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
+
+
+def unpacked(source: Path | bytes) -> bytes:
+    """The text in a file, or in bytes, that zstd compressed: polars unpacks it, as Python does from 3.14 on."""
+    lines = pl.read_csv(
+        source, has_header=False, separator="\x01", quote_char=None, infer_schema=False, encoding="utf8-lossy",
+        new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False,
+    )  # fmt: skip
+    return "\n".join("" if line is None else line for line in lines["line"]).encode() if lines.width else b""
+
+
+def bare(path: Path) -> str:
+    """A file's name without the suffix of its compression."""
+    return path.name.removesuffix(".gz").removesuffix(".zst")
 
 
 def plain(line: str) -> str:
@@ -92,9 +127,21 @@ def numbers(row: dict[str, Any], prefix: str = "") -> dict[str, float]:
             found |= numbers(value, f"{prefix}{name}/")
         elif isinstance(value, int | float):
             found[prefix + name] = value
-        elif isinstance(value, str) and (read := number(value)) is not None:
+        elif isinstance(value, str) and not is_below(name, value) and (read := number(value)) is not None:
             found[prefix + name] = read
     return found
+
+
+_SMALL = re.compile(r".*(?:lr(?:\(1e-4\))?|learning_rate|kl|kl_loss|grad_norm|clipfrac|clip_ratio|pg_loss|loss)")
+_ZERO = re.compile(r"-?0\.00+")
+
+
+def is_below(name: str, value: str) -> bool:
+    """Whether a number printed as zero is one below the last printed digit: `lr:0.000` is no rate of zero.
+
+    A share of answers or a reward may well be nothing, and stays what it is.
+    """
+    return value[-1:] == "0" and _ZERO.fullmatch(value) is not None and _SMALL.fullmatch(name) is not None
 
 
 class Trace:
@@ -110,7 +157,7 @@ class Trace:
 
     def take(self, line: str) -> None:
         """Take one line."""
-        if "Traceback (most recent call last)" in line:
+        if line.startswith("Traceback (most recent call last)"):  # one with a stamp before it was logged and survived
             self._open = True
         elif self._open and line[:1].strip() and (found := self._ERROR.match(line)):
             wrapped = re.match(r"[\w.]*RayTaskError\((\w+)\)", line)

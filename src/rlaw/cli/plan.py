@@ -57,14 +57,18 @@ def costs_and_text(
     mfu: float = DEFAULT_MFU,
     prices: Sequence[str] = (),
 ) -> tuple[dict[str, Any], str]:
-    """What a plan costs, as a document and as people read it: on GPUs where its sizes declare some, else on cores."""
-    from rlaw.cli import plan_gpus
+    """What a plan costs, as a document and as people read it: on GPUs where it takes some, else on cores.
 
-    document = costs(plan, store, workers)
-    if plan.on_gpus:
-        document |= plan_gpus.costs(plan, gpus, mfu, prices)
-        return document, plan_gpus.text(document)
-    return document, text(document)
+    Raises:
+        BudgetExceeded: the study's caps end before any run has done a step.
+        NotFound, UsageError: GPUs or prices that make no sense.
+    """
+    from rlaw.cli import plan_gpus
+    from rlaw.study.gpu_cost import check_start
+
+    check_start(plan, rates := plan_gpus.rates_of(gpus, mfu, prices))
+    document = costs(plan, store, workers) | plan_gpus.costs(plan, rates)
+    return document, plan_gpus.text(document) if plan.on_gpus else text(document)
 
 
 def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:
@@ -86,6 +90,7 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
             "rl_flops": run.rl_flops(plan.study.fit.accounting),
             "base_flops": run.base_flops,
             "evaluation_flops": run.evaluation_flops,
+            "executed_flops": run.executed_flops,
             "estimated_seconds": seconds[run.label],
             "state": states.get(run.label, "planned"),
         }
@@ -99,6 +104,7 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
         "budget_flops": plan.study.budget.compute,
         "rl_flops": plan.rl_flops,
         "base_flops": plan.base_flops,
+        "executed_flops": sum(run["executed_flops"] for run in runs),
         "estimated_seconds": sum(left),
         "wall_seconds": max(sum(left) / workers, max(left, default=0.0)) if workers else None,
     }

@@ -16,6 +16,8 @@ from rlaw.tasks.base import canonical
 from rlaw.text import Readable
 
 MAIN = "main"
+#: engines that train on GPUs alone
+GPU_ENGINES = frozenset({"verl"})
 #: what a run takes of its study as it is
 SECTIONS = ("base", "task", "rl", "data", "evaluation", "engine")
 
@@ -102,18 +104,34 @@ class Run:
     @property
     def rl_tokens(self) -> int:
         """Processed tokens of the whole RL run: prompt and response over all rollouts."""
-        return round(self.rl.steps * self.rl.samples * (self.lengths.prompt + self.lengths.response))
+        return self._rl_tokens(self.rl.steps)
+
+    def _rl_tokens(self, steps: float) -> int:
+        return round(steps * self.rl.samples * (self.lengths.prompt + self.lengths.response))
 
     def rl_flops(self, accounting: str) -> float:
         """RL compute under a 6N, 8N or 12N accounting model; what the law's compute axis ends at."""
         return accounted_flops(accounting, self.params, self.rl_tokens)
 
     @property
+    def executed_factor(self) -> float:
+        """FLOPs executed for each parameter and token of RL."""
+        return executed_factor(reference=bool(self.rl.beta), iterations=self.rl.num_iterations)
+
+    @property
     def executed_flops(self) -> float:
         """All that is executed after the base, at 2N a token for a forward pass: rollouts, old log-probabilities,
         reference, updates (three forward passes each) and evaluations."""
-        factor = executed_factor(reference=bool(self.rl.beta), iterations=self.rl.num_iterations)
-        return factor * self.params * self.rl_tokens + self.evaluation_flops
+        return self.executed_after(self.rl.steps)
+
+    def executed_after(self, steps: float) -> float:
+        """What a run of so many steps executes after the base; of a part of a step its share."""
+        evaluations = self.evaluation.times(int(steps))
+        return self.executed_factor * self.params * self._rl_tokens(steps) + self._evaluation_flops(evaluations)
+
+    def first_step_flops(self, accounting: str) -> float:
+        """What one step and the evaluations before and after it cost, as the study counts them."""
+        return accounted_flops(accounting, self.params, self._rl_tokens(1)) + self._evaluation_flops(2)
 
     @property
     def base_flops(self) -> float:
@@ -126,8 +144,11 @@ class Run:
     @property
     def evaluation_flops(self) -> float:
         """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
+        return self._evaluation_flops(self.evaluation.times(self.rl.steps))
+
+    def _evaluation_flops(self, times: int) -> float:
         problems = sum(self.task.items(name, self.evaluation.items) for name in self.evaluation.benchmarks)
-        answers = len(self.evaluation.schedule(self.rl.steps)) * problems * self.evaluation.samples
+        answers = times * problems * self.evaluation.samples
         sequence = self.lengths.prompt + self.lengths.response
         predicted = round(answers * self.lengths.response)
         return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)
@@ -181,9 +202,14 @@ class Plan(Readable):
         return self.rl_flops + self.base_flops + sum(run.evaluation_flops for run in self.runs)
 
     @property
-    def on_gpus(self) -> bool:
-        """Whether any run takes a GPU."""
+    def declares_gpus(self) -> bool:
+        """Whether any size says how many GPUs it takes."""
         return any(run.resources.gpus for run in self.runs)
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether any run takes a GPU: its size declares some, or its engine trains on nothing else."""
+        return self.study.engine.name in GPU_ENGINES or self.declares_gpus
 
     @property
     def unheeded_caps(self) -> str:
@@ -191,7 +217,7 @@ class Plan(Readable):
         budget = self.study.budget
         caps = {"budget.gpu_hours": budget.gpu_hours, "budget.usd": budget.usd}
         named = [name for name, cap in caps.items() if cap is not None]
-        if self.on_gpus or not named:
+        if self.declares_gpus or not named:
             return ""
         return (
             f"{' and '.join(named)} will stop nothing: no size declares GPUs, so that none are counted\n"
@@ -220,13 +246,14 @@ def plan(study: Study) -> Plan:
     """Lay out every run of a study, smallest model first, so that what is cheap is known early."""
     runs = {}
     for arm in (None, *study.arms):
-        for run in _runs_of(study, arm):
+        for run in runs_of(study, arm):
             runs.setdefault(run.id, run)
     ordered = sorted(runs.values(), key=lambda run: (run.params * run.rl.steps, run.label))
     return Plan(study, tuple(ordered))
 
 
-def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
+def runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
+    """The runs of an arm, of the main study when None: sizes, variants and seeds in the order of the file."""
     chosen = arm or Arm(name=MAIN)
     sections = {name: study.section(name, arm) for name in ("rl", "data", "evaluation")}
     for size in study.model.ladder:

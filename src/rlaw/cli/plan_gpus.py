@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rlaw.cli.options import pairs
+from rlaw.cli.plan import listed_of, name_of
 from rlaw.errors import UsageError
 from rlaw.text import table
 
@@ -24,19 +25,26 @@ def costs(plan: "Plan", rates: "Rates") -> dict[str, Any]:
     """Every run on every type of GPU, their totals, what was assumed, and the published compute of the same runs."""
     from rlaw.study import gpu_cost
 
-    runs = {run.label: rates.costs(gpu_cost.Placement.of(run), run.executed_flops) for run in plan}
-    of_runs = {label: {name: cost.to_json() for name, cost in of.items()} for label, of in runs.items()}
+    kinds = {
+        kind: {
+            name: cost.to_json()
+            for name, cost in rates.costs(gpu_cost.Placement.of(run), run.executed_flops).items()
+        }
+        for kind, run in plan.kinds.items()
+    }  # fmt: skip
+    listed = listed_of(plan)
     totals = {
         name: {
-            "gpu_hours": sum(of[name]["gpu_hours"] for of in of_runs.values()),
-            "usd": sum(of[name]["usd"] for of in of_runs.values()),
-            "longest_wall_hours": max(of[name]["wall_hours"] for of in of_runs.values()),
-            "too_large": [label for label, of in of_runs.items() if not of[name]["fits"]],
+            "gpu_hours": sum(kinds[kind][name]["gpu_hours"] * count for kind, count in plan.counts.items()),
+            "usd": sum(kinds[kind][name]["usd"] * count for kind, count in plan.counts.items()),
+            "longest_wall_hours": max(of[name]["wall_hours"] for of in kinds.values()),
+            "too_large": [run.label for run in listed if not kinds[run.kind][name]["fits"]],
         }
         for name in rates.usd_per_gpu_hour
     }
     compared = [{**asdict(one), "difference": one.difference} for one in gpu_cost.published(plan)]
-    placed = {run.label: _placed(run) for run in plan}
+    placed = {run.label: _placed(run) for run in listed}
+    of_runs = {run.label: kinds[run.kind] for run in listed}
     about = {"accounting_note": gpu_cost.accounting_note(plan.study.fit.accounting, plan.runs[0].executed_factor)}
     return {
         "on_gpus": of_runs, "gpu_totals": totals, "assumed": rates.to_json(), "placed": placed, "published": compared,
@@ -54,7 +62,7 @@ def text(document: dict[str, Any]) -> str:
     for run in document["runs"]:
         cost, placed = document["on_gpus"][run["label"]][first], document["placed"][run["label"]]
         rows.append((
-            run["label"], units.count(run["params"]), run["steps"], units.flops(run["rl_flops"]),
+            name_of(run, document), units.count(run["params"]), run["steps"], units.flops(run["rl_flops"]),
             f"{cost['gpus']} / {cost['tensor_parallel']} / {placed['micro_batch']}",
             cost["min_gpus"] or f"> {MOST_GPUS:,}", f"{cost['memory_gb']:.0f} GB" + ("" if cost["fits"] else " !"),
             _amount(cost["gpu_hours"]), units.duration(3600 * cost["wall_hours"]), f"${_amount(cost['usd'])}",

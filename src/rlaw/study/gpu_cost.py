@@ -254,10 +254,11 @@ def _starts(plan: Plan, rates: Rates) -> Iterator[tuple[str, float, Iterator[tup
     budget = plan.study.budget
     if budget.compute is not None:
         accounting = plan.study.fit.accounting
-        first = ((run.label, run.base_flops + run.first_step_flops(accounting)) for run in plan)
+        first = ((run.label, run.base_flops + run.first_step_flops(accounting)) for run in plan.kinds.values())
         yield "compute", budget.compute, first, units.flops
     gpu = max(rates.usd_per_gpu_hour, key=lambda name: PEAK_FLOPS[name])  # the fewest hours
-    hours = ((run.label, rates.gpu_hours(gpu, run.executed_after(1))) for run in plan if run.resources.gpus)
+    on_gpus = (run for run in plan.kinds.values() if run.resources.gpus)
+    hours = ((run.label, rates.gpu_hours(gpu, run.executed_after(1))) for run in on_gpus)
     if budget.gpu_hours is not None and plan.declares_gpus:
         yield "gpu_hours", budget.gpu_hours, hours, lambda value: f"{value:.3g} hours of {gpu}"
     elif budget.usd is not None and plan.declares_gpus:
@@ -302,7 +303,7 @@ def published(plan: Plan) -> tuple[Published, ...]:
     """The runs of the plan that the paper made as well: its sizes, base, one epoch with groups of eight."""
     names = {size.checkpoints["base"]: name for name, size in LADDER.sizes.items()}
     found: dict[str, Published] = {}
-    for run in plan:
+    for run in plan.kinds.values():
         name = names.get((run.checkpoint or "").partition("@")[0])
         if name is None or run.arm != MAIN or run.rl.steps * run.rl.samples != PUBLISHED_ROLLOUTS:
             continue

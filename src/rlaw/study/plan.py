@@ -1,7 +1,8 @@
 """The plan of a study: every run it takes, what each costs, before anything is spent."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,7 +45,7 @@ class Run:
         """Digest of all that changes a number: not of the study's or the arm's name."""
         return content_digest(self.content)
 
-    @cached_property
+    @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
         parts = self._sections(*SECTIONS)
@@ -54,7 +55,7 @@ class Run:
     def _sections(self, *names: str) -> dict[str, Any]:
         return {name: canonical(getattr(self, name)) for name in names}
 
-    @property
+    @cached_property
     def label(self) -> str:
         """A name to read and to call the run's folder by: arm, size, variant, seed and id."""
         return "-".join(map(slug, (self.arm, self.size.name, self.variant, f"s{self.seed}", self.id)))
@@ -63,6 +64,11 @@ class Run:
     def architecture(self) -> Architecture:
         """The model's shape, the task's vocabulary included."""
         return self.size.architecture(len(self.task.vocabulary))
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What the runs of a plan that cost the same share, as they differ in their seed alone."""
+        return self.arm, self.size.name, self.variant
 
     @property
     def checkpoint(self) -> str | None:
@@ -172,6 +178,7 @@ class Plan(Readable):
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each run."""
+        flops = {kind: run.rl_flops(self.study.fit.accounting) for kind, run in self.kinds.items()}
         return [
             {
                 "run": run.label,
@@ -181,30 +188,49 @@ class Plan(Readable):
                 "variant": run.variant,
                 "seed": run.seed,
                 "steps": run.rl.steps,
-                "rl_flops": run.rl_flops(self.study.fit.accounting),
+                "rl_flops": flops[run.kind],
             }
             for run in self.runs
         ]
 
     @cached_property
+    def kinds(self) -> dict[tuple[str, str, str], Run]:
+        """The first of the runs that cost the same, by what these share."""
+        first: dict[tuple[str, str, str], Run] = {}
+        for run in self.runs:
+            first.setdefault(run.kind, run)
+        return first
+
+    @cached_property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """How many runs cost the same."""
+        return Counter(run.kind for run in self.runs)
+
+    def total(self, cost: Callable[[Run], float]) -> float:
+        """The sum of a cost over all runs, worked out once for each that differ in their seed alone."""
+        return sum(cost(run) * self.counts[kind] for kind, run in self.kinds.items())
+
+    @cached_property
     def rl_flops(self) -> float:
         """RL compute of all runs, counted as the study's fit counts it."""
-        return sum(run.rl_flops(self.study.fit.accounting) for run in self.runs)
+        return self.total(lambda run: run.rl_flops(self.study.fit.accounting))
 
     @cached_property
     def base_flops(self) -> float:
         """Pretraining compute; runs that start from the same checkpoint pay for it once."""
-        return sum({base_key(run): run.base_flops for run in self.runs}.values())
+        bases = {kind: (base_key(replace(run, seed=0)), run.base_flops) for kind, run in self.kinds.items()}
+        paid = {(bases[run.kind][0], run.seed): bases[run.kind][1] for run in self.runs}
+        return sum(paid.values())
 
     @cached_property
     def total_flops(self) -> float:
         """Everything the plan will spend, in FLOPs."""
-        return self.rl_flops + self.base_flops + sum(run.evaluation_flops for run in self.runs)
+        return self.rl_flops + self.base_flops + self.total(lambda run: run.evaluation_flops)
 
     @property
     def declares_gpus(self) -> bool:
         """Whether any size says how many GPUs it takes."""
-        return any(run.resources.gpus for run in self.runs)
+        return any(run.resources.gpus for run in self.kinds.values())
 
     @property
     def on_gpus(self) -> bool:
@@ -248,7 +274,11 @@ def plan(study: Study) -> Plan:
     for arm in (None, *study.arms):
         for run in runs_of(study, arm):
             runs.setdefault(run.id, run)
-    ordered = sorted(runs.values(), key=lambda run: (run.params * run.rl.steps, run.label))
+    work: dict[tuple[str, str, str], float] = {}
+    for run in runs.values():
+        if run.kind not in work:
+            work[run.kind] = run.params * run.rl.steps
+    ordered = sorted(runs.values(), key=lambda run: (work[run.kind], run.label))
     return Plan(study, tuple(ordered))
 
 
@@ -262,14 +292,15 @@ def runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
         for variant in chosen.variants or tuple(study.model.variants):
             if size.variants is not None and variant not in size.variants:
                 continue
+            own, base = size.of(variant), study.model.variants[variant].changed(size.base)
             for seed in chosen.seeds or study.seeds:
                 yield Run(
                     study=study.name,
                     arm=chosen.name,
                     family=study.model.family,
-                    size=size.of(variant),
+                    size=own,
                     variant=variant,
-                    base=study.model.variants[variant].changed(size.base),
+                    base=base,
                     task=study.task,
                     **sections,
                     engine=study.engine,

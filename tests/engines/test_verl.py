@@ -303,8 +303,8 @@ def test_a_file_that_holds_the_pool_alone_is_passed_over_as_often_as_the_study_s
 
 @pytest.mark.parametrize(
     "key",
-    ["a=1 trainer.nnodes", "trainer.nnodes=2\ntrainer.x", "a b", "", "--multirun", "a,b", "${oc.env:HOME}", "hydra.run.dir",
-     "+hydra.launcher", "hydra/launcher", "a" * 10_000 + " ", "~", "a..b"],
+    ["a=1 trainer.nnodes", "trainer.nnodes=2\ntrainer.x", "a b", "", "--multirun", "a,b", "${oc.env:HOME}",
+     "hydra.run.dir", "+hydra.launcher", "hydra/launcher", "a" * 10_000 + " ", "~", "a..b"],
 )  # fmt: skip
 def test_a_key_that_hydra_would_read_as_something_else_is_refused_by_name(folder, key):
     run = planned(folder, engine={"name": "verl", "settings": {key: 1}}).runs[0]

@@ -246,7 +246,7 @@ class _Queue:
 
 @contextmanager
 def _private_files() -> Iterator[int]:
-    """Yields the umask outside. New files are for their owner alone: a job is pickled with the study's settings as they are, secrets included."""
+    """New files are their owner's alone: a job is pickled with the study's settings as they are. Yields the umask."""
     before = os.umask(PRIVATE)
     try:
         yield before

@@ -72,8 +72,8 @@ def test_plan_tells_every_run_and_writes_nothing(tmp_path, write_study, capsys):
 
 
 def test_plan_tells_when_it_costs_more_than_the_study_allows(write_study, capsys):
-    assert main(["plan", str(write_study(budget={"compute": "1e6 FLOPs"}))]) == 0
-    assert "more than the study's budget.compute of 1.0e6 FLOPs" in capsys.readouterr().out
+    assert main(["plan", str(write_study(budget={"compute": "8e10 FLOPs"}))]) == 0
+    assert "more than the study's budget.compute of 8.0e10 FLOPs" in capsys.readouterr().out
     assert main(["plan", str(write_study(budget={"compute": "1e18 FLOPs"}))]) == 0
     assert "budget.compute" not in capsys.readouterr().out
 

@@ -6,7 +6,7 @@ import pytest
 
 import rlaw
 from rlaw.decisions.budget import budget
-from rlaw.errors import DataError, NotFound, NotIdentifiable, UsageError
+from rlaw.errors import BudgetExceeded, DataError, NotFound, NotIdentifiable, UsageError
 from rlaw.measurements.frame import Frame
 from rlaw.study.gpus import PEAK_FLOPS
 
@@ -209,7 +209,7 @@ def test_a_size_that_the_budget_pays_no_step_of_is_no_choice(ladder):
     assert all(c.steps >= 1 for c in told.choices)
     caution = next(w for w in told.warnings if w.code == "cannot-begin")
     assert "2B (0.75 of 1 steps)" in caution.text
-    with pytest.raises(UsageError, match=r"no size can begin with it(.|\n)*1B \(0\.5 of 1 steps\)"):
+    with pytest.raises(BudgetExceeded, match=r"no size can begin with it(.|\n)*1B \(0\.5 of 1 steps\)"):
         rlaw.allocate(ladder, compute=5e14)
 
 
@@ -245,3 +245,28 @@ def test_a_loss_beyond_the_data_has_room_for_a_slope_that_fades(ladder):
     last = 0.80 * 60**-0.04
     assert choice.loss.high > choice.loss.value + 0.3 * (last - choice.loss.value)
     assert 0 <= choice.loss.low < choice.loss.high <= 1
+
+
+def test_sizes_of_no_study_execute_twice_what_they_count_and_unknown_shapes_are_placed_by_their_states(ladder):
+    result = rlaw.allocate(ladder, compute=1e16, gpu="H100", draws=20)
+    choice = result.choice("2B")
+    assert choice.executed_flops == pytest.approx(2e16)  # 12 of 6
+    cost = choice.on_gpus["H100"]
+    assert cost.gpu_hours == pytest.approx(2e16 / (PEAK_FLOPS["H100"] * 0.3 * 3600))
+    assert cost.usd == pytest.approx(2.5 * cost.gpu_hours)
+    assert (cost.min_gpus, cost.memory.peak) == (1, pytest.approx(2e9 * 18))  # 16 bytes of states, 2 of rollout weights
+    assert "executed" in str(result)
+
+
+def test_the_steps_of_a_store_cost_what_the_plan_of_its_study_says(store):
+    from rlaw.study import gpu_cost
+    from rlaw.study.plan import plan
+
+    runs = {run.size.name: run for run in plan(store.study) if run.arm == "main" and run.variant == "base"}
+    steps = next(iter(runs.values())).rl.steps
+    prompts = steps * next(iter(runs.values())).rl.prompts
+    frame = rlaw.load(store.path).where(variant="base", benchmark="held-out")
+    result = rlaw.allocate(frame, data=prompts, draws=20)
+    for choice in result.choices:
+        assert choice.steps == steps
+        assert choice.on_gpus["H100"] == gpu_cost.run_cost(runs[choice.model], "H100", 0.3, 2.5)

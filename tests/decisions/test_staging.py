@@ -6,7 +6,7 @@ import pytest
 
 from rlaw.decisions import staging
 from rlaw.engines.synthetic import SyntheticEngine
-from rlaw.errors import BudgetExceeded, SpecError, UsageError
+from rlaw.errors import BudgetExceeded, EngineError, SpecError, UsageError
 from rlaw.execution.local import LocalExecutor
 from rlaw.execution.meter import Meter
 from rlaw.execution.runner import run
@@ -138,3 +138,16 @@ def test_the_meter_adds_up_what_the_plan_said(make_plan, train_here, tmp_path):
     store = train_here(tmp_path / "store", laid_out)
     assert Meter.of(laid_out, store).compute_flops == pytest.approx(laid_out.total_flops)
     assert Meter.of(plan(laid_out.study), Store.create(tmp_path / "new", laid_out)).compute_flops == 0
+
+
+def test_every_size_is_checked_before_the_first_one_is_trained(tmp_path, make_plan, monkeypatch):
+    def refuse_the_largest(self, run):
+        if run.size.hidden == 64:
+            raise EngineError("no room for the largest")
+
+    monkeypatch.setattr(SyntheticEngine, "check", refuse_the_largest)
+    laid_out = make_plan(model=SIZES, rl=LONG, evaluation=OFTEN, stage={"gain_per_doubling": 0.001})
+    store = Store.create(tmp_path / "store", laid_out)
+    with pytest.raises(EngineError, match="no room for the largest"):
+        staging.run(laid_out, store, LocalExecutor(1))
+    assert not any(status.attempt for status in store.runs())

@@ -299,3 +299,40 @@ def test_a_file_that_holds_the_pool_alone_is_passed_over_as_often_as_the_study_s
     nested = planned(folder, data={"reuse": 4, "subsets": "nested"}, rl={"steps": 16, "prompts": 4}).runs[0]
     with pytest.raises(SpecError, match="holds 16 problems"):
         training_texts(nested)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a=1 trainer.nnodes", "trainer.nnodes=2\ntrainer.x", "a b", "", "--multirun", "a,b", "${oc.env:HOME}",
+     "hydra.run.dir", "+hydra.launcher", "hydra/launcher", "a" * 10_000 + " ", "~", "a..b"],
+)  # fmt: skip
+def test_a_key_that_hydra_would_read_as_something_else_is_refused_by_name(folder, key):
+    run = planned(folder, engine={"name": "verl", "settings": {key: 1}}).runs[0]
+    with pytest.raises(EngineError, match=r"(?s)^engine\.settings: .*next: write names such as") as refused:
+        settings.check(run)
+    assert len(str(refused.value)) < 400
+
+
+def test_a_key_inside_a_mapping_is_checked_likewise(folder):
+    inner = {"trainer.logger_settings": {"a": [{"b:c,d": 1}]}}
+    run = planned(folder, engine={"name": "verl", "settings": inner}).runs[0]
+    with pytest.raises(EngineError, match=r"'b:c,d' in a is no name of a setting"):
+        settings.check(run)
+    good = {"+trainer.mine": {"a_1": {"b": 2}}, "~trainer.device": None, "algorithm@x": 1}
+    settings.check(planned(folder, engine={"name": "verl", "settings": good}).runs[0])
+
+
+VALUES = [HOSTILE, "a\\b", "end\\", "\\'", "it's", "${oc.env:HOME}", "\\${x}'", "a=b,c", "[1,2]", "{a:b}", "null", ""]
+
+
+def test_no_value_of_a_study_is_evaluated_by_hydra_or_omegaconf():
+    omegaconf = pytest.importorskip("omegaconf", reason="comes with veRL")
+    parser = pytest.importorskip("hydra.core.override_parser.overrides_parser").OverridesParser.create()
+    for value in [*VALUES, VALUES, {"a": VALUES}]:
+        read = parser.parse_override(f"k={settings._hydra(value)}").value()
+        text = read if isinstance(read, str | list | dict) else read.text
+        assert omegaconf.OmegaConf.to_container(omegaconf.OmegaConf.create({"k": text}), resolve=True)["k"] == value
+
+
+def test_values_are_quoted_as_hydra_unquotes_them():
+    assert settings._hydra("a\\b it's ${x} \\") == r"'a\b it\'s \${x} \\'"

@@ -1,6 +1,7 @@
 """A study as jobs: of a real Slurm where this machine has one, and of submitit's own stand-in for it anywhere."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -155,3 +156,21 @@ def test_without_slurm_the_message_says_where_to_start(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name, **_: None)
     with pytest.raises(EngineError, match="this machine has no Slurm"):
         SlurmExecutor(tmp_path)
+
+
+def test_a_job_is_pickled_for_its_owner_alone_and_deleted_when_it_ends(tmp_path, make_plan):
+    laid_out = make_plan()
+    store, modes = Store.create(tmp_path / "store", laid_out), set()
+
+    def note(event):
+        modes.update(path.stat().st_mode & 0o777 for path in (store.path / "slurm").glob("**/*_submitted.pkl"))
+
+    before = os.umask(0o022)
+    try:
+        assert run(laid_out, store, SlurmExecutor(store.path, 1, cluster="local"), on_event=note).complete
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+    assert not list((store.path / "slurm").glob("**/*_submitted.pkl"))
+    label = laid_out.runs[0].label
+    assert (store.folder(label) / "records.jsonl").stat().st_mode & 0o777 == 0o644  # as the user's umask has it

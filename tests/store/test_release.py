@@ -11,7 +11,7 @@ import rlaw
 from rlaw.execution import runner
 from rlaw.execution.local import LocalExecutor
 from rlaw.store import DONE, Store
-from rlaw.store.records import Step
+from rlaw.store.records import Evaluated, Step
 from rlaw.study import spec
 from rlaw.study.plan import plan
 from rlaw.study.recipe import RL
@@ -29,8 +29,19 @@ def store(tmp_path: Path) -> Store:
 def test_it_is_read_whole(store):
     states = [status.state for status in store.runs()]
     assert states == ["finished"] * 4 + ["interrupted"] * 2 + ["failed", "planned", "planned"]
-    assert len(rlaw.load(store.path).rows) == 22
-    assert [len(store.records(label)) for label in store.labels()] == [13, 13, 13, 13, 8, 9, 7, 0, 0]
+    rows = rlaw.load(store.path).rows
+    for run in plan(store.study):
+        status, records = store.status(run.label), store.records(run.label)
+        schedule = run.evaluation.schedule(run.rl.steps)
+        # an interrupted run of this store ended before the evaluation of its last step, the failed one after it
+        due = [at for at in schedule if at < status.step + (status.state != "interrupted")] if status.attempt else []
+        assert [record.step for record in records if isinstance(record, Step)] == [*range(1, status.step + 1)]
+        assert [record.step for record in records if isinstance(record, Evaluated)] == due
+        own = rows.filter(arm=run.arm, model=run.size.name, seed=run.seed)
+        assert own["step"].sort().to_list() == due
+        if status.state == "finished":  # and nothing else than its start, its base and its end
+            assert status.step == run.rl.steps
+            assert len(records) == run.rl.steps + len(schedule) + 3
 
 
 def test_its_study_and_its_runs_keep_their_ids(store):

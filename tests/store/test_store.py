@@ -23,6 +23,7 @@ from rlaw.engines.base import Workspace
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.errors import NotFound, StoreError, UsageError
 from rlaw.files import write_json
+from rlaw.rewards.base import VERIFIER
 from rlaw.store import Store, TornTail
 from rlaw.store.journal import last_lineage
 from rlaw.store.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted, Step, decode
@@ -402,6 +403,7 @@ def test_run_json_tells_the_circumstances_and_no_secret(store, run, monkeypatch)
     assert "s3cret" not in text
     assert attempt["argv"][2] == "https://***@example.org/study.yaml"
     assert attempt["packages"]["rlaw"]
+    assert attempt["verifier"] == VERIFIER
     assert attempt["hostname"]
     with store.writer(run):
         assert [a["attempt"] for a in store.spec(run.label)["attempts"]] == [1]  # nothing was kept of the first

@@ -1,12 +1,14 @@
 """What a plan costs on GPUs, and the paper's study as a preset."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import rlaw
 from rlaw.cli import main
-from rlaw.errors import NotFound, UsageError
+from rlaw.errors import BudgetExceeded, NotFound, UsageError
 from rlaw.study import gpu_cost
 from rlaw.study.gpus import PEAK_FLOPS
 from rlaw.study.model import Resources
@@ -104,3 +106,66 @@ def test_ten_thousand_runs_are_planned(paper):
     many = plan(paper.study.model_copy(update={"seeds": seeds, "arms": ()}))
     assert len(many) == 14 * len(seeds)
     assert len({run.id for run in many}) == len(many)
+
+
+def test_a_plan_on_verl_has_hours_and_money_although_no_size_declares_gpus():
+    shapes = [{**size.entry(name), "resources": None} for name, size in LADDERS["qwen2.5-math"].sizes.items()]
+    with study_file("qwen2.5-math") as path:
+        study = Study.load(path)
+    model = type(study.model).model_validate({"family": "qwen2", "ladder": shapes})
+    bare = plan(study.model_copy(update={"model": model, "arms": ()}))
+    assert bare.on_gpus
+    assert not bare.declares_gpus
+    of_size = {run.size.name: gpu_cost.run_cost(run, "H100", 0.3, 2.5) for run in bare}
+    assert all(cost.fits and cost.gpus == cost.min_gpus and cost.usd for cost in of_size.values())
+    counts = [cost.gpus for cost in of_size.values()]
+    assert counts == sorted(counts)
+    assert counts[0] == 1
+    assert counts[-1] > 70.2e9 * gpu_cost.STATE_BYTES / 80e9  # weights and moments alone take so many
+
+
+def test_the_fewest_gpus_hold_the_run_and_one_less_does_not(paper):
+    for run in {run.size.name: run for run in paper}.values():
+        place = gpu_cost.Placement.of(run)
+        least = gpu_cost.fewest(place, "H200")
+        assert place.memory(least).peak <= 141e9
+        if 1 < least.gpus <= 8:
+            few = [Resources(gpus=least.gpus - 1, tensor_parallel=p, micro_batch=1) for p in (1, 2, 4, 8)
+                   if (least.gpus - 1) % p == 0]  # fmt: skip
+            assert all(place.memory(resources).peak > 141e9 for resources in few)
+
+
+@pytest.mark.parametrize("cap", [{"compute": 1e9}, {"gpu_hours": 1e-4}, {"usd": 1e-4}])
+def test_caps_that_end_before_the_first_step_of_any_run_are_refused_with_the_cheapest_start(cap, paper):
+    budget = type(paper.study.budget).model_validate(cap)
+    rates = gpu_cost.Rates.of((), {}, 0.3)
+    gpu_cost.check_start(paper, rates)
+    with pytest.raises(BudgetExceeded, match=r"cheapest start is .*, one step of main-0\.5B") as refused:
+        gpu_cost.check_start(replace(paper, study=paper.study.model_copy(update={"budget": budget})), rates)
+    assert refused.value.exit_code == 4
+
+
+def test_plan_and_allocate_agree_on_the_same_size_and_steps_to_the_last_digit(capsys, paper):
+    assert main(["plan", "qwen2.5-math", "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    prompts = str(105 * 512)
+    assert main(["allocate", "qwen2.5-math-base", "--data", prompts, "--draws", "20", "--json"]) == 0
+    allocated = json.loads(capsys.readouterr().out)
+    of_runs = {run.size.name: run.label for run in paper if run.arm == "main" and run.variant == "base"}
+    for choice in allocated["choices"]:
+        label = of_runs[choice["model"].removeprefix("Qwen2.5-")]
+        assert choice["steps"] == 105
+        assert choice["on_gpus"] == planned["on_gpus"][label]
+        assert [choice["executed_flops"]] == [r["executed_flops"] for r in planned["runs"] if r["label"] == label]
+    assert allocated["assumed"] == planned["assumed"]
+    assert "12 for each parameter and token" in allocated["accounting_note"]
+    assert "12 for each parameter and token" in planned["accounting_note"]
+
+
+def test_gpu_hours_of_a_plan_buy_its_steps_in_allocate(paper):
+    run = next(run for run in paper if run.size.name == "72B" and run.arm == "main")
+    hours = gpu_cost.run_cost(run, "H100", 0.3, 2.5).gpu_hours
+    bought = rlaw.allocate("qwen2.5-math-base", gpu_hours=hours, gpu="H100", draws=20)
+    choice = bought.choice("Qwen2.5-72B")
+    assert (choice.steps, choice.on_gpus["H100"].gpu_hours) == (105, hours)
+    assert all(c.on_gpus["H100"].gpu_hours == pytest.approx(hours, rel=1e-3) for c in bought.choices)

@@ -159,3 +159,10 @@ def test_a_checkpoint_folder_is_counted_by_its_own_config_whatever_the_family(tm
     unsaid, said = (Model.model_validate({"ladder": ladder, **more}).ladder[0] for more in ({}, {"family": "llama"}))
     assert unsaid.params == said.params
     assert not unsaid.attention_bias
+
+
+@pytest.mark.parametrize("variants", [["base"], {"base": {}}, {"base": None}, {"base": {"steps": 0}}])
+def test_the_variants_of_a_preset_are_named_in_any_plain_way(variants):
+    model = Model.model_validate({"preset": "qwen3", "variants": variants})
+    assert [size.name for size in model.ladder] == ["0.6B", "1.7B", "4B", "8B", "14B"]
+    assert model.variants["base"].steps == 0

@@ -7,7 +7,7 @@ from typer import Option
 from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
 from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
-from rlaw.study.gpus import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
+from rlaw.study.gpus import DEFAULT_MFU, PEAK_FLOPS
 
 
 def allocate(
@@ -21,7 +21,9 @@ def allocate(
     gpu: Annotated[str | None, Option(metavar="|".join(PEAK_FLOPS), help="peak dense bf16, from data sheets")] = None,
     gpus: Annotated[int, Option(min=1, help="how many run at once, for --wall")] = 1,
     mfu: Annotated[float, Option(help="executed FLOPs over the peak times the time")] = DEFAULT_MFU,
-    usd_per_gpu_hour: Annotated[float, Option(help="price of an hour of --gpu")] = DEFAULT_USD_PER_GPU_HOUR,
+    usd_per_gpu_hour: Annotated[
+        float | None, Option(help="price of an hour of --gpu; that of `rlaw plan` when left out")
+    ] = None,
     tokens_per_second: Annotated[
         str | None, Option(metavar="TOKENS@SIZE", help="measured throughput for --wall, such as 40k@7B")
     ] = None,

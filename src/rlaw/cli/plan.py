@@ -11,8 +11,9 @@ from rlaw.study.gpus import DEFAULT_MFU, PEAK_FLOPS
 from rlaw.text import table
 
 if TYPE_CHECKING:
-    from rlaw.study.plan import Plan
+    from rlaw.study.plan import Plan, Run
 
+MOST_LISTED = 1000  # runs; of a longer plan one of each size, variant and arm is listed
 StudyFile = Annotated[Path, Argument(metavar="STUDY", help="a study file, or a preset's name; `rlaw init` writes one")]
 Workers = Annotated[int | None, Option(min=1, help="runs side by side, one thread each; one per core when left out")]
 
@@ -57,14 +58,18 @@ def costs_and_text(
     mfu: float = DEFAULT_MFU,
     prices: Sequence[str] = (),
 ) -> tuple[dict[str, Any], str]:
-    """What a plan costs, as a document and as people read it: on GPUs where its sizes declare some, else on cores."""
-    from rlaw.cli import plan_gpus
+    """What a plan costs, as a document and as people read it: on GPUs where it takes some, else on cores.
 
-    document = costs(plan, store, workers)
-    if plan.on_gpus:
-        document |= plan_gpus.costs(plan, gpus, mfu, prices)
-        return document, plan_gpus.text(document)
-    return document, text(document)
+    Raises:
+        BudgetExceeded: the study's caps end before any run has done a step.
+        NotFound, UsageError: GPUs or prices that make no sense.
+    """
+    from rlaw.cli import plan_gpus
+    from rlaw.study.gpu_cost import check_start
+
+    check_start(plan, rates := plan_gpus.rates_of(gpus, mfu, prices))
+    document = costs(plan, store, workers) | plan_gpus.costs(plan, rates)
+    return document, plan_gpus.text(document) if plan.on_gpus else text(document)
 
 
 def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:
@@ -75,35 +80,56 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
 
     states, seconds = _states(store), estimate(plan)
     workers = None if plan.on_gpus else workers or cores()  # cores of this machine say nothing of GPUs elsewhere
+    alike = {kind: _of_kind(run, plan.study.fit.accounting) for kind, run in plan.kinds.items()}
     runs = [
         {
             "id": run.id,
             "label": run.label,
-            "model": run.size.name,
-            "params": run.params,
-            "params_total": run.architecture.params_total,
-            "steps": run.rl.steps,
-            "rl_flops": run.rl_flops(plan.study.fit.accounting),
-            "base_flops": run.base_flops,
-            "evaluation_flops": run.evaluation_flops,
+            **alike[run.kind],
             "estimated_seconds": seconds[run.label],
             "state": states.get(run.label, "planned"),
+            "alike": plan.counts[run.kind],
         }
-        for run in plan
+        for run in listed_of(plan)
     ]
-    left = [run["estimated_seconds"] for run in runs if run["state"] not in DONE]
+    left = [seconds[run.label] for run in plan if states.get(run.label) not in DONE]
     totals = {
-        "runs": len(runs),
-        "done": sum(run["state"] in DONE for run in runs),
+        "runs": len(plan),
+        "done": len(plan) - len(left),
         "flops": plan.total_flops,
         "budget_flops": plan.study.budget.compute,
         "rl_flops": plan.rl_flops,
         "base_flops": plan.base_flops,
+        "executed_flops": plan.total(lambda run: run.executed_flops),
         "estimated_seconds": sum(left),
         "wall_seconds": max(sum(left) / workers, max(left, default=0.0)) if workers else None,
     }
     about = {"study": plan.study.name, "digest": plan.study.digest, "accounting": plan.study.fit.accounting}
+    about["left_out"] = len(plan) - len(runs)
     return {**about, "workers": workers, "runs": runs, "totals": totals, "unheeded_caps": plan.unheeded_caps}
+
+
+def listed_of(plan: "Plan") -> list["Run"]:
+    """The runs that are listed: every one, or of a long plan the first of those that differ in their seed alone."""
+    return list(plan if len(plan) <= MOST_LISTED else plan.kinds.values())[:MOST_LISTED]
+
+
+def name_of(run: dict[str, Any], document: dict[str, Any]) -> str:
+    """The run's label; of a long plan with the number of those like it."""
+    return f"{run['label']} ({run['alike']:,} like it)" if document["left_out"] else run["label"]
+
+
+def _of_kind(run: "Run", accounting: str) -> dict[str, Any]:
+    return {
+        "model": run.size.name,
+        "params": run.params,
+        "params_total": run.architecture.params_total,
+        "steps": run.rl.steps,
+        "rl_flops": run.rl_flops(accounting),
+        "base_flops": run.base_flops,
+        "evaluation_flops": run.evaluation_flops,
+        "executed_flops": run.executed_flops,
+    }
 
 
 def text(document: dict[str, Any]) -> str:
@@ -112,7 +138,7 @@ def text(document: dict[str, Any]) -> str:
 
     totals = document["totals"]
     rows = [
-        (run["label"], units.count(run["params"]), units.count(run["params_total"]), run["steps"],
+        (name_of(run, document), units.count(run["params"]), units.count(run["params_total"]), run["steps"],
          units.flops(run["rl_flops"]), units.flops(run["base_flops"]), units.duration(run["estimated_seconds"]),
          run["state"])
         for run in document["runs"]

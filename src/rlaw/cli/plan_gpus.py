@@ -5,68 +5,79 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rlaw.cli.options import pairs
+from rlaw.cli.plan import listed_of, name_of
 from rlaw.errors import UsageError
-from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
 from rlaw.text import table
 
 if TYPE_CHECKING:
+    from rlaw.study.gpu_cost import Rates
     from rlaw.study.plan import Plan, Run
 
 
-def costs(plan: "Plan", gpus: Sequence[str], mfu: float, prices: Sequence[str]) -> dict[str, Any]:
+def rates_of(gpus: Sequence[str], mfu: float, prices: Sequence[str]) -> "Rates":
+    """The types of GPU and prices of the command line."""
+    from rlaw.study.gpu_cost import Rates
+
+    return Rates.of(gpus, _prices(prices), mfu)
+
+
+def costs(plan: "Plan", rates: "Rates") -> dict[str, Any]:
     """Every run on every type of GPU, their totals, what was assumed, and the published compute of the same runs."""
     from rlaw.study import gpu_cost
 
-    requested = gpu_cost.known_gpus(gpus, own := _prices(prices), mfu)
-    price = {name: own.get(name, USD_PER_GPU_HOUR[name]) for name in requested}
-    runs = {run.label: {name: gpu_cost.run_cost(run, name, mfu, price[name]) for name in requested} for run in plan}
-    of_runs = {label: {name: _cost(cost) for name, cost in of.items()} for label, of in runs.items()}
+    kinds = {
+        kind: {
+            name: cost.to_json()
+            for name, cost in rates.costs(gpu_cost.Placement.of(run), run.executed_flops).items()
+        }
+        for kind, run in plan.kinds.items()
+    }  # fmt: skip
+    listed = listed_of(plan)
     totals = {
         name: {
-            "gpu_hours": sum(of[name].gpu_hours for of in runs.values()),
-            "usd": sum(of[name].usd for of in runs.values()),
-            "longest_wall_hours": max(of[name].wall_hours for of in runs.values()),
-            "too_large": [label for label, of in runs.items() if not of[name].fits],
+            "gpu_hours": sum(kinds[kind][name]["gpu_hours"] * count for kind, count in plan.counts.items()),
+            "usd": sum(kinds[kind][name]["usd"] * count for kind, count in plan.counts.items()),
+            "longest_wall_hours": max(of[name]["wall_hours"] for of in kinds.values()),
+            "too_large": [run.label for run in listed if not kinds[run.kind][name]["fits"]],
         }
-        for name in requested
-    }
-    assumed = {
-        "mfu": mfu,
-        "gpus": {
-            name: {"peak_flops": PEAK_FLOPS[name], "memory_gb": MEMORY_GB[name], "usd_per_gpu_hour": price[name]}
-            for name in requested
-        },
+        for name in rates.usd_per_gpu_hour
     }
     compared = [{**asdict(one), "difference": one.difference} for one in gpu_cost.published(plan)]
-    placed = {run.label: _placed(run) for run in plan}
-    return {"on_gpus": of_runs, "gpu_totals": totals, "assumed": assumed, "placed": placed, "published": compared}
+    placed = {run.label: _placed(run) for run in listed}
+    of_runs = {run.label: kinds[run.kind] for run in listed}
+    about = {"accounting_note": gpu_cost.accounting_note(plan.study.fit.accounting, plan.runs[0].executed_factor)}
+    return {
+        "on_gpus": of_runs, "gpu_totals": totals, "assumed": rates.to_json(), "placed": placed, "published": compared,
+        **about,
+    }  # fmt: skip
 
 
 def text(document: dict[str, Any]) -> str:
     """The costs as text; each run on the first requested type of GPU."""
     from rlaw import units
+    from rlaw.study.gpu_cost import MOST_GPUS
 
     first = next(iter(document["gpu_totals"]))
     rows = []
     for run in document["runs"]:
         cost, placed = document["on_gpus"][run["label"]][first], document["placed"][run["label"]]
         rows.append((
-            run["label"], units.count(run["params"]), run["steps"], units.flops(run["rl_flops"]),
-            f"{placed['gpus']} / {placed['tensor_parallel']} / {placed['micro_batch']}",
-            f"{cost['memory_gb']:.0f} GB" + ("" if cost["fits"] else " !"),
-            f"{cost['gpu_hours']:,.0f}", units.duration(3600 * cost["wall_hours"]), f"${cost['usd']:,.0f}",
+            name_of(run, document), units.count(run["params"]), run["steps"], units.flops(run["rl_flops"]),
+            f"{cost['gpus']} / {cost['tensor_parallel']} / {placed['micro_batch']}",
+            cost["min_gpus"] or f"> {MOST_GPUS:,}", f"{cost['memory_gb']:.0f} GB" + ("" if cost["fits"] else " !"),
+            _amount(cost["gpu_hours"]), units.duration(3600 * cost["wall_hours"]), f"${_amount(cost['usd'])}",
         ))  # fmt: skip
-    headings = ("run", ">params", ">steps", ">RL", ">GPUs/TP/batch", ">memory", f">{first}-h", ">wall", ">money")
+    headings = (
+        "run", ">params", ">steps", ">RL", ">GPUs/TP/batch", ">fewest", ">memory", f">{first}-h", ">wall", ">money",
+    )  # fmt: skip
     parts = [table(headings, rows), _summary(document), _assumptions(document)]
     if document["published"]:
         parts.append(_published(document["published"]))
     return "\n\n".join(parts)
 
 
-def _cost(cost: Any) -> dict[str, Any]:
-    parts = {f"{name}_gb": value / 1e9 for name, value in asdict(cost.memory).items()}
-    hours = {"gpu_hours": cost.gpu_hours, "wall_hours": cost.wall_hours, "usd": cost.usd}
-    return {**hours, "fits": cost.fits, "memory_gb": cost.memory.peak / 1e9, "memory": parts}
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:.2g}"
 
 
 def _placed(run: "Run") -> dict[str, Any]:
@@ -83,11 +94,12 @@ def _summary(document: dict[str, Any]) -> str:
     for name, total in document["gpu_totals"].items():
         large = len(total["too_large"])
         rows.append((
-            name, f"{total['gpu_hours']:,.0f}", f"${total['usd']:,.0f}",
+            name, _amount(total["gpu_hours"]), f"${_amount(total['usd'])}",
             units.duration(3600 * total["longest_wall_hours"]), f"{large} runs do not fit" if large else "all runs fit",
         ))  # fmt: skip
     done = f", {totals['done']} done already" if totals["done"] else ""
-    flops = f"RL {units.flops(totals['rl_flops'])} by {document['accounting']}"
+    flops = f"RL {units.flops(totals['rl_flops'])} counted by {document['accounting']}"
+    flops += f", {units.flops(totals['executed_flops'])} executed"
     listed = table(("GPU", ">GPU-hours", ">money", ">longest run", "memory"), rows)
     return f"{totals['runs']} runs{done}, {flops}; nothing spent yet\n\n{listed}"
 
@@ -98,11 +110,14 @@ def _assumptions(document: dict[str, Any]) -> str:
         for name, of in document["assumed"]["gpus"].items()
     )
     lengths = sorted({round(one["response_tokens"]) for one in document["placed"].values()})
+    undeclared = sum(not one["gpus"] for one in document["placed"].values())
+    some = f"{undeclared} of {len(document['placed'])} runs declare no GPUs: each is placed on the fewest that hold it"
+    fewest = f"\n{some}" if undeclared else ""
     return (
-        f"assumed: {document['assumed']['mfu']:.0%} of the peak for all executed FLOPs (rollouts, old "
-        f"log-probabilities, reference, updates, "
-        f"evaluations); mean responses of {lengths[0]} to {lengths[-1]} tokens;\n"
-        f"{gpus}; --mfu and --price change them"
+        f"{document['accounting_note']}\n"
+        f"assumed: {document['assumed']['mfu']:.0%} of the peak for all executed FLOPs; "
+        f"mean responses of {lengths[0]} to {lengths[-1]} tokens;\n"
+        f"{gpus}; --mfu and --price change them{fewest}"
     )
 
 

@@ -88,8 +88,7 @@ def run(
             from rlaw.decisions import staging
 
             staging.rule(plan)
-        else:
-            runner.check(plan, before, where, retry_failed=retry_failed)
+        runner.check(plan, before, where, retry_failed=retry_failed)
         kept = Store.create(path, plan, extend=extend)
         with watching(plan, kept, where.workers, quiet) as on_event:
             how: dict[str, Any] = {"retry_failed": retry_failed, "argv": sys.argv, "on_event": on_event}

@@ -19,10 +19,21 @@ import numpy as np
 
 from rlaw import units
 from rlaw.decisions.budget import Budget, budget
-from rlaw.decisions.choice import DOUBLINGS, ONE, Choice, choices_of, first_step, started, steps_at
+from rlaw.decisions.choice import (
+    DOUBLINGS,
+    ONE,
+    Choice,
+    Spending,
+    amount_at,
+    choices_of,
+    first_step,
+    started,
+    steps_at,
+)  # fmt: skip
+from rlaw.decisions.costs import SizeCost, counted_factor, size_costs
 from rlaw.decisions.doubt import widened
 from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, frontier
-from rlaw.errors import NotIdentifiable, UsageError
+from rlaw.errors import BudgetExceeded, NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution, cautions_of_frame
 from rlaw.fitting.interval import Interval, median, percentile, plain
@@ -33,7 +44,8 @@ from rlaw.forecasting.calibration import bends_by_cut
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.forecasting.target import check_far
-from rlaw.study.compute import FACTORS
+from rlaw.study.gpu_cost import MOST_GPUS, Rates, accounting_note
+from rlaw.study.gpus import DEFAULT_MFU
 from rlaw.text import table
 
 if TYPE_CHECKING:
@@ -60,6 +72,8 @@ class Allocation(Prediction):
         target_loss: the loss to reach, or None.
         doublings_needed: of the budget, until the expected best size has that loss; infinite beyond ten.
         accounting: how compute is counted.
+        accounting_note: why that is not what GPUs take their time for.
+        rates: the GPUs, prices and share of the peak by which `on_gpus` of the choices follows.
     """
 
     budget: Budget
@@ -73,6 +87,8 @@ class Allocation(Prediction):
     target_loss: float | None
     doublings_needed: Interval | None
     accounting: str
+    accounting_note: str
+    rates: Rates
 
     def choice(self, model: str, tau: float | None = None) -> Choice:
         """One size, by its name; with its best reuse factor where it has several."""
@@ -82,8 +98,9 @@ class Allocation(Prediction):
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw allocate --json`, schema 1."""
         names = ("budget", "accounting", "choices", "best", "best_tau", "doubling", "crossovers", "iso_compute")
-        names += ("iso_loss", "target_loss", "doublings_needed")
-        return {"schema": 1, **{name: plain(getattr(self, name)) for name in names}, **self.common_json()}
+        names += ("iso_loss", "target_loss", "doublings_needed", "accounting_note")
+        parts = {name: plain(getattr(self, name)) for name in names}
+        return {"schema": 1, **parts, "assumed": self.rates.to_json(), **self.common_json()}
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each choice."""
@@ -96,6 +113,8 @@ class Allocation(Prediction):
             f"{self.budget}; compute is counted {self.accounting}",
             "",
             self._choices_table(level),
+            "",
+            *self._costs_table(),
             "",
             f"best: {best}; doubling the budget changes the lowest loss by {self.doubling}",
         ]
@@ -136,6 +155,23 @@ class Allocation(Prediction):
         ]
         return table(list(rows[0]), [list(row.values()) for row in rows])
 
+    def _costs_table(self) -> list[str]:
+        """What the steps cost on one type of GPU, and why."""
+        gpu = next(iter(self.rates.usd_per_gpu_hour))
+        rows = []
+        for c in self.choices:
+            cost = c.on_gpus[gpu]
+            rows.append((
+                c.model, f"{c.steps:,.4g}", "" if c.executed_flops is None else units.flops(c.executed_flops),
+                "" if cost.gpu_hours is None else f"{cost.gpu_hours:,.4g}",
+                "" if cost.usd is None else f"${cost.usd:,.0f}", cost.gpus, cost.min_gpus or f"> {MOST_GPUS:,}",
+                f"{cost.memory.peak / 1e9:.0f} GB" + ("" if cost.fits else " !"),
+            ))  # fmt: skip
+        headings = ("size", ">steps", ">executed", f">{gpu}-h", ">money", ">GPUs", ">fewest", ">memory")
+        price = self.rates.usd_per_gpu_hour[gpu]
+        assumed = f"{self.accounting_note}; assumed: {self.rates.mfu:.0%} of the peak, ${price:g} an hour of {gpu}"
+        return [table(headings, rows), assumed]
+
 
 def allocate(
     measured: "Frame | Fit | Any",
@@ -164,13 +200,13 @@ def allocate(
             usd, wall, data and unique_data, with gpu, gpus, mfu, usd_per_gpu_hour and tokens_per_second.
 
     Raises:
-        UsageError: none or several budgets, a target outside (0, 1), a budget that no size can begin with, or one far
-            outside the data without `far`.
+        UsageError: none or several budgets, a target outside (0, 1), or a budget far outside the data without `far`.
+        BudgetExceeded: a budget that no size can begin with; the message names the cheapest start.
         NotIdentifiable: no size has a curve; a budget of unique data without several tau.
     """
     frame, _, window, level = resolved(measured, None, window, level)
-    counted = frame.executed_factor if frame.accounting == "exact" else FACTORS.get(frame.accounting, FACTORS["6N"])
-    spent = budget(**{"flops_per_param_token": counted, "executed_factor": frame.executed_factor, **spend})
+    counted = {"flops_per_param_token": counted_factor(frame), "executed_factor": frame.executed_factor}
+    spent = budget(**{**counted, **spend})
     if target_loss is not None and not 0 < target_loss < 1:
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
@@ -181,22 +217,28 @@ def allocate(
     curves = screened.curves
     sizes = pooled_ladder(curves, law=not spent.reused)
     tau = np.array([taus.get(m, ("", _tau(frame)))[1] for m in curves.models])
-    amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
+    costs = size_costs(frame, [taus.get(m, (m, 0))[0] for m in curves.models], curves.params)
+    steps, amounts = _bought(spent, curves, costs, tau)
     x = amounts[:, None] * 2**DOUBLINGS
     begun = started(arms, curves, x)
     can = np.flatnonzero(begun[:, 0])
-    small = _too_small(arms, curves, amounts, can)
+    small, write = _too_small(arms, curves, amounts, can), _write(spent)
+    rates = _rates(**spend)
     if len(can) == 0:
-        raise UsageError(f"{spent}: no size can begin with it\n  where: {small[0].text}\n  next: a larger budget")
+        cheapest = _cheapest_start(arms, curves, spent, Spending(tau, steps, costs, rates))
+        raise BudgetExceeded(
+            f"{spent}: no size can begin with it\n  where: {small[0].text}\n  next: a larger budget: the cheapest "
+            f"start is {cheapest}"
+        )
     if not far:
-        write = units.flops if spent.axis == "compute" else "{:,.0f} prompts".format
         check_far("the budget", spent.amount, curves.at.x[0][curves.present], write)
     loss, doubtful = _futures(sizes, curves, x, draws, seed)
     chosen = np.where(begun, loss.mean(axis=0), np.inf).argmin(axis=0)
     followed = np.take_along_axis(loss, chosen[None, None], axis=1)[:, 0]
+    own = Spending(tau, steps, costs, rates).pick(can)
     choices = tuple(
         replace(c, model=taus.get(c.model, (c.model, 0))[0])
-        for c in choices_of(arms, curves.pick(can), spent, tau[can], x[can], loss[:, can], doubtful[:, can], level)
+        for c in choices_of(arms, curves.pick(can), spent, own, x[can], loss[:, can], doubtful[:, can], level)
     )
     best = choices[int(np.searchsorted(can, chosen[0]))]
     losses = () if target_loss is None else (target_loss,)
@@ -214,6 +256,8 @@ def allocate(
         target_loss=target_loss,
         doublings_needed=None if target_loss is None else _needed(followed, target_loss, level),
         accounting=frame.accounting,
+        accounting_note=accounting_note(frame.accounting, frame.executed_factor),
+        rates=rates,
         warnings=(
             *cautions_of_frame(frame, logs=True),
             *screened.cautions,
@@ -243,6 +287,46 @@ def _too_small(frame: "Frame", curves: Curves, amounts: np.ndarray, can: np.ndar
     small = [f"{m} ({steps_at(curves, r, float(amounts[r])):.2g} of {first_step(frame, m):g} steps)" for r, m in rest]
     text = f"the budget ends before the first step or evaluation, so that these are no choice: {', '.join(small)}"
     return [Caution("cannot-begin", text)] if small else []
+
+
+def _bought(
+    spent: Budget, curves: Curves, costs: tuple[SizeCost, ...], tau: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(R,) steps that the budget pays for, and the amounts on its axis that these take.
+
+    GPU time is divided by what a size's own steps execute, where its study is known; else all sizes have one amount.
+    """
+    amounts = spent.amount * (tau if spent.reused else np.ones(len(tau)))
+    steps = np.array([steps_at(curves, r, float(amount)) for r, amount in enumerate(amounts)])
+    if (executed := spent.given.get("executed_flops")) is not None:
+        for r, cost in enumerate(costs):
+            if (within := cost.steps_within(executed)) is not None:
+                steps[r], amounts[r] = within, amount_at(curves, r, within)
+    return steps, amounts
+
+
+def _rates(
+    *, gpu: str | None = None, mfu: float = DEFAULT_MFU, usd_per_gpu_hour: float | None = None, **_: Any
+) -> Rates:
+    """The types of GPU that costs are given for: the one of the budget, else all."""
+    names = [] if gpu is None else [gpu]
+    return Rates.of(names, {} if gpu is None or usd_per_gpu_hour is None else {gpu.upper(): usd_per_gpu_hour}, mfu)
+
+
+def _write(spent: Budget) -> Any:
+    return units.flops if spent.axis == "compute" else "{:,.0f} prompts".format
+
+
+def _cheapest_start(frame: "Frame", curves: Curves, spent: Budget, spending: Spending) -> str:
+    """The size whose first evaluation after a step takes the least of the budget's axis, and what that costs."""
+    first = [first_step(frame, model) for model in curves.models]
+    amounts = [amount_at(curves, r, steps) / spending.tau[r] ** spent.reused for r, steps in enumerate(first)]
+    r = int(np.argmin(amounts))
+    text = f"{curves.models[r]}: {first[r]:g} {'step' if first[r] == 1 else 'steps'}, {_write(spent)(amounts[r])}"
+    executed = spending.costs[r].executed_flops(first[r], amounts[r] if spent.axis == "compute" else None)
+    gpu = next(iter(spending.rates.usd_per_gpu_hour))
+    cost = spending.rates.costs(spending.costs[r].place, executed)[gpu]
+    return text if cost.gpu_hours is None else f"{text}, {cost.gpu_hours:.3g} {gpu} hours, ${cost.usd:,.2f}"
 
 
 def _tau(frame: "Frame") -> float:
@@ -302,7 +386,7 @@ def _doubts(frame: "Frame", spent: Budget, choices: tuple[Choice, ...]) -> Itera
         yield Caution("beyond-axis", f"the budget goes far beyond what was run: {', '.join(far)}")
     if "gpu" in spent.given:
         text = (
-            f"a GPU is taken to execute {spent.given['mfu']:.0%} of its peak, and "
+            f"a GPU is taken to execute {spent.given['mfu']:.0%} of its peak, and about "
             f"{spent.given['executed_flops'] / spent.amount:.3g} FLOPs for each one that the data count "
             f"({frame.accounting}): set --mfu to what your own runs measure, executed FLOPs over peak times time"
         )

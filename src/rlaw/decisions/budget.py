@@ -5,7 +5,7 @@ from typing import Any
 
 from rlaw import units
 from rlaw.errors import NotFound, UsageError
-from rlaw.study.gpus import DEFAULT_MFU, DEFAULT_USD_PER_GPU_HOUR, PEAK_FLOPS
+from rlaw.study.gpus import DEFAULT_MFU, PEAK_FLOPS, USD_PER_GPU_HOUR
 
 Amount = float | str
 _WAYS = "`compute=`, `gpu_hours=`, `usd=`, `wall=`, `data=` or `unique_data=`"
@@ -60,7 +60,7 @@ def budget(
     gpu: str | None = None,
     gpus: int = 1,
     mfu: float = DEFAULT_MFU,
-    usd_per_gpu_hour: float = DEFAULT_USD_PER_GPU_HOUR,
+    usd_per_gpu_hour: float | None = None,
     tokens_per_second: str | None = None,
     flops_per_param_token: float = 6.0,
     executed_factor: float = 6.0,
@@ -77,7 +77,7 @@ def budget(
         gpu: a name of `PEAK_FLOPS`; needed for GPU-hours, money and, without a throughput, wall time.
         gpus: how many run at once; for wall time.
         mfu: FLOPs executed, over the peak of the GPU times the time, as in `rlaw.plan`.
-        usd_per_gpu_hour: price.
+        usd_per_gpu_hour: price; that of the GPU in the table of `rlaw plan` when None.
         tokens_per_second: processed tokens a second that a size was measured at, "40k@7B"; other sizes are taken to run
             at the same FLOP/s.
         flops_per_param_token: of the accounting model, by which the data count compute: 6, 8 or 12.
@@ -101,6 +101,7 @@ def budget(
     if wall is not None and tokens_per_second is not None:
         return _of_throughput(units.parse(wall, "duration"), tokens_per_second, flops_per_param_token)
     kind = _gpu(gpu, named[0])
+    usd_per_gpu_hour = USD_PER_GPU_HOUR[kind] if usd_per_gpu_hour is None else usd_per_gpu_hour
     if not 0 < mfu <= 1 or not usd_per_gpu_hour > 0 or gpus < 1:
         raise UsageError(
             f"mfu = {mfu}, usd_per_gpu_hour = {usd_per_gpu_hour} and gpus = {gpus}: a share up to 1, a positive price "

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlaw.decisions.budget import Budget
+from rlaw.decisions.costs import SizeCost
 from rlaw.decisions.frontier import best_of
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.interval import Interval, Plain, median, percentile
 from rlaw.measurements.frame import AXES
+from rlaw.study.gpu_cost import GpuCost, Rates
 
 if TYPE_CHECKING:
     from rlaw.measurements.frame import Frame
@@ -37,6 +39,8 @@ class Choice(Plain):
         doubling: change of the loss when the budget is doubled.
         probability_best: share of draws in which no other choice has a lower loss.
         axis_factor: how many times farther than this size was run.
+        executed_flops: what these steps and their evaluations execute; None where nobody knows.
+        on_gpus: what they cost on each type of GPU, as in `rlaw plan`.
     """
 
     model: str
@@ -49,13 +53,29 @@ class Choice(Plain):
     doubling: Interval
     probability_best: float
     axis_factor: float
+    executed_flops: float | None
+    on_gpus: dict[str, GpuCost]
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the budget comes to for each choice, (R,) each: reuse factor, steps, and what these cost."""
+
+    tau: np.ndarray
+    steps: np.ndarray
+    costs: tuple[SizeCost, ...]
+    rates: Rates
+
+    def pick(self, rows: np.ndarray) -> "Spending":
+        """Some of the choices."""
+        return Spending(self.tau[rows], self.steps[rows], tuple(self.costs[r] for r in rows), self.rates)
 
 
 def choices_of(
     frame: "Frame",
     curves: Curves,
     spent: Budget,
-    tau: np.ndarray,
+    spending: Spending,
     x: np.ndarray,
     loss: np.ndarray,
     doubtful: np.ndarray,
@@ -67,14 +87,15 @@ def choices_of(
     choices = []
     for r, model in enumerate(curves.models):
         amount = float(x[r, 0])
-        steps = steps_at(curves, r, amount)
+        steps, cost = float(spending.steps[r]), spending.costs[r]
         found = {axis: _at_step(frame, model, column, steps) for axis, column in AXES.items() if axis != "step"}
         found[spent.axis] = amount
+        executed = cost.executed_flops(steps, found["compute"])
         choices.append(
             Choice(
                 model=model,
                 params=float(curves.params[r]),
-                tau=float(tau[r]),
+                tau=float(spending.tau[r]),
                 steps=steps,
                 data=found["data"],
                 compute_flops=found["compute"],
@@ -82,6 +103,8 @@ def choices_of(
                 doubling=median(loss[:, r, ONE] - now[:, r], level),
                 probability_best=float(share[r]),
                 axis_factor=float(max(amount / curves.at.x[0, r, curves.present[r]].max(), 1.0)),
+                executed_flops=executed,
+                on_gpus=spending.rates.costs(cost.place, executed),
             )
         )
     return tuple(choices)
@@ -91,6 +114,12 @@ def steps_at(curves: Curves, r: int, amount: float) -> float:
     """RL steps of size r that an amount on the axis pays for."""
     here = curves.present[r]
     return _along(curves.at.x[0, r, here], curves.step[r, here], amount)
+
+
+def amount_at(curves: Curves, r: int, steps: float) -> float:
+    """The amount on the axis that so many RL steps of size r take."""
+    here = curves.present[r]
+    return _along(curves.step[r, here], curves.at.x[0, r, here], steps)
 
 
 def first_step(frame: "Frame", model: str) -> float:

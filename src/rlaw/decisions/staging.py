@@ -80,6 +80,7 @@ def run(
         BudgetExceeded, EngineError, Interrupted, StoreError: as `rlaw.execution.runner.run`.
     """
     stage = rule(plan)
+    runner.check(plan, store, executor, retry_failed=retry_failed)  # all sizes, before the first is trained
     before = {status.label for status in store.runs() if status.state in DONE}
     stages, outcome = _stages(plan), runner.Outcome(done=(), skipped=(), failed={}, left=())
     earlier, made = {decision.model: decision for decision in decisions(store)}, list[Decision]()

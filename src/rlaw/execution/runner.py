@@ -159,11 +159,11 @@ def estimate(plan: Plan) -> dict[str, float]:
     """
     counted: set[str] = set()
     seconds = {}
+    alone = {kind: engines.get(run.engine.name).estimate_seconds(run) for kind, run in plan.kinds.items()}
     for run in plan:
-        engine = engines.get(run.engine.name)
-        shared = engine.shared_seconds(run)
+        shared = engines.get(run.engine.name).shared_seconds(run)
         again = sum(part for key, part in shared.items() if key in counted)
-        seconds[run.label] = engine.estimate_seconds(run) - again
+        seconds[run.label] = alone[run.kind] - again
         counted |= shared.keys()
     return seconds
 

@@ -6,9 +6,11 @@ the driver may die: its jobs go on, and the same command finds them again instea
 
 import json
 import math
+import os
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +26,7 @@ REQUEUES = 10  # of one job that ran out of its time or was preempted
 _JOB_POLL_SECONDS = 0.2
 _SIGNAL_SECONDS = 1.0
 _QUEUE_SECONDS = 5.0  # between two questions to the scheduler, whatever the number of jobs
+PRIVATE = 0o077  # umask of files for their owner alone
 MINUTES = 24 * 60  # of a job, unless set otherwise; one that needs more saves and is queued again
 
 _SQUEUE = ("/usr/bin/env", "squeue", "--me", "--noheader", "--format=%i")
@@ -38,11 +41,15 @@ class Job:
     queued again. The run's state is on the disk, so that nothing else has to be kept.
     """
 
-    def __init__(self, run: dict[str, Any], store: Path, argv: tuple[str, ...], files: "_Files") -> None:
-        self.run, self.store, self.argv, self.files = run, store, argv, files
+    def __init__(
+        self, run: dict[str, Any], store: Path, argv: tuple[str, ...], files: "_Files", umask: int | None = None
+    ) -> None:
+        self.run, self.store, self.argv, self.files, self.umask = run, store, argv, files, umask
 
     def __call__(self) -> None:
         """Work until the worker ends."""
+        if self.umask is not None:
+            os.umask(self.umask)  # a job inherits that of its submission, under which its pickle is private
         self._executor = LocalExecutor(1)
         self._executor.start(Attempt(spec.run_of(self.run), self.store, self.argv))
         if interrupted := self._work():
@@ -55,7 +62,8 @@ class Job:
 
         self._executor.stop()
         self._work()
-        return DelayedSubmission(Job(self.run, self.store, self.argv, self.files))
+        os.umask(PRIVATE)  # the job that is queued again is pickled here, with all that the study's settings hold
+        return DelayedSubmission(Job(self.run, self.store, self.argv, self.files, self.umask))
 
     def _work(self) -> list[Event]:
         """Pass on the worker's events, but for interruptions, unless the job does not start the run again."""
@@ -151,18 +159,20 @@ class SlurmExecutor(Executor):
             submitted.files.stop.touch()
             if not submitted.files.events.exists():
                 submitted.job.cancel(check=False)
-                del self._jobs[label]
+                _forget(self._jobs.pop(label))
 
     def end(self, label: str) -> None:
         """Cancel one run's job; the stop file keeps it from being taken over while it ends."""
         submitted = self._jobs.pop(label)
         submitted.files.stop.touch()
         submitted.job.cancel(check=False)
+        _forget(submitted)
 
     def kill(self) -> None:
         """Cancel every job."""
         for submitted in self._jobs.values():
             submitted.job.cancel(check=False)
+            _forget(submitted)
         self._jobs.clear()
 
     def _submitted(self, attempt: Attempt) -> _Submitted:
@@ -172,7 +182,9 @@ class SlurmExecutor(Executor):
         fitting = {"name": f"rlaw-{label}", "cpus_per_task": wanted.cpus, "gpus_per_node": wanted.gpus}
         self._executor.update_parameters(**{"timeout_min": MINUTES, **fitting, **self.parameters})
         try:
-            job = self._executor.submit(Job(spec.document(attempt.run), attempt.store, attempt.argv, files))
+            with _private_files() as umask:
+                made = Job(spec.document(attempt.run), attempt.store, attempt.argv, files, umask)
+                job = self._executor.submit(made)
         except Exception as error:  # submitit's own class, which is not here where it is not installed
             raise EngineError(
                 f"Slurm does not take the job of {label}: {last_error(str(error))}\n"
@@ -202,9 +214,9 @@ class SlurmExecutor(Executor):
         over = self._over(submitted.job)  # checked before the last read: a job's events come before its end
         events = _read(submitted)
         if any(event.kind in ENDS for event in events):
-            del self._jobs[label]
+            _forget(self._jobs.pop(label))
         elif over and not events:
-            del self._jobs[label]
+            _forget(self._jobs.pop(label))
             job = submitted.job
             why = f"it said {last_error(job.stderr() or '')!r}; all it said: {job.paths.stderr}"
             return [Event(label=label, kind=LOST, text=f"its job ended without a word: {why}")]
@@ -230,6 +242,22 @@ class _Queue:
     def add(self, job_id: str) -> None:
         """A job that was submitted since the last question."""
         self._ids |= {job_id}
+
+
+@contextmanager
+def _private_files() -> Iterator[int]:
+    """New files are their owner's alone: a job is pickled with the study's settings as they are. Yields the umask."""
+    before = os.umask(PRIVATE)
+    try:
+        yield before
+    finally:
+        os.umask(before)
+
+
+def _forget(submitted: _Submitted) -> None:
+    """Delete the pickled job: it has been read, or will not be."""
+    with suppress(OSError):
+        submitted.job.paths.submitted_pickle.unlink()
 
 
 def _read(submitted: _Submitted) -> list[Event]:

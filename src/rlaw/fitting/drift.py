@@ -15,6 +15,7 @@ import numpy as np
 
 _LENGTHS = 6  # lengths of memory that are tried, from one evaluation to a quarter of a run
 _BATCH = 200  # runs that are whitened at once
+_MOST_CELLS = 10_000_000  # numbers that are whitened at a time, 80 MB of them
 _LEAST_FREEDOM = 3  # points beyond what the fits follow, without which residuals show no noise
 _SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.65, 1.0)
 
@@ -62,8 +63,9 @@ def fit_drift(runs: list[tuple[np.ndarray, np.ndarray]]) -> Drift:
     lengths = np.geomspace(1.0, longest, _LENGTHS)
     memory, share = (a.ravel() for a in np.meshgrid(np.exp(-1 / lengths), _SHARES, indexing="ij"))
     squares, logs = np.zeros(len(memory)), np.zeros(len(memory))
-    for i in range(0, len(usable), _BATCH):
-        white, of_batch = _whitened(usable[i : i + _BATCH], memory, share)
+    batch = max(1, min(_BATCH, _MOST_CELLS // (len(memory) * max(run.size for run in usable))))
+    for i in range(0, len(usable), batch):
+        white, of_batch = _whitened(usable[i : i + batch], memory, share)
         y, X = white[..., :1], white[..., 1:]
         XX, Xy = np.swapaxes(X, -1, -2) @ X, np.swapaxes(X, -1, -2) @ y
         squares += np.sum(y**2, axis=(1, 2, 3)) - np.sum(Xy * np.linalg.solve(XX, Xy), axis=(1, 2, 3))

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -19,6 +19,9 @@ from rlaw.measurements.columns import COLUMNS, CURVE, OURS, rename, theirs
 from rlaw.measurements.raw import ROW, Note, Raw
 from rlaw.study.compute import executed_factor
 from rlaw.text import Readable, excluded_rows, listed
+
+if TYPE_CHECKING:
+    from rlaw.study.study import Study
 
 Axis = Literal["compute", "data", "step"]
 AXES: dict[str, str] = {"compute": "compute_flops", "data": "data_size", "step": "step"}
@@ -62,6 +65,7 @@ class Frame(Readable):
         notes: what was understood or repaired when the source was read.
         contradicts: whether a curve may have a step twice with other values: `where` chooses, `one_law` refuses.
         undone: planned runs of these rows that are not done.
+        study: of a store, the study that its rows are of.
     """
 
     rows: pl.DataFrame
@@ -73,6 +77,7 @@ class Frame(Readable):
     notes: tuple[Note, ...] = ()
     contradicts: bool = False
     undone: tuple[Undone, ...] = ()
+    study: "Study | None" = None
 
     @classmethod
     def of(cls, raw: pl.DataFrame, source: str, accounting: str = "as given") -> "Frame":

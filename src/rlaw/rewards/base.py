@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+#: of the rules by which answers are judged: to be raised whenever any pair of answer and reference gets another verdict
+VERIFIER = 2  # 1: rlaw 0.1.0, whose runs name none
+
 
 class Verdict(StrEnum):
     """What became of one response. Only RIGHT is worth a reward; a timeout is counted apart from wrong answers."""

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rlaw.rewards.base import VERIFIER
 from rlaw.text import masked
 
 PACKAGES = (
@@ -35,6 +36,7 @@ def here(argv: Sequence[str]) -> dict[str, Any]:
         "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or None,
         "python": sys.version.split()[0],
         "packages": versions(),
+        "verifier": VERIFIER,
         "git": git_commit(Path.cwd()),
     }
 

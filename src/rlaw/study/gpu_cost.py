@@ -1,4 +1,4 @@
-"""What a plan costs on GPUs: memory, GPU-hours and money of every run, and how its compute compares with the paper's.
+"""What runs cost on GPUs: memory, GPU-hours and money, for plans and for budgets, and the paper's compute beside it.
 
 All of it follows from assumptions that are printed with the numbers: mean lengths (`lengths` of a size), the share of
 the peak that the executed FLOPs take (MFU), prices.
@@ -9,12 +9,15 @@ tensor-parallel GPUs, and that releases its cache while the policy is updated. N
 itself keep (a few GB).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
 
-from rlaw.errors import NotFound, UsageError
-from rlaw.study.compute import Architecture, accounted_flops
-from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS
+from rlaw import units
+from rlaw.errors import BudgetExceeded, NotFound, UsageError
+from rlaw.study.compute import FACTORS, Architecture, accounted_flops
+from rlaw.study.gpus import MEMORY_GB, PEAK_FLOPS, USD_PER_GPU_HOUR
 from rlaw.study.model import Resources
 from rlaw.study.plan import MAIN, Plan, Run
 from rlaw.study.presets.qwen25 import LADDER, PUBLISHED_FLOPS, PUBLISHED_ROLLOUTS
@@ -22,6 +25,8 @@ from rlaw.study.presets.qwen25 import LADDER, PUBLISHED_FLOPS, PUBLISHED_ROLLOUT
 CLOSE = 0.25  # an estimate further from what was published is to be explained
 STATE_BYTES = 16  # per parameter: float32 weight, gradient and two moments
 LOGIT_BYTES = 10  # per token and word: bf16 logits, float32 log-probabilities and their gradient
+MOST_GPUS = 1024  # that a run is placed on where its size declares none
+GPUS_PER_NODE = 8
 GATHERED = 2  # layers whose bf16 weights are whole on every GPU at once: the one at work and the next
 
 
@@ -71,33 +76,194 @@ def memory(arch: Architecture, resources: Resources, sequence_tokens: int) -> Me
     )
 
 
+def states_memory(params: float, resources: Resources) -> Memory:
+    """The memory of one GPU where no more than the number of parameters is known: what it holds at the least."""
+    rollout = 2 * params / resources.tensor_parallel
+    return Memory(STATE_BYTES * params / max(1, resources.gpus), 0.0, 0.0, 0.0, rollout)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A size to place on GPUs.
+
+    Attributes:
+        params: all parameters.
+        architecture: the model's shape; None where it is not known: then weights and moments alone are counted.
+        resources: what the size declares; None, or no GPUs: the fewest that hold it.
+        sequence_tokens: of a prompt and a response at their longest.
+    """
+
+    params: float
+    architecture: Architecture | None
+    resources: Resources | None
+    sequence_tokens: int
+
+    @classmethod
+    def of(cls, run: Run) -> "Placement":
+        """That of a planned run."""
+        return cls(run.architecture.params_total, run.architecture, run.size.resources, run.sequence_tokens)
+
+    def memory(self, resources: Resources) -> Memory:
+        """Bytes on each of these GPUs."""
+        if self.architecture is None:
+            return states_memory(self.params, resources)
+        return memory(self.architecture, resources, self.sequence_tokens)
+
+
+@lru_cache(maxsize=1024)
+def fewest(place: Placement, gpu: str) -> Resources | None:
+    """The fewest GPUs of a type that hold a run, one sequence of full length at a time; None: more than 1,024."""
+    for gpus in (*range(1, GPUS_PER_NODE), *range(GPUS_PER_NODE, MOST_GPUS + 1, GPUS_PER_NODE)):
+        for parallel in (1, 2, 4, 8):
+            if gpus % parallel or (place.architecture and place.architecture.heads % parallel):
+                continue
+            resources = Resources(gpus=gpus, tensor_parallel=parallel, micro_batch=1)
+            if place.memory(resources).peak <= MEMORY_GB[gpu] * 1e9:
+                return resources
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class GpuCost:
     """What one run takes on one type of GPU.
 
     Attributes:
-        gpus: how many, for the whole run.
+        gpus: how many, for the whole run: those that the size declares, else the fewest.
+        tensor_parallel: how many of them share one copy of the model in rollouts.
+        min_gpus: the fewest that hold the run, one sequence at a time; None: more than 1,024.
         memory: estimated bytes on each, at the peak.
         fits: whether the GPU has so much.
-        gpu_hours: executed FLOPs over peak and MFU.
+        gpu_hours: executed FLOPs over peak and MFU; None, like the next two, where these are not known.
         wall_hours: the same, divided by the number of GPUs.
         usd: at the price of a GPU-hour.
     """
 
     gpus: int
+    tensor_parallel: int
+    min_gpus: int | None
     memory: Memory
     fits: bool
-    gpu_hours: float
-    wall_hours: float
-    usd: float
+    gpu_hours: float | None
+    wall_hours: float | None
+    usd: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """One entry of `on_gpus` in the documents of `rlaw plan` and `rlaw allocate`."""
+        parts = {f"{name}_gb": value / 1e9 for name, value in asdict(self.memory).items()}
+        hours = {"gpu_hours": self.gpu_hours, "wall_hours": self.wall_hours, "usd": self.usd}
+        placed = {
+            "gpus": self.gpus,
+            "tensor_parallel": self.tensor_parallel,
+            "min_gpus": self.min_gpus,
+            "fits": self.fits,
+        }
+        return {**hours, **placed, "memory_gb": self.memory.peak / 1e9, "memory": parts}
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Types of GPU, and what is assumed of them: the one set of assumptions of plans and budgets.
+
+    Attributes:
+        usd_per_gpu_hour: price of each type.
+        mfu: executed FLOPs over the peak of the GPU times the time.
+    """
+
+    usd_per_gpu_hour: Mapping[str, float]
+    mfu: float
+
+    @classmethod
+    def of(cls, names: Sequence[str], prices: Mapping[str, float], mfu: float) -> "Rates":
+        """The chosen types of GPU, all when none is named, at these prices, else at those of the table.
+
+        Raises:
+            NotFound, UsageError: as `known_gpus`.
+        """
+        chosen = known_gpus(names, prices, mfu)
+        return cls({name: prices.get(name, USD_PER_GPU_HOUR[name]) for name in chosen}, mfu)
+
+    def gpu_hours(self, gpu: str, executed_flops: float) -> float:
+        """Hours of one GPU that executing so many FLOPs takes."""
+        return executed_flops / (PEAK_FLOPS[gpu] * self.mfu * 3600)
+
+    def costs(self, place: Placement, executed_flops: float | None) -> dict[str, GpuCost]:
+        """What a run takes on each type of GPU."""
+        return {gpu: self._cost(place, executed_flops, gpu) for gpu in self.usd_per_gpu_hour}
+
+    def _cost(self, place: Placement, executed_flops: float | None, gpu: str) -> GpuCost:
+        least, declared = fewest(place, gpu), place.resources
+        placed = declared if declared and declared.gpus else least or Resources(gpus=MOST_GPUS)
+        taken, hours = place.memory(placed), None if executed_flops is None else self.gpu_hours(gpu, executed_flops)
+        return GpuCost(
+            gpus=placed.gpus,
+            tensor_parallel=placed.tensor_parallel,
+            min_gpus=least.gpus if least else None,
+            memory=taken,
+            fits=taken.peak <= MEMORY_GB[gpu] * 1e9,
+            gpu_hours=hours,
+            wall_hours=None if hours is None else hours / placed.gpus,
+            usd=None if hours is None else hours * self.usd_per_gpu_hour[gpu],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What was assumed: `assumed` in the documents of `rlaw plan` and `rlaw allocate`."""
+        gpus = {
+            name: {"peak_flops": PEAK_FLOPS[name], "memory_gb": MEMORY_GB[name], "usd_per_gpu_hour": price}
+            for name, price in self.usd_per_gpu_hour.items()
+        }
+        return {"mfu": self.mfu, "gpus": gpus}
 
 
 def run_cost(run: Run, gpu: str, mfu: float, usd_per_gpu_hour: float) -> GpuCost:
     """What one run takes on GPUs of that type."""
-    gpus, taken = run.resources.gpus, memory(run.architecture, run.resources, run.sequence_tokens)
-    hours = run.executed_flops / (PEAK_FLOPS[gpu] * mfu * 3600)
-    fits = taken.peak <= MEMORY_GB[gpu] * 1e9
-    return GpuCost(gpus, taken, fits, hours, hours / max(1, gpus), hours * usd_per_gpu_hour)
+    return Rates({gpu: usd_per_gpu_hour}, mfu).costs(Placement.of(run), run.executed_flops)[gpu]
+
+
+def accounting_note(accounting: str, factor: float) -> str:
+    """Why the compute on the axis of a law is not what GPUs take their time for.
+
+    Args:
+        accounting: how compute is counted.
+        factor: FLOPs executed for each parameter and token, evaluations apart.
+    """
+    factors = f"by {accounting}, {FACTORS.get(accounting)} FLOPs for each parameter and token"
+    counted = factors if accounting in FACTORS else "as executed" if accounting == "exact" else "as the data give it"
+    return (
+        f"compute is counted {counted}; hours and money follow the FLOPs that are executed: {factor:g} for "
+        f"each parameter and token (rollouts, old log-probabilities, reference, updates), and the evaluations"
+    )
+
+
+def check_start(plan: Plan, rates: Rates) -> None:
+    """Refuse a study whose caps end before any of its runs has done one step.
+
+    Raises:
+        BudgetExceeded: they do; the message names the cheapest start.
+    """
+    for cap, value, starts, write in _starts(plan, rates):
+        label, least = min(starts, key=lambda pair: pair[1])
+        if least > value:
+            raise BudgetExceeded(
+                f"no run can start within budget.{cap}, {write(value)}: the cheapest start is {write(least)}, one step "
+                f"of {label}\n  next: a larger budget.{cap}, or a smaller size"
+            )
+
+
+def _starts(plan: Plan, rates: Rates) -> Iterator[tuple[str, float, Iterator[tuple[str, float]], Any]]:
+    """Each cap that counts something, and what the first step of every run takes of it, base and evaluations too."""
+    budget = plan.study.budget
+    if budget.compute is not None:
+        accounting = plan.study.fit.accounting
+        first = ((run.label, run.base_flops + run.first_step_flops(accounting)) for run in plan.kinds.values())
+        yield "compute", budget.compute, first, units.flops
+    gpu = max(rates.usd_per_gpu_hour, key=lambda name: PEAK_FLOPS[name])  # the fewest hours
+    on_gpus = (run for run in plan.kinds.values() if run.resources.gpus)
+    hours = ((run.label, rates.gpu_hours(gpu, run.executed_after(1))) for run in on_gpus)
+    if budget.gpu_hours is not None and plan.declares_gpus:
+        yield "gpu_hours", budget.gpu_hours, hours, lambda value: f"{value:.3g} hours of {gpu}"
+    elif budget.usd is not None and plan.declares_gpus:
+        priced = ((label, value * budget.usd_per_gpu_hour) for label, value in hours)
+        yield "usd", budget.usd, priced, lambda value: f"${value:,.2f} at ${budget.usd_per_gpu_hour:g} per {gpu} hour"
 
 
 def known_gpus(names: Sequence[str], prices: Mapping[str, float], mfu: float) -> tuple[str, ...]:
@@ -137,7 +303,7 @@ def published(plan: Plan) -> tuple[Published, ...]:
     """The runs of the plan that the paper made as well: its sizes, base, one epoch with groups of eight."""
     names = {size.checkpoints["base"]: name for name, size in LADDER.sizes.items()}
     found: dict[str, Published] = {}
-    for run in plan:
+    for run in plan.kinds.values():
         name = names.get((run.checkpoint or "").partition("@")[0])
         if name is None or run.arm != MAIN or run.rl.steps * run.rl.samples != PUBLISHED_ROLLOUTS:
             continue

@@ -131,8 +131,11 @@ class Size(Settings):
 def _with_preset(schema: dict[str, Any]) -> None:
     """A model may name a preset in place of a ladder; it is written out when the study is read."""
     named = {"enum": list(presets.LADDERS), "description": "the published models of one family, in place of a ladder"}
-    some = {"type": "array", "items": {"type": "string"}, "description": "the preset's sizes to take; all by default"}
+    names = {"type": "array", "items": {"type": "string"}}
+    some = names | {"description": "the preset's sizes to take; all by default"}
     schema["properties"] |= {"preset": named, "sizes": some}
+    variants = schema["properties"]["variants"]
+    schema["properties"]["variants"] = {"title": variants.pop("title"), "anyOf": [variants, names]}
     schema.pop("required", None)
     schema["anyOf"] = [{"required": ["ladder"]}, {"required": ["preset"]}]
 
@@ -153,6 +156,8 @@ class Model(Settings):
         if not isinstance(raw, dict):
             return raw
         given, raw = raw, presets.resolve(raw)
+        if "preset" in given and (variants := _published_variants(raw.get("variants"))):
+            raw = {**raw, "variants": variants}
         ladder, blocks = raw.get("ladder"), presets.FAMILIES.get(raw.get("family", "qwen2"), {})
         if not isinstance(ladder, list | tuple):
             return raw
@@ -195,6 +200,13 @@ def _published(raw: dict[str, Any]) -> dict[str, Any]:
         return {"nominal": size.nominal, **asdict(size.architecture), **raw}
     shape = presets.shape_in(Path(first))
     return {**asdict(shape), **raw} if shape else raw
+
+
+def _published_variants(given: Any) -> dict[str, Any] | None:
+    """The chosen variants of a preset: `[base]`, `{base: {}}` and `{base: {steps: 0}}` all name its checkpoints."""
+    if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
+        given = dict.fromkeys(given)
+    return {name: base or NO_PRETRAINING for name, base in given.items()} if isinstance(given, dict) else None
 
 
 def _with_variants(size: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """The plan of a study: every run it takes, what each costs, before anything is spent."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,8 @@ from rlaw.tasks.base import canonical
 from rlaw.text import Readable
 
 MAIN = "main"
+#: engines that train on GPUs alone
+GPU_ENGINES = frozenset({"verl"})
 #: what a run takes of its study as it is
 SECTIONS = ("base", "task", "rl", "data", "evaluation", "engine")
 
@@ -42,7 +45,7 @@ class Run:
         """Digest of all that changes a number: not of the study's or the arm's name."""
         return content_digest(self.content)
 
-    @cached_property
+    @property
     def content(self) -> dict[str, Any]:
         """What the id is the digest of, as plain data."""
         parts = self._sections(*SECTIONS)
@@ -52,7 +55,7 @@ class Run:
     def _sections(self, *names: str) -> dict[str, Any]:
         return {name: canonical(getattr(self, name)) for name in names}
 
-    @property
+    @cached_property
     def label(self) -> str:
         """A name to read and to call the run's folder by: arm, size, variant, seed and id."""
         return "-".join(map(slug, (self.arm, self.size.name, self.variant, f"s{self.seed}", self.id)))
@@ -61,6 +64,11 @@ class Run:
     def architecture(self) -> Architecture:
         """The model's shape, the task's vocabulary included."""
         return self.size.architecture(len(self.task.vocabulary))
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What the runs of a plan that cost the same share, as they differ in their seed alone."""
+        return self.arm, self.size.name, self.variant
 
     @property
     def checkpoint(self) -> str | None:
@@ -102,18 +110,34 @@ class Run:
     @property
     def rl_tokens(self) -> int:
         """Processed tokens of the whole RL run: prompt and response over all rollouts."""
-        return round(self.rl.steps * self.rl.samples * (self.lengths.prompt + self.lengths.response))
+        return self._rl_tokens(self.rl.steps)
+
+    def _rl_tokens(self, steps: float) -> int:
+        return round(steps * self.rl.samples * (self.lengths.prompt + self.lengths.response))
 
     def rl_flops(self, accounting: str) -> float:
         """RL compute under a 6N, 8N or 12N accounting model; what the law's compute axis ends at."""
         return accounted_flops(accounting, self.params, self.rl_tokens)
 
     @property
+    def executed_factor(self) -> float:
+        """FLOPs executed for each parameter and token of RL."""
+        return executed_factor(reference=bool(self.rl.beta), iterations=self.rl.num_iterations)
+
+    @property
     def executed_flops(self) -> float:
         """All that is executed after the base, at 2N a token for a forward pass: rollouts, old log-probabilities,
         reference, updates (three forward passes each) and evaluations."""
-        factor = executed_factor(reference=bool(self.rl.beta), iterations=self.rl.num_iterations)
-        return factor * self.params * self.rl_tokens + self.evaluation_flops
+        return self.executed_after(self.rl.steps)
+
+    def executed_after(self, steps: float) -> float:
+        """What a run of so many steps executes after the base; of a part of a step its share."""
+        evaluations = self.evaluation.times(int(steps))
+        return self.executed_factor * self.params * self._rl_tokens(steps) + self._evaluation_flops(evaluations)
+
+    def first_step_flops(self, accounting: str) -> float:
+        """What one step and the evaluations before and after it cost, as the study counts them."""
+        return accounted_flops(accounting, self.params, self._rl_tokens(1)) + self._evaluation_flops(2)
 
     @property
     def base_flops(self) -> float:
@@ -126,8 +150,11 @@ class Run:
     @property
     def evaluation_flops(self) -> float:
         """Exact FLOPs of all evaluations: one prefill and one pass per generated token, key-value cache used."""
+        return self._evaluation_flops(self.evaluation.times(self.rl.steps))
+
+    def _evaluation_flops(self, times: int) -> float:
         problems = sum(self.task.items(name, self.evaluation.items) for name in self.evaluation.benchmarks)
-        answers = len(self.evaluation.schedule(self.rl.steps)) * problems * self.evaluation.samples
+        answers = times * problems * self.evaluation.samples
         sequence = self.lengths.prompt + self.lengths.response
         predicted = round(answers * self.lengths.response)
         return forward_flops(self.architecture, round(answers * sequence), (sequence + 1) / 2, predicted)
@@ -151,6 +178,7 @@ class Plan(Readable):
 
     def documents(self) -> list[dict[str, Any]]:
         """A row for each run."""
+        flops = {kind: run.rl_flops(self.study.fit.accounting) for kind, run in self.kinds.items()}
         return [
             {
                 "run": run.label,
@@ -160,30 +188,54 @@ class Plan(Readable):
                 "variant": run.variant,
                 "seed": run.seed,
                 "steps": run.rl.steps,
-                "rl_flops": run.rl_flops(self.study.fit.accounting),
+                "rl_flops": flops[run.kind],
             }
             for run in self.runs
         ]
 
     @cached_property
+    def kinds(self) -> dict[tuple[str, str, str], Run]:
+        """The first of the runs that cost the same, by what these share."""
+        first: dict[tuple[str, str, str], Run] = {}
+        for run in self.runs:
+            first.setdefault(run.kind, run)
+        return first
+
+    @cached_property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """How many runs cost the same."""
+        return Counter(run.kind for run in self.runs)
+
+    def total(self, cost: Callable[[Run], float]) -> float:
+        """The sum of a cost over all runs, worked out once for each that differ in their seed alone."""
+        return sum(cost(run) * self.counts[kind] for kind, run in self.kinds.items())
+
+    @cached_property
     def rl_flops(self) -> float:
         """RL compute of all runs, counted as the study's fit counts it."""
-        return sum(run.rl_flops(self.study.fit.accounting) for run in self.runs)
+        return self.total(lambda run: run.rl_flops(self.study.fit.accounting))
 
     @cached_property
     def base_flops(self) -> float:
         """Pretraining compute; runs that start from the same checkpoint pay for it once."""
-        return sum({base_key(run): run.base_flops for run in self.runs}.values())
+        bases = {kind: (base_key(replace(run, seed=0)), run.base_flops) for kind, run in self.kinds.items()}
+        paid = {(bases[run.kind][0], run.seed): bases[run.kind][1] for run in self.runs}
+        return sum(paid.values())
 
     @cached_property
     def total_flops(self) -> float:
         """Everything the plan will spend, in FLOPs."""
-        return self.rl_flops + self.base_flops + sum(run.evaluation_flops for run in self.runs)
+        return self.rl_flops + self.base_flops + self.total(lambda run: run.evaluation_flops)
+
+    @property
+    def declares_gpus(self) -> bool:
+        """Whether any size says how many GPUs it takes."""
+        return any(run.resources.gpus for run in self.kinds.values())
 
     @property
     def on_gpus(self) -> bool:
-        """Whether any run takes a GPU."""
-        return any(run.resources.gpus for run in self.runs)
+        """Whether any run takes a GPU: its size declares some, or its engine trains on nothing else."""
+        return self.study.engine.name in GPU_ENGINES or self.declares_gpus
 
     @property
     def unheeded_caps(self) -> str:
@@ -191,7 +243,7 @@ class Plan(Readable):
         budget = self.study.budget
         caps = {"budget.gpu_hours": budget.gpu_hours, "budget.usd": budget.usd}
         named = [name for name, cap in caps.items() if cap is not None]
-        if self.on_gpus or not named:
+        if self.declares_gpus or not named:
             return ""
         return (
             f"{' and '.join(named)} will stop nothing: no size declares GPUs, so that none are counted\n"
@@ -220,13 +272,18 @@ def plan(study: Study) -> Plan:
     """Lay out every run of a study, smallest model first, so that what is cheap is known early."""
     runs = {}
     for arm in (None, *study.arms):
-        for run in _runs_of(study, arm):
+        for run in runs_of(study, arm):
             runs.setdefault(run.id, run)
-    ordered = sorted(runs.values(), key=lambda run: (run.params * run.rl.steps, run.label))
+    work: dict[tuple[str, str, str], float] = {}
+    for run in runs.values():
+        if run.kind not in work:
+            work[run.kind] = run.params * run.rl.steps
+    ordered = sorted(runs.values(), key=lambda run: (work[run.kind], run.label))
     return Plan(study, tuple(ordered))
 
 
-def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
+def runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
+    """The runs of an arm, of the main study when None: sizes, variants and seeds in the order of the file."""
     chosen = arm or Arm(name=MAIN)
     sections = {name: study.section(name, arm) for name in ("rl", "data", "evaluation")}
     for size in study.model.ladder:
@@ -235,14 +292,15 @@ def _runs_of(study: Study, arm: Arm | None) -> Iterator[Run]:
         for variant in chosen.variants or tuple(study.model.variants):
             if size.variants is not None and variant not in size.variants:
                 continue
+            own, base = size.of(variant), study.model.variants[variant].changed(size.base)
             for seed in chosen.seeds or study.seeds:
                 yield Run(
                     study=study.name,
                     arm=chosen.name,
                     family=study.model.family,
-                    size=size.of(variant),
+                    size=own,
                     variant=variant,
-                    base=study.model.variants[variant].changed(size.base),
+                    base=base,
                     task=study.task,
                     **sections,
                     engine=study.engine,

@@ -202,6 +202,12 @@ class Evaluation(Settings):
         every = steps // self.at.every if isinstance(self.at, Every) else MOST_LOG_SPACED
         return 2 + (len(self.at) if isinstance(self.at, tuple) else every)
 
+    def times(self, steps: int) -> int:
+        """Evaluations of a run of that many steps: how many the schedule has."""
+        if isinstance(self.at, Every):
+            return 1 + -(-steps // self.at.every)
+        return len(self.schedule(steps))
+
     def schedule(self, steps: int) -> tuple[int, ...]:
         """The steps after which the policy is measured, rising, 0 and `steps` among them."""
         if isinstance(self.at, Every):

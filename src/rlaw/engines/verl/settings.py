@@ -6,13 +6,18 @@ divides a group's advantages by the sample standard deviation (n - 1), and draws
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import EngineError
 from rlaw.study.plan import Run
+from rlaw.text import listed, one_line
 
+#: a setting of veRL's configuration: dotted, or a group of it; with Hydra's signs for one that is added or removed
+_KEY = re.compile(r"(?:\+{1,2}|~)?[A-Za-z_]\w*(?:[./@]\w+)*", re.ASCII)
+_INNER_KEY = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 CHECKPOINTS_PER_RUN = 5
 #: veRL's dual clip bounds the ratio of bad answers as well; the recipe has no such bound, and this is beyond any ratio
 NO_DUAL_CLIP = 1e6
@@ -157,6 +162,7 @@ def check(run: Run) -> None:
         EngineError: naming the setting.
     """
     test_frequency(run)
+    check_keys(run.engine.settings)
     fixed = {key.lstrip("+") for key in (*recipe(run), *places(run, Paths.of_nothing(), "", None))}
     if decided := sorted(key for key in run.engine.settings if key.lstrip("+~") in fixed):
         raise EngineError(
@@ -178,12 +184,41 @@ def check(run: Run) -> None:
             raise EngineError(f"veRL cannot do this: {what}\n  run:  {run.label}\n  next: {then}")
 
 
+def check_keys(given: Mapping[str, Any], inside: str = "") -> None:
+    """Refuse keys that Hydra would read as something else than the name of a setting, and Hydra's own.
+
+    Raises:
+        EngineError: naming the key.
+    """
+    for key, value in given.items():
+        name, then = listed([key]), "write names such as actor_rollout_ref.rollout.gpu_memory_utilization"
+        if not (_INNER_KEY if inside else _KEY).fullmatch(key):
+            where = f" in {inside}" if inside else ""
+            raise EngineError(f"engine.settings: {one_line(name)!r}{where} is no name of a setting\n  next: {then}")
+        if re.match(r"[+~]*hydra\b", key):
+            raise EngineError(f"engine.settings: {name} is Hydra's own and says where and how it runs\n  next: {then}")
+        if isinstance(value, Mapping):
+            check_keys(value, inside=name)
+        for one in value if isinstance(value, list | tuple) else ():
+            check_keys(one if isinstance(one, Mapping) else {}, inside=name)
+
+
 def _hydra(value: Any) -> str:
-    """A value in Hydra's grammar of overrides: JSON, but for the keys of mappings and the quotes of plain words."""
+    """A value in Hydra's grammar of overrides: JSON, but for the keys of mappings and the quotes of plain words.
+
+    No text is ever evaluated: `${…}`, which OmegaConf would replace, stands for itself.
+    """
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_hydra(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_hydra, value)) + "]"
     if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return _quoted(value)
     return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """The text in quotes: backslashes count double before a quote, at the end, and before an interpolation."""
+    text = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", text)
+    text = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", text)
+    return "'" + re.sub(r"\\+\Z", lambda found: 2 * found[0], text) + "'"

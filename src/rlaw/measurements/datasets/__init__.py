@@ -17,6 +17,7 @@ class Dataset:
     Attributes:
         curves: whether its rows are learning curves, which laws can be fitted to.
         same: columns with one value for the whole table, which its file leaves out.
+        study: the preset of the study that it was measured in.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dataset:
     caveats: tuple[str, ...]
     curves: bool = True
     same: dict[str, str | float] = field(default_factory=dict)
+    study: str = "qwen2.5-math"
 
 
 _PAPER = "Tan et al. 2025, arXiv 2509.25300; digitized from the public figures by re-rendering every marker"

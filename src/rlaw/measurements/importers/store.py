@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -34,7 +35,8 @@ def of_store(path: Path, accounting: str | None) -> Frame:
     rl = store.study.rl
     factor = executed_factor(reference=bool(rl.beta), iterations=rl.num_iterations)
     dropped = frame.dropped | ({"diverged": n_diverged} if n_diverged else {})
-    about = {"accounting": accounting, "window": store.study.fit.window, "executed_factor": factor}
+    about: dict[str, Any] = {"accounting": accounting, "window": store.study.fit.window, "executed_factor": factor}
+    about["study"] = store.study
     return replace(frame, dropped=dropped, **about, undone=_undone(store))
 
 

@@ -118,9 +118,9 @@ function within(i, write = (v) => short(v, 3)) {
 
 const loss = (v) => v.toFixed(4);
 
-function table(caption, heads, rows, { best = -1 } = {}) {
-  const cell = (value, i, tag) => el(tag, { class: heads[i].num ? "num" : null, scope: tag === "th" ? "row" : null }, value ?? "");
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+function table(caption, heads, rows, { best = -1, cards = false } = {}) {
+  const cell = (value, i, tag) => el(tag, { class: heads[i].num ? "num" : null, scope: tag === "th" ? "row" : null, "data-label": cards ? heads[i].name : null }, value ?? "");
+  return el("div", { class: cards ? "scroll cards" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {}, el("caption", {}, caption),
       el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col", class: h.num ? "num" : null }, h.name)))),
       el("tbody", {}, rows.map((row, r) => el("tr", { class: r === best ? "best" : null }, row.map((v, i) => cell(v, i, i ? "td" : "th")))))));
@@ -280,7 +280,7 @@ async function overview() {
     el("span", { class: `state ${["running", "finished", "failed", "diverged"].includes(r.state) ? r.state : ""}`, title: r.text }, r.state + (r.text ? `: ${r.text.slice(0, 80)}` : "")),
     r.steps ? el("span", {}, `${r.step}/${r.steps}`, bar(r.step / r.steps)) : String(r.step),
     spark(r.losses), r.test_loss === null ? "" : r.test_loss.toFixed(4), flops(r.compute_flops),
-    ...(timed ? [duration(r.seconds)] : []), ...(under ? [duration(r.eta_seconds)] : [])])));
+    ...(timed ? [duration(r.seconds)] : []), ...(under ? [duration(r.eta_seconds)] : [])]), { cards: true }));
   get("more").textContent = found.count > found.rows.length ? `The first ${found.rows.length} of ${found.count} runs; the CSV has all.` : "";
   origin(found);
 }
@@ -341,7 +341,9 @@ async function law(more) {
   const known = groups.some((g) => (g.points ?? g.line).x.some((v) => v !== null));
   get("k").hidden = !known;
   if (known) {
-      const x = { label: "model size N, parameters", log: true, format: count };
+      const ends = own.flatMap((o) => [o.k.value, o.k.low, o.k.high]), most = 2 * Math.max(...ends, ...(found.k?.value ?? []));
+    const limits = ends.concat(found.k ? [...found.k.value, ...found.k.low, ...found.k.high.map((v) => Math.min(v ?? 0, most))] : []).filter((v) => v !== null);
+    const x = { label: "model size N, parameters", log: true, format: count };
     chart(get("k"), { label: "Learning efficiency k against model size", x, y: { label: "learning efficiency k", log: false, range: extent(limits, false, 0.08) }, groups, ends: false });
   }
   get("note").textContent = found.own_refused ? `No size has a line of its own: ${found.own_refused}` :

@@ -244,7 +244,7 @@ class Chart {
   }
 
   points(c, g, ratio) {
-    const { x, y, inside } = g.points, many = x.length > 150, radius = (g.radius ?? (many ? 1.6 : 2.6)) * ratio;
+    const { x, y, inside } = g.points, many = x.length > 150 || this.width < 560 && x.length > 40, radius = (g.radius ?? (many ? 1.6 : 2.6)) * ratio;
     c.lineWidth = 1.2 * ratio;
     c.strokeStyle = g.color;
     for (let i = 0; i < x.length; i++) {

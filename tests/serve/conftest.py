@@ -1,32 +1,18 @@
 """A page of a small table whose names would like to be markup, and clients that may and may not read it."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-import polars as pl
 import pytest
+from serving import TOKEN, ladder
 from starlette.testclient import TestClient
 
-from rlaw.serve.app import create_app
+from rlaw.serve.app import create_app, server_of
 from rlaw.serve.source import Live, Source
-
-TOKEN = "t0k3n"  # noqa: S105 - of tests
-HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}\u202e\x1b[31m")
-
-
-def ladder(steps: int = 30) -> pl.DataFrame:
-    """Three sizes with hostile names that follow a saturating law, with a little noise."""
-    rows = []
-    for n, name in enumerate(HOSTILE):
-        params = 1e6 * 4**n
-        k = 0.15 / (1 + 4e6 / params)
-        for step in range(steps + 1):
-            compute = 6 * params * 1e4 * max(step, 1)
-            wave = 0.003 * ((step * 7919 + n * 104729) % 13 - 6) / 6
-            loss = min(0.97, 1.4 * (compute / 1e9) ** -k + wave)
-            rows.append((name, params, step, 64.0 * step, compute if step else 0.0, loss, 500))
-    columns = ["model", "n_params", "step", "data_size", "compute_flops", "test_loss", "items"]
-    return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 @pytest.fixture(scope="session")
@@ -37,22 +23,43 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def client_of() -> Iterator[Callable[..., TestClient]]:
-    """Makes the client of a page of some data; its base is the token's path on the loopback address."""
-    opened: list[TestClient] = []
+@pytest.fixture(scope="session")
+def client_of() -> Iterator[Callable[[object], TestClient]]:
+    """Makes the client of a page of some data, one for each; its base is the token's path on the loopback address."""
+    opened: dict[str, TestClient] = {}
 
-    def client(data: object, **options: object) -> TestClient:
-        app = create_app(Live(Source(str(data), **options)), TOKEN, poll_seconds=0.02)  # type: ignore[arg-type]
-        opened.append(TestClient(app, base_url=f"http://127.0.0.1/{TOKEN}/").__enter__())
-        return opened[-1]
+    def client(data: object) -> TestClient:
+        if str(data) not in opened:
+            app = create_app(Live(Source(str(data))), TOKEN)
+            opened[str(data)] = TestClient(app, base_url=f"http://127.0.0.1/{TOKEN}/").__enter__()
+        return opened[str(data)]
 
     yield client
-    for one in opened:
+    for one in opened.values():
         one.__exit__(None, None, None)
 
 
-@pytest.fixture
-def client(table: Path, client_of: Callable[..., TestClient]) -> TestClient:
+@pytest.fixture(scope="session")
+def client(table: Path, client_of: Callable[[object], TestClient]) -> TestClient:
     """The client of the hostile table's page."""
     return client_of(table)
+
+
+@pytest.fixture(scope="session")
+def page_of() -> Iterator[Callable[..., tuple[str, int]]]:
+    """Serves some data on a port of its own; gives the address of the page and the port."""
+    with ExitStack() as stack:
+
+        def serve(data: object, **options: Any) -> tuple[str, int]:
+            listening = stack.enter_context(socket.socket())
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(64)
+            server = server_of(Live(Source(str(data))), TOKEN, **options)
+            thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
+            thread.start()
+            stack.callback(thread.join, 10)
+            stack.callback(setattr, server, "should_exit", True)
+            port = listening.getsockname()[1]
+            return f"http://127.0.0.1:{port}/{TOKEN}/", port
+
+        yield serve

@@ -22,7 +22,6 @@ def test_every_route_of_the_application_is_among_those_checked(client):
     assert paths == {*known, f"{base}api/events"}
 
 
-@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -36,22 +35,23 @@ def test_every_route_of_the_application_is_among_those_checked(client):
     ],
     ids=str,
 )
-def test_another_host_or_origin_gets_nothing(client, route, headers):
-    answer = client.get(route, headers=headers)
-    assert answer.status_code == 403
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+def test_another_host_or_origin_gets_nothing(client, headers):
+    for route in ROUTES:
+        answer = client.get(route, headers=headers)
+        assert answer.status_code == 403, route
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_without_the_token_there_is_nothing(client, route):
-    for start in ("", "wrong/", "t0k3/", "t0k3nn/", "T0K3N/", "%2e%2e/"):
-        assert client.get(f"http://127.0.0.1/{start}{route}").status_code == 403, start
+@pytest.mark.parametrize("start", ["", "wrong/", "t0k3/", "t0k3nn/", "T0K3N/", "%2e%2e/"])
+def test_without_the_token_there_is_nothing(client, start):
+    for route in ROUTES:
+        assert client.get(f"http://127.0.0.1/{start}{route}").status_code == 403, route
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("route", ["", "api/overview", "api/events", "export/curves.csv"])
-def test_the_page_can_only_be_read(client, method, route):
-    assert client.request(method, route).status_code == 405
+def test_the_page_can_only_be_read(client, method):
+    for route in ROUTES:
+        assert client.request(method, route).status_code == 405, route
 
 
 @pytest.mark.parametrize(

@@ -193,9 +193,13 @@ def serve(source: Source, *, port: int = 0, ready: Callable[[str], None]) -> Non
                 f"port {port} of {HOST} cannot be had: {error}\n  next: `port=0` takes a free one"
             ) from error
         listening.listen(128)
-        config = uvicorn.Config(
-            create_app(live, token), log_level="error", access_log=False, timeout_graceful_shutdown=1, ws="none",
-            server_header=False, proxy_headers=False,
-        )  # fmt: skip
         ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        server_of(live, token).run(sockets=[listening])
+
+
+def server_of(live: Live, token: str, *, poll_seconds: float = POLL_SECONDS) -> uvicorn.Server:
+    """A server of the page, for a socket that listens on the loopback address."""
+    app = create_app(live, token, poll_seconds=poll_seconds)
+    quiet: dict[str, Any] = {"log_level": "error", "access_log": False, "server_header": False}
+    config = uvicorn.Config(app, **quiet, proxy_headers=False, ws="none", timeout_graceful_shutdown=1)
+    return uvicorn.Server(config)

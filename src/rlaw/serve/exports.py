@@ -1,6 +1,7 @@
 """A view as a file: its figure as SVG, PDF or PNG, its numbers as CSV or LaTeX, by the functions of the report."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 
 from rlaw.errors import DataError, NotFound
@@ -43,8 +44,12 @@ def _curves(snapshot: Snapshot, query: Query) -> Figure:
     return FIGURES[f"loss-{evidence.axis}"](evidence)
 
 
-def _law(name: str) -> Callable[[Snapshot, Query], Figure]:
-    return lambda snapshot, query: FIGURES[name](views.fitted_with(snapshot, query)[0])
+def _efficiency(snapshot: Snapshot, query: Query) -> Figure:
+    return FIGURES["efficiency"](views.fitted_with(snapshot, replace(query, draws=1000))[0])  # it is of intervals
+
+
+def _left(snapshot: Snapshot, query: Query) -> Figure:
+    return FIGURES["residuals"](views.fitted_with(snapshot, query)[0])
 
 
 def _overview(snapshot: Snapshot, query: Query) -> Figure:
@@ -134,8 +139,8 @@ def _yes(value: bool) -> str:
 _FIGURES: dict[str, Callable[[Snapshot, Query], Figure]] = {
     "overview": _overview,
     "curves": _curves,
-    "law": _law("efficiency"),
-    "residuals": _law("residuals"),
+    "law": _efficiency,
+    "residuals": _left,
     "compare": _comparison,
     "planner": _allocation,
 }

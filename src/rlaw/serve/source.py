@@ -4,6 +4,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,9 @@ from rlaw.measurements import datasets
 from rlaw.measurements.frame import SINGLE, Frame
 from rlaw.measurements.load import load
 from rlaw.serve.kept import Kept
+from rlaw.serve.large import LARGE_BYTES, read_aside
 from rlaw.store import Store
+from rlaw.store.lock import owner_of
 
 _MOST_FILES = 20_000
 _MOST_DOCUMENTS, _MOST_FITS = 300, 8
@@ -53,7 +56,9 @@ class Source:
                 about = path.stat()
             except OSError:
                 continue
-            hashed.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            alive = path.name == "lock" and owner_of(path) is not None  # a killed writer leaves its lock behind
+            line = f"{path}\0{about.st_size}\0{about.st_mtime_ns}\0{alive}\n"
+            hashed.update(line.encode(errors="surrogateescape"))
         return hashed.hexdigest()
 
     def read(self) -> Frame:
@@ -62,8 +67,20 @@ class Source:
         Raises:
             RlawError: as `rlaw.load`.
         """
+        if self.data in datasets.names() or self._bytes() < LARGE_BYTES:
+            return self._read()
+        return read_aside(self._read)
+
+    def _read(self) -> Frame:
         frame = load(self.data, mapping=dict(self.mapping), format=self.format, measure=self.measure)
         return frame.where(**self.where) if self.where else frame
+
+    def _bytes(self) -> int:
+        total = 0
+        for path in _files(Path(self.data)):
+            with suppress(OSError):
+                total += path.stat().st_size
+        return total
 
     def store(self) -> Store | None:
         """The store that this is, or None."""

@@ -365,7 +365,8 @@ class Chart {
     const places = part(k).x;
     if (step[0]) i = places.reduce((best, x, j) => (Math.abs(x - before) < Math.abs(places[best] - before) ? j : best), 0);
     i = Math.min(Math.max(i + step[1], 0), places.length - 1);
-    while (i > 0 && i < places.length - 1 && !this.usable(places[i], part(k).y[i])) i += step[1] || 1;
+    const shown = (j) => this.usable(places[j], (groups[k].points ?? groups[k].line).y[j]), way = step[1] < 0 ? -1 : 1;
+    for (const turn of [way, -way]) while (!shown(i) && i + turn >= 0 && i + turn < places.length) i += turn;
     this.point(k, i);
     document.getElementById("spoken").textContent = this.tip.textContent;
   }

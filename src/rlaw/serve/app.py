@@ -132,7 +132,8 @@ async def _poll(live: Live, broadcast: Broadcast, seconds: float) -> None:
         changed = await run_in_threadpool(live.refresh)
         if changed is not None:
             await broadcast.publish(changed.number, {"version": changed.number})
-        await asyncio.sleep(max(seconds, (loop.time() - began) / _POLL_SHARE if changed is None else seconds))
+        took = loop.time() - began
+        await asyncio.sleep(max(seconds, took / _POLL_SHARE if changed is None else took))
 
 
 async def _answered(make: Callable[[], bytes], media_type: str, file: str = "") -> Response:

@@ -13,7 +13,8 @@ from rlaw.fitting.interval import finite
 from rlaw.measurements.frame import AXES
 from rlaw.serve.source import Snapshot
 from rlaw.store import Store
-from rlaw.store.usage import usage_of_run
+from rlaw.store.journal import stamp
+from rlaw.store.usage import RunUsage, usage_of_run
 from rlaw.text import one_line
 
 _SPARK = 40  # points of a loss sparkline
@@ -89,7 +90,7 @@ def _of_store(snapshot: Snapshot, store: Store) -> Iterator[Row]:
     measured = _curves(snapshot)
     for status in store.runs():
         losses, compute = measured.get(status.id, ((), None))
-        usage = usage_of_run(store, status.label) if status.attempt else None
+        usage = _usage(snapshot, store, status.label) if status.attempt else None
         seconds = usage.rl_seconds + usage.evaluation_seconds if usage else None
         left = status.steps - status.step
         running = status.state == "running" and seconds and status.step
@@ -110,6 +111,12 @@ def _of_store(snapshot: Snapshot, store: Store) -> Iterator[Row]:
             eta_seconds=seconds / status.step * left if running and seconds else None,
             text=one_line(status.text or status.cause),
         )
+
+
+def _usage(snapshot: Snapshot, store: Store, label: str) -> RunUsage:
+    """What a run took, read again when its journal has grown."""
+    mark = stamp(store.folder(label) / "records.jsonl")
+    return snapshot.runs.once((label, mark), lambda: usage_of_run(store, label))
 
 
 def _of_frame(snapshot: Snapshot) -> Iterator[Row]:

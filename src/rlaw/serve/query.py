@@ -13,7 +13,7 @@ from rlaw.study.gpus import PEAK_FLOPS
 from rlaw.text import listed
 
 Draws = Literal[0, 1000]
-UNITS = ("compute", "gpu-hours", "usd", "data")
+UNITS = ("compute", "gpu-hours", "usd", "data", "unique-data")
 _LONGEST = 2000  # characters of one value
 _NAMES = ("axis", "law", "window", "hold_out", "draws", "gpu", "unit", "budget", "measure", "x", "y", "where")
 

@@ -127,6 +127,8 @@ class Snapshot:
         stamp: of its files before they were read.
         frame: all rows; None where they could not be read.
         problem: why not.
+        documents, fits: of this snapshot.
+        runs: what is known of single runs by the state of their journals; goes on from snapshot to snapshot.
     """
 
     number: int
@@ -136,6 +138,7 @@ class Snapshot:
     problem: RlawError | None = None
     documents: Kept = field(default_factory=lambda: Kept(_MOST_DOCUMENTS), repr=False)
     fits: Kept = field(default_factory=lambda: Kept(_MOST_FITS), repr=False)
+    runs: Kept = field(default_factory=lambda: Kept(_MOST_FILES), repr=False)
 
     @classmethod
     def take(cls, number: int, source: Source) -> "Snapshot":
@@ -200,5 +203,5 @@ class Live:
             taken = Snapshot.take(self.now.number + 1, self.source)
             if taken.frame is None and self.now.frame is not None:  # half written: what was read before still stands
                 taken = replace(taken, frame=self.now.frame)
-            self.now = taken
-            return taken
+            self.now = replace(taken, runs=self.now.runs)
+            return self.now

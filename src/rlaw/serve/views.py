@@ -17,7 +17,7 @@ from rlaw.fitting.fit import Fit
 from rlaw.fitting.interval import Interval, finite, plain
 from rlaw.fitting.selection import window_of
 from rlaw.forecasting.backtest import Comparison, compare
-from rlaw.measurements.frame import AXES, SINGLE
+from rlaw.measurements.frame import AXES, SINGLE, Frame
 from rlaw.serve.axes import Shown, axes
 from rlaw.serve.buckets import MOST, bucketed
 from rlaw.serve.query import Query
@@ -31,6 +31,7 @@ _LINE_POINTS = 80
 _MOST_RESIDUALS = 300
 _MOST_STEPS = 400
 _BEYOND = 2.0  # times the ladder's ends, that k(N) is drawn
+_OF_REUSE = ("tau", "arm")  # what a budget of unique data chooses among
 _REACH = 10.0  # times what was run, that the planner's slider goes
 
 
@@ -48,7 +49,8 @@ def about(snapshot: Snapshot, query: Query) -> Document:
         return head
     rows = snapshot.frame.rows
     several = {name: values for name in (*SINGLE, "arm") if len(values := _values(rows, name)) > 1}
-    head |= {"rows": len(rows), "dropped": excluded_rows(snapshot.frame.dropped), "columns": several}
+    notes = [one_line(note.text) for note in snapshot.frame.notes]
+    head |= {"rows": len(rows), "dropped": excluded_rows(snapshot.frame.dropped), "notes": notes, "columns": several}
     try:
         evidence = snapshot.evidence(query.where)
     except RlawError as error:
@@ -62,7 +64,6 @@ def about(snapshot: Snapshot, query: Query) -> Document:
         "sizes": [_size(evidence, model) for model in evidence.main.models],
         "steps": _thinned(steps.to_numpy(), _MOST_STEPS).tolist(),
         "window": evidence.choice.window,
-        "notes": [one_line(str(note.text)) for note in evidence.frame.notes],
         "digest": evidence.main.digest,
     }
 
@@ -184,8 +185,16 @@ def allocation(snapshot: Snapshot, query: Query) -> tuple[Allocation, list[str]]
     if query.window:
         spend["window"] = query.window
         options += ["--window", query.window]
+    frame = _every_tau(snapshot, query) if query.unit == "unique-data" else evidence.main
     key = ("allocation", query.where, *sorted(spend.items()))
-    return snapshot.documents.once(key, lambda: allocate(evidence.main, far=True, **spend)), [*options, "--far"]
+    return snapshot.documents.once(key, lambda: allocate(frame, far=True, **spend)), [*options, "--far"]
+
+
+def _every_tau(snapshot: Snapshot, query: Query) -> Frame:
+    """The rows with all reuse factors, which a budget of unique data chooses among."""
+    if snapshot.frame is None:
+        raise snapshot.problem or RlawError(f"{snapshot.source.data} holds nothing")
+    return snapshot.frame.where(**{name: values for name, values in query.where if name not in _OF_REUSE})
 
 
 def _price(evidence: Evidence, query: Query) -> float:
@@ -244,6 +253,8 @@ def _origin(snapshot: Snapshot, query: Query, name: str, *options: str) -> Docum
     """Where the numbers come from: the command, and the state of the source."""
     evidence = snapshot.evidence(query.where)
     where = dict(query.where) | {k: v for k, v in snapshot.chosen(evidence) if k not in dict(query.where)}
+    if query.unit == "unique-data" and name == "allocate":
+        where = {k: v for k, v in where.items() if k not in _OF_REUSE}
     command = snapshot.source.command(name, *options, where=tuple(where.items()))
     return {"version": snapshot.number, "command": one_line(command), "digest": evidence.main.digest}
 
@@ -386,10 +397,14 @@ def _compared(evidence: Evidence) -> list[str]:
 
 def _budgets(evidence: Evidence, query: Query) -> dict[str, float]:
     """The ends of the planner's slider in its unit, and where it begins: from the first point to 10 times the last."""
-    axis = "data" if query.unit == "data" else "compute"
+    axis = "data" if query.unit in ("data", "unique-data") else "compute"
     evidence.main.x(axis)  # says so where the data have none
     x = evidence.main.rows.filter(pl.col("step") > 0)[AXES[axis]].drop_nulls()
-    per = 1.0 if query.unit in ("compute", "data") else float(axes(evidence, query.gpu)[query.unit].scale(1.0))
+    per = (
+        1.0
+        if query.unit in ("compute", "data", "unique-data")
+        else float(axes(evidence, query.gpu)[query.unit].scale(1.0))
+    )
     low, high = float(x.filter(x > 0).min()), float(x.max())  # pyright: ignore[reportArgumentType]
     begun = evidence.main.rows.filter(pl.col("step") > 0).group_by("model").agg(pl.col(AXES[axis]).min())
     least = sorted(begun[AXES[axis]].drop_nulls().to_list())[:2][-1]  # two sizes have begun

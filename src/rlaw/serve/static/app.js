@@ -63,7 +63,8 @@ async function attempt(work) {
   $("main").setAttribute("aria-busy", "true");
   try {
     await work();
-    $("problem").hidden = true;
+    $("problem").textContent = about?.problem ?? ""; // what was read before still stands, and it is said
+    $("problem").hidden = !about?.problem;
   } catch (error) {
     if (error.name === "AbortError") return;
     const gone = error instanceof TypeError;
@@ -216,6 +217,7 @@ function origin(found) {
   const formats = ["svg", "pdf", "png", "csv", "tex"], words = { tex: "LaTeX" };
   $("origin").replaceChildren(
     el("h2", {}, "The same numbers on the command line"),
+    about.rows ? el("p", { class: "note" }, `${about.rows.toLocaleString("en")} rows of ${about.data}` + (about.dropped ? `; excluded: ${about.dropped}` : "") + (about.notes.length ? `; ${about.notes.join("; ")}` : "")) : "",
     el("div", { class: "command" }, el("code", { tabindex: "0" }, found.command), copy), note,
     name === "contrast" ? "" : el("ul", { class: "exports", "aria-label": "this view as a file" }, formats.map((f) =>
       el("li", {}, el("a", { href: `export/${name}.${f}${q ? `?${q}` : ""}`, download: `${name}.${f}` }, `${words[f] ?? f.toUpperCase()}`)))));
@@ -390,7 +392,7 @@ async function compare() {
   origin(found);
 }
 
-const UNITS = { compute: ["FLOPs", (v) => `${short(v, 3)} FLOPs`], "gpu-hours": ["GPU-hours", (v) => `${short(v, 3)} GPU-hours`], usd: ["money", (v) => `$${short(v, 3)}`], data: ["prompts", (v) => `${count(v)} prompts`] };
+const UNITS = { compute: ["FLOPs", (v) => `${short(v, 3)} FLOPs`], "gpu-hours": ["GPU-hours", (v) => `${short(v, 3)} GPU-hours`], usd: ["money", (v) => `$${short(v, 3)}`], data: ["prompts", (v) => `${count(v)} prompts`], "unique-data": ["unique prompts", (v) => `${count(v)} unique prompts, used as often as is best`] };
 
 async function planner() {
   const found = await ask("planner"), a = found.allocation, s = settings();
@@ -412,11 +414,11 @@ async function planner() {
     get("slider").dataset.range = `${unit} ${low} ${high} ${s.get("gpu")}`;
   }
   const best = a.choices.find((c) => c.model === a.best && c.tau === a.best_tau) ?? a.choices[0];
-  get("lead").textContent = `${found.budget}: train ${a.best} for ${short(best.steps, 3)} steps. Expected test loss ${within(best.loss, loss)}, a pass rate of ${Math.round(100 * (1 - best.loss.value))} %; ` +
+  get("lead").textContent = `${found.budget}: train ${a.best} for ${short(best.steps, 3)} steps${unit === "unique-data" ? `, each prompt ${short(best.tau)} times` : ""}. Expected test loss ${within(best.loss, loss)}, a pass rate of ${Math.round(100 * (1 - best.loss.value))} %; ` +
     `the best of these sizes with probability ${Math.round(100 * best.probability_best)} %. Twice the budget changes the lowest loss by ${within(a.doubling, (v) => v.toFixed(4))}.` +
     (found.worth ? ` That is ${short(found.worth.gpu_hours, 3)} GPU-hours, $${short(found.worth.usd, 3)} (${found.worth.assumed}).` : "");
   get("rows").replaceChildren(table("Every size at the budget", [text("size"), num("steps"), num("prompts"), num("compute"), num("expected loss"), num("when doubled"), num("P(best)"), num("beyond what was run")],
-    a.choices.map((c) => [c.model, short(c.steps, 3), c.data === null ? "" : count(c.data), flops(c.compute_flops), within(c.loss, loss), c.doubling.value.toFixed(4), `${Math.round(100 * c.probability_best)} %`, c.axis_factor > 1 ? `${short(c.axis_factor, 3)}×` : ""]),
+    a.choices.map((c) => [unit === "unique-data" ? `${c.model}, tau ${short(c.tau)}` : c.model, short(c.steps, 3), c.data === null ? "" : count(c.data), flops(c.compute_flops), within(c.loss, loss), c.doubling.value.toFixed(4), `${Math.round(100 * c.probability_best)} %`, c.axis_factor > 1 ? `${short(c.axis_factor, 3)}×` : ""]),
     { best: a.choices.indexOf(best) }));
   const iso = a.iso_compute;
   get("chart").hidden = !iso.length;
@@ -454,7 +456,7 @@ function controls(name) {
   if (name === "law" || name === "residuals") return fitControls();
   if (name === "compare") return [select("against", "axis", about.axes.filter((a) => ["compute", "data", "step"].includes(a.name)).map((a) => [a.name, a.name]), s.get("axis") || about.axis), ...rows()];
   if (name === "planner") {
-    const units = Object.entries(UNITS).filter(([u]) => about.axes.some((a) => a.name === u)).map(([u, [words]]) => [u, words]);
+    const units = Object.entries(UNITS).filter(([u]) => (u === "unique-data" ? (about.columns.tau ?? []).length > 1 : about.axes.some((a) => a.name === u))).map(([u, [words]]) => [u, words]);
     const change = (u) => set({ unit: u, budget: "" });
     const unit = s.get("unit") || "compute";
     return [el("fieldset", {}, el("legend", {}, "budget in"), el("div", { class: "toggle" }, units.map(([u, words]) => el("button", { type: "button", "aria-pressed": String(u === unit), onclick: () => change(u) }, words)))),
@@ -492,7 +494,7 @@ function render() {
   return draw();
 }
 
-async function renderAll() {
+async function renderAll({ live = false } = {}) {
   await attempt(async () => {
     const response = await fetch(`api/about?${new URLSearchParams(settings().getAll("where").map((w) => ["where", w]))}`);
     const found = await response.json();
@@ -502,7 +504,8 @@ async function renderAll() {
     $("data").textContent = about.data;
   });
   if (!about) return;
-  await render();
+  const held = live && document.activeElement?.closest("#controls, #view form"); // a handle that is being moved stays
+  await (held ? draw() : render());
 }
 
 function go(event) {
@@ -515,18 +518,26 @@ function go(event) {
   $("main").focus({ preventScroll: true });
 }
 
+/** Hear of changes while the page is looked at: browsers allow six connections to one server, tabs in the dark need none. */
 function follow() {
-  const events = new EventSource(`api/events?after=${version}`);
+  let events = null;
   const live = (on, words) => { $("live").className = `live ${on ? "on" : "off"}`; $("live").textContent = words; };
-  events.addEventListener("open", () => live(true, "live"));
-  events.addEventListener("error", () => live(false, "not connected"));
-  events.addEventListener("change", (event) => {
-    const found = JSON.parse(event.data);
-    if (found.version <= version) return;
-    version = found.version;
-    live(true, `live, changed ${new Date().toLocaleTimeString()}`);
-    renderAll();
-  });
+  const listen = () => {
+    if (document.hidden) { events?.close(); events = null; return; }
+    if (events) return;
+    events = new EventSource(`api/events?after=${version}`);
+    events.addEventListener("open", () => live(true, "live"));
+    events.addEventListener("error", () => live(false, "not connected"));
+    events.addEventListener("change", (event) => {
+      const found = JSON.parse(event.data);
+      if (found.version <= version) return;
+      version = found.version;
+      live(true, `live, changed ${new Date().toLocaleTimeString()}`);
+      renderAll({ live: true });
+    });
+  };
+  document.addEventListener("visibilitychange", listen);
+  listen();
 }
 
 document.addEventListener("click", go);

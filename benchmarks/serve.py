@@ -89,10 +89,9 @@ def large(rows):
     loss = np.clip(1.2 * (compute / 1e15) ** -k + rng.normal(0, 0.01, len(step)), 0.01, 0.99)
     names = {i: f"m-{n / 1e9:g}B" for i, n in enumerate(SIZES)}
     models = pl.Series(np.repeat(np.arange(7), 10 * steps)).replace_strict(names, return_dtype=pl.String)
-    return pl.DataFrame({
-        "model": models, "n_params": params, "seed": np.repeat(np.arange(70) % 10, steps), "step": step,
-        "data_size": step * 512.0, "compute_flops": compute, "test_loss": loss,
-    })  # fmt: skip
+    seed = np.repeat(np.arange(70) % 10, steps).astype(np.int8)
+    columns = {"model": models, "n_params": params, "seed": seed, "step": step.astype(np.int32)}
+    return pl.DataFrame({**columns, "compute_flops": compute, "test_loss": loss})
 
 
 def viewers(count, changes=20):

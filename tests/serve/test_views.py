@@ -135,8 +135,8 @@ def test_names_are_text_in_every_document(client):
         assert answer.headers["content-type"] == "application/json"
         assert not set("\u202e\x1b") & set(answer.text)
     svg = client.get("export/curves.svg", params={"draws": 0}).text
-    assert "<script>" not in svg
-    assert "onerror=alert" not in svg.replace("&quot;", '"').split("<image")[0] or "<img" not in svg
+    assert "<script" not in svg
+    assert "<img" not in svg
     assert "'=" not in client.get("export/curves.csv", params={"draws": 0}).text
 
 

@@ -171,8 +171,8 @@ def _first_benchmark(rows: pl.DataFrame) -> pl.DataFrame:
 def _spark(own: pl.DataFrame) -> tuple[float, ...]:
     losses = own["test_loss"].drop_nulls()
     n = len(losses)
-    kept = losses.gather(sorted({round(i * (n - 1) / (_SPARK - 1)) for i in range(_SPARK)}) if n > _SPARK else range(n))
-    return tuple(round(value, 6) for value in kept.to_list())
+    places = sorted({round(i * (n - 1) / (_SPARK - 1)) for i in range(_SPARK)}) if n > _SPARK else list(range(n))
+    return tuple(round(value, 6) for value in losses.gather(places).to_list())
 
 
 def _plain(row: Row) -> dict[str, Any]:

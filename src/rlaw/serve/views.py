@@ -334,9 +334,9 @@ def _line(fit: Fit, shown: Shown, model: str, pass_rate: bool) -> Document:
     """The law along one size, with its band: over the window it was fitted to, and on to the end of the data."""
     r = fit.curves.models.index(model)
     used = fit.curves.at.x[0, r, fit.curves.present[r]]
-    rows = fit.frame.rows.filter(pl.col("model") == model)[AXES[shown.of]].drop_nulls()
-    every = rows.filter(rows > 0)
-    x = np.unique(np.r_[np.geomspace(float(every.min()), float(every.max()), _LINE_POINTS), used.min(), used.max()])
+    rows = fit.frame.rows.filter(pl.col("model") == model)[AXES[shown.of]].drop_nulls().to_numpy()
+    every = rows[rows > 0]
+    x = np.unique(np.r_[np.geomspace(every.min(), every.max(), _LINE_POINTS), used.min(), used.max()])
     y = fit.predict(model, x)
     low, high = fit.band(model, x) if fit.drawn is not None else (None, None)
     if pass_rate:

@@ -48,6 +48,13 @@ def test_the_planner_is_that_of_its_command(client_of, capsys):
     assert money["worth"]["gpu_hours"] == pytest.approx(2e4 / 1.8)
 
 
+def test_a_budget_of_unique_prompts_chooses_among_all_reuse_factors(client_of):
+    found = ask(client_of("qwen2.5-math-reuse"), "planner", unit="unique-data", budget="2e4", where="tau=5.0")
+    assert len({choice["tau"] for choice in found["allocation"]["choices"]}) == 7
+    assert found["worth"] is None
+    assert found["command"] == "rlaw allocate qwen2.5-math-reuse --unique-data 2e4 --far"
+
+
 def test_points_outside_the_window_or_held_out_are_not_in_the_fit(client):
     names = [size["model"] for size in ask(client, "about")["sizes"]]
     found = ask(client, "curves", draws=0, window="5:20")

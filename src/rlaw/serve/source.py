@@ -23,7 +23,7 @@ from rlaw.store import Store
 from rlaw.store.lock import owner_of
 
 _MOST_FILES = 20_000
-_MOST_DOCUMENTS, _MOST_FITS = 300, 8
+_MOST_DOCUMENTS, _MOST_FITS = 100, 8
 #: files of a store that change when what it shows changes
 _OF_A_RUN = ("records.jsonl", "lock", "tables.json")
 

@@ -143,8 +143,8 @@ function toggle(label, name, options, value) {
 }
 
 /** Which rows: one select for every column that holds several values. */
-function rows() {
-  return Object.entries(about.columns ?? {}).map(([column, values]) => {
+function rows(without = []) {
+  return Object.entries(about.columns ?? {}).filter(([column]) => !without.includes(column)).map(([column, values]) => {
     const chosen = settings().getAll("where").find((w) => w.startsWith(`${column}=`))?.slice(column.length + 1) ?? about.chosen?.[column] ?? "";
     const change = (e) => {
       const now = settings(), others = now.getAll("where").filter((w) => !w.startsWith(`${column}=`));
@@ -247,7 +247,7 @@ function sizesTable(law) {
   const skip = ["model", "params", "points", "r2", "rmse", "level"];
   const names = Object.keys(law.sizes[0] ?? {}).filter((k) => !skip.includes(k));
   return table(`Every size by the law ${law.name}`, [text("size"), num("points"), ...names.map((n) => num(n)), num("R²"), num("RMSE")],
-    law.sizes.map((s) => [s.model, String(s.points), ...names.map((n) => within(s[n])), s.r2 === null ? "" : s.r2.toFixed(3), short(s.rmse, 3)]));
+    law.sizes.map((s) => [s.model, String(s.points), ...names.map((n) => within(s[n])), s.r2 === null ? "" : Math.abs(s.r2) < 10 ? s.r2.toFixed(3) : short(s.r2, 3), short(s.rmse, 3)]));
 }
 
 /** Numbers of a chart as a table, made when it is opened. */
@@ -274,14 +274,14 @@ async function overview() {
   const states = Object.entries(found.states).map(([s, n]) => `${n} ${s}`).join(", ");
   get("lead").textContent = `${found.count} run${found.count === 1 ? "" : "s"}: ${states}` + (found.left_seconds ? `; about ${duration(found.left_seconds)} left` : "");
   const timed = found.rows.some((r) => r.seconds), armed = new Set(found.rows.map((r) => r.arm)).size > 1;
-  const under = found.rows.some((r) => r.eta_seconds !== null), planned = found.rows.some((r) => r.steps);
-  const heads = [text("run"), text("size"), ...(armed ? [text("arm")] : []), text("state"), planned ? text("step") : num("step"), text("loss"), num("now"), num("compute"),
+  const under = found.rows.some((r) => r.eta_seconds !== null), planned = found.rows.some((r) => r.steps), counted = found.rows.some((r) => r.compute_flops !== null);
+  const heads = [text("run"), text("size"), ...(armed ? [text("arm")] : []), text("state"), planned ? text("step") : num("step"), text("loss"), num("now"), ...(counted ? [num("compute")] : []),
     ...(timed ? [num("time")] : []), ...(under ? [num("left")] : [])];
-  get("rows").replaceChildren(table("Runs, in the order of the plan", heads, found.rows.map((r) => [
+  get("rows").replaceChildren(table(planned ? "Runs, in the order of the plan" : "Runs, smallest size first", heads, found.rows.map((r) => [
     r.name, r.params ? `${count(r.params)}` : r.model, ...(armed ? [r.arm] : []),
     el("span", { class: `state ${["running", "finished", "failed", "diverged"].includes(r.state) ? r.state : ""}`, title: r.text }, r.state + (r.text ? `: ${r.text.slice(0, 80)}` : "")),
     r.steps ? el("span", {}, `${r.step}/${r.steps}`, bar(r.step / r.steps)) : String(r.step),
-    spark(r.losses), r.test_loss === null ? "" : r.test_loss.toFixed(4), flops(r.compute_flops),
+    spark(r.losses), r.test_loss === null ? "" : r.test_loss.toFixed(4), ...(counted ? [flops(r.compute_flops)] : []),
     ...(timed ? [duration(r.seconds)] : []), ...(under ? [duration(r.eta_seconds)] : [])]), { cards: true }));
   get("more").textContent = found.count > found.rows.length ? `The first ${found.rows.length} of ${found.count} runs; the CSV has all.` : "";
   origin(found);
@@ -370,7 +370,7 @@ async function residuals(more) {
   }
   found.residuals.forEach((r, i) => {
     const [head, box] = get("panels").children[i].children;
-    head.textContent = `${r.model}, R² ${r.r2 === null ? "–" : r.r2.toFixed(3)}`;
+    head.textContent = `${r.model}, R² ${r.r2 === null ? "–" : short(r.r2, 3)}`;
     chart(box, { label: `Residuals of ${r.model}`, height: 210, key: false, ends: false, zero: true, x: { label: found.x.split(",")[0], log: true },
       y: { label: "residual", log: false, range: [-most, most] }, groups: [{ name: r.model, color: colour(i, found.residuals.length), points: { x: r.x, y: r.y, text: (j) => `residual ${short(r.y[j], 3)}` } }] });
   });
@@ -432,7 +432,7 @@ async function planner() {
     const spent = a.budget.compute_flops ?? null;
     chart(get("chart"), { label: "Expected loss of every size against compute", x: { label: "RL compute, FLOPs", log: true }, y: { label: "expected test loss", log: true }, groups, mark: spent });
   }
-  get("note").textContent = "Expected true loss of every size at equal compute with its interval; dashed: the budget.";
+  get("note").textContent = iso.length ? "Expected true loss of every size at equal compute with its interval; dashed: the budget." : "";
   get("cross").replaceChildren(...(a.crossovers.length ? [el("h2", {}, "Where the next larger size takes over"), table("Crossovers of neighbours", [text("from"), text("to"), num("compute"), text("")],
     a.crossovers.map((c) => [c.smaller, c.larger, within(c.compute_flops), c.text]))] : []));
   get("cautions").replaceChildren(el("ul", { class: "cautions" }, a.warnings.map((w) => el("li", {}, `${w.code}: ${w.text}`))));
@@ -460,7 +460,8 @@ function controls(name) {
     const change = (u) => set({ unit: u, budget: "" });
     const unit = s.get("unit") || "compute";
     return [el("fieldset", {}, el("legend", {}, "budget in"), el("div", { class: "toggle" }, units.map(([u, words]) => el("button", { type: "button", "aria-pressed": String(u === unit), onclick: () => change(u) }, words)))),
-      ["gpu-hours", "usd"].includes(unit) ? select("GPU", "gpu", about.gpus.map((g) => [g, g]), s.get("gpu") || "H100") : null, ...rows()];
+      ["gpu-hours", "usd"].includes(unit) ? select("GPU", "gpu", about.gpus.map((g) => [g, g]), s.get("gpu") || "H100") : null,
+      ...rows(unit === "unique-data" ? ["tau", "arm"] : [])];
   }
   return [];
 }

@@ -19,18 +19,17 @@ from rlaw.serve.large import read_aside, thinned
 from rlaw.serve.source import Live, Snapshot, Source
 
 
-def events_of(port, after, count, headers=None):
-    """The numbers of the next changes that a viewer gets."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+def follow(port, after, count, found, headers=None):
+    """Add the numbers of the next changes that a viewer gets."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", f"/{TOKEN}/api/events?after={after}", headers=headers or {})
-    answer, found = connection.getresponse(), []
+    answer = connection.getresponse()
     assert answer.headers["content-type"].startswith("text/event-stream")
     while len(found) < count:
         line = answer.readline().decode().strip()
         if line.startswith("data: "):
             found.append(json.loads(line[6:])["version"])
     connection.close()
-    return found
 
 
 def test_every_viewer_gets_every_change_and_one_who_was_away_what_it_missed(page_of, tmp_path):
@@ -38,16 +37,20 @@ def test_every_viewer_gets_every_change_and_one_who_was_away_what_it_missed(page
     rows.filter(pl.col("step") <= 5).write_csv(path)
     _, port = page_of(path, poll_seconds=0.02)
     got: list[list[int]] = [[] for _ in range(6)]
-    threads = [threading.Thread(target=lambda i=i: got[i].extend(events_of(port, 1, 3))) for i in range(6)]
+    threads = [threading.Thread(target=follow, args=(port, 1, 3, found), daemon=True) for found in got]
     for thread in threads:
         thread.start()
-    for last in (6, 7, 8):
-        time.sleep(0.3)
-        rows.filter(pl.col("step") <= last).write_csv(path)
+    for count, last in enumerate((6, 7, 8), start=1):
+        rows.filter(pl.col("step") <= last).write_csv(tmp_path / "next.csv")
+        (tmp_path / "next.csv").replace(path)
+        deadline = time.monotonic() + 60
+        while min(map(len, got)) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert got == [[2, 3, 4]] * 6
-    assert events_of(port, 99, 2, {"last-event-id": "2"}) == [3, 4]
+    follow(port, 99, 2, back := [], {"last-event-id": "2"})
+    assert back == [3, 4]
 
 
 def test_a_viewer_who_was_away_for_too_long_gets_the_newest():

@@ -223,15 +223,35 @@ def gather(source: Any, *, where: Mapping[str, Any] | None = None, draws: int | 
         NotFound, DataError, StoreError: there is nothing to read, or no evaluation in it.
         UsageError: the source has several benchmarks or arms, and neither a study nor `where` names the one.
     """
+    store = store_of(source)
+    evidence = measured(load(source), store, where=where)
+    return _judged(replace(evidence, steps=_steps(store) if store else pl.DataFrame(), draws=draws, seed=seed))
+
+
+def store_of(source: Any) -> Store | None:
+    """The store that a source is, or None."""
     is_store = isinstance(source, str | Path) and (Path(source) / "study.json").is_file()
-    store = Store.open(source) if is_store else None
+    return Store.open(source) if is_store else None
+
+
+def measured(frame: Frame, store: Store | None, *, where: Mapping[str, Any] | None = None) -> Evidence:
+    """The evidence before anything is fitted: all rows, those for one law, how the study wants them fitted.
+
+    Args:
+        frame: what was measured.
+        store: where it was read from; None for a table.
+        where: as `gather` takes it.
+
+    Raises:
+        DataError, UsageError: as `gather`.
+    """
     chosen = dict(where or {})
     main_by = {name: chosen.pop(name) for name in (*SINGLE, "arm") if name in chosen}
-    frame = load(source).where(**chosen).identified()
+    frame = frame.where(**chosen).identified()
     main, refused = _one_law(frame, store, main_by)
-    choice = store.study.fit if store else FitChoice.model_validate({})
-    steps = _steps(store) if store else pl.DataFrame()
-    return _judged(Evidence(frame, main, choice, steps=steps, store=store, refused=refused, draws=draws, seed=seed))
+    return Evidence(
+        frame, main, store.study.fit if store else FitChoice.model_validate({}), store=store, refused=refused
+    )
 
 
 def _one_law(frame: Frame, store: Store | None, main_by: dict[str, Any]) -> tuple[Frame, dict[str, str]]:

@@ -72,7 +72,7 @@ def usage_of(store: Store) -> Usage:
     Raises:
         StoreError: a journal is damaged.
     """
-    runs = tuple(_run(store, label) for label in store.labels())
+    runs = tuple(usage_of_run(store, label) for label in store.labels())
     bases = {run.base: run for run in reversed(runs) if run.base}.values()
     phases: Counter[str] = Counter()
     for run in runs:
@@ -80,7 +80,12 @@ def usage_of(store: Store) -> Usage:
     return Usage(runs, dict(phases), sum(b.base_flops for b in bases), sum(b.base_seconds for b in bases))
 
 
-def _run(store: Store, label: str) -> RunUsage:
+def usage_of_run(store: Store, label: str) -> RunUsage:
+    """The cost of one run.
+
+    Raises:
+        StoreError: its journal is damaged.
+    """
     status, base = store.status(label), store.base(label)
     steps, evaluations = store.steps(label), store.evaluations(label)
     counted = f"compute_flops_{store.study.fit.accounting}"

@@ -11,6 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaw.analysis.dose import Dose as Dose
+    from rlaw.analysis.dose import dose as dose
+    from rlaw.analysis.systems import Systems as Systems
+    from rlaw.analysis.systems import compare_systems as compare_systems
     from rlaw.decisions.allocation import Allocation as Allocation
     from rlaw.decisions.allocation import allocate as allocate
     from rlaw.execution.runner import run as run
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Allocation": "decisions.allocation",
     "Comparison": "forecasting.backtest",
+    "Dose": "analysis.dose",
     "Fit": "fitting.result",
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
@@ -45,8 +50,11 @@ _HOMES = {
     "Run": "study.plan",
     "Store": "store.store",
     "Study": "study.study",
+    "Systems": "analysis.systems",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
+    "compare_systems": "analysis.systems",
+    "dose": "analysis.dose",
     "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",

@@ -14,10 +14,12 @@ from typer.exceptions import Abort, Exit, TyperException
 from rlaw.cli import (
     allocate,
     compare,
+    compare_systems,
     data,
     datasets,
     demo,
     doctor,
+    dose,
     figure,
     fit,
     forecast,
@@ -53,6 +55,8 @@ COMMANDS = (
     fit.fit,
     forecast.forecast,
     compare.compare,
+    compare_systems.compare_systems,
+    dose.dose,
     allocate.allocate,
     report.report,
     figure.figure,
@@ -63,7 +67,7 @@ COMMANDS = (
     doctor.doctor,
 )
 for command in COMMANDS:
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 app.add_typer(data.app, name="data")
 
 

@@ -7,7 +7,7 @@ saturating curve; seeds that scatter in accuracy; items of one benchmark that al
 Columns: the share of 90 % intervals that hold 2 where the equivalent dose lies among the reference's doses (it should
 be 85 to 95 %); the share at the largest dose, which is worth more than any of the reference (a bound is honest where it
 holds 2); the share of values that are no number; the share of arms with a peak at p < .05 where the curve saturates,
-where it is flat (the hardest case: 3 to 7 %), and where it falls by 6 points after its middle (the power).
+where it is flat (the hardest case: 3 to 7 %), and where it falls by 12 points after its middle (the power).
 """
 
 import os
@@ -68,7 +68,7 @@ def judge(name: str, studies: int) -> str:
     design, kinds = DESIGNS[name], ("saturating", "flat", "falling")
     x = np.array(design.doses, float)
     curves = {"saturating": saturating(2 * x), "flat": np.full(len(x), 0.45), "falling": saturating(2 * x)}
-    curves["falling"][len(x) // 2 + 1 :] -= 0.06
+    curves["falling"][len(x) // 2 + 1 :] -= 0.12
     inside, largest, numbers, peaks = [], [], [], {kind: [] for kind in kinds}
     for seed in range(studies):
         rng = np.random.default_rng([seed, len(name)])

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlaw.analysis.dose import Dose as Dose
     from rlaw.analysis.dose import dose as dose
+    from rlaw.analysis.geometry.compare import Geometry as Geometry
+    from rlaw.analysis.geometry.compare import geometry as geometry
+    from rlaw.analysis.geometry.merging import merge as merge
     from rlaw.analysis.systems import Systems as Systems
     from rlaw.analysis.systems import compare_systems as compare_systems
     from rlaw.decisions.allocation import Allocation as Allocation
@@ -45,6 +48,7 @@ _HOMES = {
     "Fit": "fitting.result",
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
+    "Geometry": "analysis.geometry.compare",
     "Plan": "study.plan",
     "Report": "reporting.report",
     "Run": "study.plan",
@@ -58,7 +62,9 @@ _HOMES = {
     "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",
+    "geometry": "analysis.geometry.compare",
     "load": "measurements.load",
+    "merge": "analysis.geometry.merging",
     "plan": "study.plan",
     "plot": "reporting.plot",
     "report": "reporting.report",

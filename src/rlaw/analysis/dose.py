@@ -390,7 +390,8 @@ def _peak(own: Sequence[_Cell], noise: _Noise, draws: int, rng: np.random.Genera
     """The p-value of a curve that never falls with the dose, against a free one.
 
     A likelihood ratio on counts whose variance is that of single answers and of seeds; its distribution is that of data
-    drawn from the curve that never falls, with the noise estimated again.
+    drawn from a flat curve, which among those that never fall is hardest to tell from a peak, with the noise estimated
+    again: a rising curve is called a peak less often than p says.
 
     Source: Robertson, Wright and Dykstra 1988, Order Restricted Statistical Inference, chapter 2.
     """
@@ -399,27 +400,27 @@ def _peak(own: Sequence[_Cell], noise: _Noise, draws: int, rng: np.random.Genera
     score = np.array([cell.right / cell.asked for cell in own])
     answers, runs = np.array([cell.asked for cell in own]), np.array([len(cell.runs) for cell in own])
     shrunk = np.array([cell.shrunk for cell in own])
-    measured, null = _falls(score, shrunk, noise.within / answers + noise.seeds(noise.total) / runs)
+    measured = _falls(score, shrunk, noise.within / answers + noise.seeds(noise.total) / runs)
     if measured <= 1e-12:
         return 1.0
     total = noise.total * (rng.chisquare(noise.freedom, draws) / noise.freedom if noise.freedom else np.zeros(draws))
     seeds, again = float(noise.seeds(noise.total)), noise.seeds(total)
-    at = np.clip(null, 1e-6, 1 - 1e-6)
+    at = np.full(len(own), (answers @ shrunk) / answers.sum())
     counts = np.maximum(np.rint(answers / noise.within), 1).astype(int)
     p = np.clip(at + np.sqrt(seeds * at * (1 - at) / runs) * rng.standard_normal((draws, len(own))), 0, 1)
     right = rng.binomial(counts, p)
     many = [
-        _falls(r / counts, (r + 0.5) / (counts + 1), noise.within / answers + one / runs)[0]
+        _falls(r / counts, (r + 0.5) / (counts + 1), noise.within / answers + one / runs)
         for r, one in zip(right, again, strict=True)
     ]
     return (1 + int(np.sum(np.array(many) >= measured - 1e-12))) / (1 + draws)
 
 
-def _falls(score: np.ndarray, shrunk: np.ndarray, variance: np.ndarray) -> tuple[float, np.ndarray]:
-    """How far a curve that never falls is from the scores, in their variances (shares of p (1 - p)), and that curve."""
+def _falls(score: np.ndarray, shrunk: np.ndarray, variance: np.ndarray) -> float:
+    """How far the nearest curve that never falls is from the scores, in their variances (shares of p (1 - p))."""
     weights = 1 / (variance * shrunk * (1 - shrunk))
     curve = isotonic_regression(score, weights=weights).x
-    return float((weights * (score - curve) ** 2).sum()), curve
+    return float((weights * (score - curve) ** 2).sum())
 
 
 def _direction(known: Sequence[Equivalent], base: Sequence[_Cell]) -> str:

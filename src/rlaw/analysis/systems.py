@@ -642,7 +642,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
-def _verdict(systems: Sequence[System], pairs: Sequence[Pair], grouped: tuple[tuple[str, ...], ...]) -> str:
+def _verdict(systems: Sequence[System], pairs: Sequence[Pair], grouped: Sequence[Sequence[str]]) -> str:
     if len(systems) == 1:
         return f"one system, {systems[0].system}: nothing to compare it with"
     if not any(pair.different for pair in pairs):

@@ -2,7 +2,7 @@
 
     python benchmarks/geometry.py [FOLDER]   # writes 3 GB there; prints the table and writes results/geometry.md
 
-Three checkpoints of random bfloat16 weights: a base, and two whose every number moved. Updates without any structure are
+Three checkpoints of random bfloat16 weights: a base, and two whose every number moved. Updates without structure are
 the costliest: none of their directions can be left out. The bar: 60 CPU s and 4 GB for two checkpoints.
 """
 

@@ -27,10 +27,8 @@ RESULT = Path(__file__).parent / "results" / "systems.md"
 #: name -> systems, items, samples
 DESIGNS = {
     "2 systems, 500 items": (2, 500, 1),
-    "2 systems, 2,000 items": (2, 2000, 1),
     "3 systems, 500 items": (3, 500, 1),
     "6 systems, 300 items": (6, 300, 1),
-    "6 systems, 2,000 items": (6, 2000, 1),
     "12 systems, 300 items": (12, 300, 1),
     "3 systems, 100 items, 4 samples": (3, 100, 4),
     "6 systems, 100 items, 4 samples": (6, 100, 4),

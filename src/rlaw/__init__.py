@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rlaw.analysis.geometry.compare import Geometry as Geometry
     from rlaw.analysis.geometry.compare import geometry as geometry
     from rlaw.analysis.geometry.merging import merge as merge
+    from rlaw.analysis.retention import Retention as Retention
+    from rlaw.analysis.retention import retention as retention
     from rlaw.analysis.systems import Systems as Systems
     from rlaw.analysis.systems import compare_systems as compare_systems
     from rlaw.decisions.allocation import Allocation as Allocation
@@ -51,6 +53,7 @@ _HOMES = {
     "Geometry": "analysis.geometry.compare",
     "Plan": "study.plan",
     "Report": "reporting.report",
+    "Retention": "analysis.retention",
     "Run": "study.plan",
     "Store": "store.store",
     "Study": "study.study",
@@ -68,6 +71,7 @@ _HOMES = {
     "plan": "study.plan",
     "plot": "reporting.plot",
     "report": "reporting.report",
+    "retention": "analysis.retention",
     "run": "execution.runner",
     "sensitivity": "fitting.sensitivity",
     "table": "reporting.tables:make",

@@ -32,7 +32,8 @@ def test_p_is_mcnemars_and_is_corrected_for_three_pairs():
     pair = next(p for p in result.pairs if (p.a, p.b) == ("a", "b"))
     assert pair.difference.value == pytest.approx(16 / 40)
     assert pair.p == pytest.approx(stats.binomtest(16, 16).pvalue)
-    assert pair.p_holm == pytest.approx(3 * pair.p)
+    assert pair.p_mid == pytest.approx(pair.p / 2)
+    assert pair.p_holm == pytest.approx(3 * pair.p_mid)
     assert pair.difference.low < 0.4 < pair.difference.high
     assert result.groups == (("a", "c"), ("b",))
     assert result.verdict == "2 of 3 pairs differ after Holm's correction: the best group is a, c"

@@ -98,15 +98,17 @@ def read(
     raw = filtered(named(raw, (*by, *optional)), where or {})
     if raw.rows.is_empty():
         raise DataError(f"{raw.source}: no rows\n  next: a row for each answer: {', '.join(by)}, item, outcome")
-    keys = [name for name in (*by, *optional) if name in raw.rows.columns]
-    for name in (*by, "item"):
+    keys = [name for name in (*by, *optional) if name in raw.rows.columns and name != "benchmark"]
+    for name in dict.fromkeys((*by, "item")):
         if name not in raw.rows.columns:
             raise missing(raw, name)
     outcome, notes = _outcomes(raw)
     rows = raw.rows.select(
         ROW,
         *(names_of(raw, name, needed=name in by) for name in keys),
-        names_of(raw, "benchmark", needed=False) if "benchmark" in raw.rows.columns else pl.lit("").alias("benchmark"),
+        names_of(raw, "benchmark", needed="benchmark" in by)
+        if "benchmark" in raw.rows.columns
+        else pl.lit("").alias("benchmark"),
         names_of(raw, "item", needed=True),
         _sample(raw.rows),
         outcome,
@@ -189,6 +191,11 @@ def names_of(raw: Raw, name: str, *, needed: bool) -> pl.Series:
             name, row, "empty", f"every answer needs its {name}: {int(empty.sum())} of {len(text)} have none"
         )
     return text.fill_null("")
+
+
+def _benchmark(raw: Raw, *, needed: bool) -> pl.Series | pl.Expr:
+    there = needed or "benchmark" in raw.rows.columns
+    return names_of(raw, "benchmark", needed=needed) if there else pl.lit("").alias("benchmark")
 
 
 def _sample(rows: pl.DataFrame) -> pl.Expr:

@@ -127,7 +127,7 @@ def root(a: np.ndarray, power: float = 0.5) -> np.ndarray:
 def barycenter(covariances: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
     """The covariance with the least weighted sum of squared Bures distances to these, (n, n) each.
 
-    Source: Alvarez-Esteban et al. 2016, A fixed-point approach to barycenters in Wasserstein space, J. Math. Anal. Appl.
+    Source: Alvarez-Esteban et al. 2016, A fixed-point approach to barycenters in Wasserstein space, JMAA 441, 744-762.
     """
     w = np.full(len(covariances), 1 / len(covariances)) if weights is None else np.asarray(weights) / np.sum(weights)
     middle = np.tensordot(w, np.stack(covariances), 1)

@@ -193,5 +193,5 @@ def test_evaluations_are_runs_by_their_last_one(tmp_path, capsys):
     many.write_csv(path)
     assert main(["dose", str(path), "--of", "data_size", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [point["dose"] for point in document["arms"][0]["doses"]] == [128, 256]
+    assert [point["dose"] for point in document["arms"][0]["doses"]] == [512, 1024]
     assert [point["runs"] for point in document["arms"][0]["doses"]] == [1, 2]

@@ -206,3 +206,17 @@ def test_the_command_prints_one_document(tmp_path, capsys):
     assert main([*command[:-1], "bbh=x"]) == 2
     assert main(["compare-systems", str(path)]) == 4
     assert "--map system=framework" in capsys.readouterr().err
+
+
+def test_large_json_lines_are_read_as_small_ones_are(tmp_path, monkeypatch):
+    two_benchmarks().write_ndjson(tmp_path / "x.jsonl")
+    small = ledger.read(tmp_path / "x.jsonl")
+    monkeypatch.setattr(ledger, "_LARGE", 0)
+    assert ledger.read(tmp_path / "x.jsonl").rows.equals(small.rows)
+    (tmp_path / "y.jsonl").write_text(
+        '{"system": "a", "item": 1, "correct": NaN}\n{"system": "a", "item": 2, "correct": true}'
+    )
+    assert ledger.read(tmp_path / "y.jsonl").rows["outcome"].to_list() == ["unparsed", "right"]
+    (tmp_path / "z.jsonl").write_text('{"system": "a", "item": 1, "correct": 1}\n{"system": "a"')
+    with pytest.raises(DataError, match="line 2"):
+        ledger.read(tmp_path / "z.jsonl")

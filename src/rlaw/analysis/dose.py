@@ -78,7 +78,7 @@ class Arm:
     Attributes:
         peak_p: of a curve that never falls, against a free one; nan with fewer than three doses.
         peak_p_holm: the same, corrected over arms.
-        verdict: "worth more", "worth less", "depends on the dose" or "cannot tell"; "reference" for that arm.
+        verdict: "worth more", "worth less", both at different doses, or "cannot tell"; "reference" for that arm.
     """
 
     arm: str
@@ -427,7 +427,7 @@ def _direction(known: Sequence[Equivalent], base: Sequence[_Cell]) -> str:
     """Whether an arm's doses are worth more or less than their own number of the reference."""
     signs = {_sign(one, base) for one in known if one.p < _ALPHA} - {0}
     if len(signs) > 1:
-        return "depends on the dose"
+        return "worth more at some doses and less at others"
     return CANNOT_TELL if not signs else "worth more" if 1 in signs else "worth less"
 
 
@@ -449,9 +449,8 @@ def _verdict(arms: Sequence[Arm], noise: _Noise) -> tuple[str, str]:
             CANNOT_TELL,
             f"no dose of {listed([a.arm for a in others]) or 'another arm'} is shown to be worth more or less",
         )
-    said = [f"{arm.arm} is {arm.verdict}" if "worth" in arm.verdict else f"{arm.arm} {arm.verdict}" for arm in known]
-    said += [f"{name} peaks" for name in peaks]
-    words = f"than the same dose of {arms[0].arm}, after Holm's correction over {len(others)} arms and their doses"
+    said = [f"{arm.arm} is {arm.verdict}" for arm in known] + [f"{name} peaks" for name in peaks]
+    words = f"worth is against the same dose of {arms[0].arm}; Holm's correction is over arms and doses"
     return "; ".join(said), words
 
 

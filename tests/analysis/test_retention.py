@@ -77,3 +77,15 @@ def test_the_command_prints_one_document_and_says_what_is_not_known(tmp_path, ca
     assert {w["code"] for w in document["warnings"]} == {"trained-unknown", "one-run", "best-of-several"}
     assert main(["retention", str(tmp_path / "x.csv")]) == 0
     assert "chains: forgetting 30.0" in capsys.readouterr().out
+
+
+def test_counts_of_evaluations_have_the_same_matrix_and_wider_intervals():
+    table = answers().group_by("stage", "trained", "benchmark").agg(correct=pl.col("correct").sum(), items=pl.len())
+    paired, counted = rlaw.retention(answers()), rlaw.retention(table)
+    assert [e.right for e in counted.orders[0].matrix] == [e.right for e in paired.orders[0].matrix]
+    assert counted.orders[0].matrix[0].accuracy == paired.orders[0].matrix[0].accuracy
+    lows = [result.orders[0].skills[0].forgetting.difference.low for result in (counted, paired)]
+    assert lows[0] < lows[1]
+    assert "not-paired" in {w.code for w in counted.warnings}
+    with pytest.raises(DataError, match=r"0\.5 right answers of 40"):
+        rlaw.retention(table.with_columns(correct=pl.lit(0.5)))

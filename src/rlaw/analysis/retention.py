@@ -21,6 +21,7 @@ from rlaw.errors import DataError, UsageError
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Interval, Plain, finite, plain
 from rlaw.measurements import ledger
+from rlaw.measurements.raw import ROW, Note
 from rlaw.text import Readable, listed, table
 
 _RUN = ("order", "seed", "run")
@@ -157,6 +158,8 @@ def retention(
     Args:
         data: a table, or where it is: `stage` (a number, or a name with one: 0 is the base), `benchmark`, `item`,
             `outcome` or `correct`; optional `trained` (the benchmark that the stage trained), `order`, `seed`, `run`.
+            Or a row for each evaluation: `stage`, `benchmark`, `correct` (right answers) and `items`, which cannot be
+            paired.
         mapping: renames columns, ours -> theirs.
         where: keeps the rows whose columns have one of these values.
         level: of intervals.
@@ -166,27 +169,59 @@ def retention(
     Raises:
         DataError: a column is missing, a cell cannot be understood, or stages have no numbers.
     """
-    found = ledger.read(data, ("stage", "benchmark"), mapping=mapping, where=where, optional=("trained", *_RUN))
-    rows = found.rows.filter(pl.col("outcome") != "not_attempted")
-    if rows.is_empty():
-        raise DataError(f"{found.source}: no item was attempted")
-    texts = [pl.col(name).cast(pl.String) for name in ("stage", "benchmark", "trained", *_RUN) if name in rows.columns]
-    rows = rows.with_columns(texts)
-    missing = [pl.lit("").alias(name) for name in ("trained", *_RUN) if name not in rows.columns]
-    rows = rows.with_columns(missing).with_columns(name=pl.concat_str("seed", "run", separator="/"))
-    stages = _in_order(rows["stage"].unique().to_list(), found.source)
-    rng, orders, cautions = np.random.default_rng(seed), [], [Caution(n.code, n.text) for n in found.notes]
+    rows, source, notes = _answers(data, mapping, where)
+    paired = rows["item"].null_count() == 0
+    stages = _in_order(rows["stage"].unique().to_list(), source)
+    rng, orders, cautions = np.random.default_rng(seed), [], [Caution(n.code, n.text) for n in notes]
     for name in rows["order"].unique().sort():
         own = rows.filter(pl.col("order") == name)
         there = [stage for stage in stages if stage in set(own["stage"])]
         if len(there) < 2:
-            raise DataError(f"{found.source}: one stage, {there[0]}: there is nothing to compare it with")
-        trained = _trained(own, found.source)
+            raise DataError(f"{source}: one stage, {there[0]}: there is nothing to compare it with")
+        trained = _trained(own, source)
         skills = [_skill(own, b, there, trained, level, draws, rng) for b in own["benchmark"].unique().sort()]
         orders.append(Order(name, tuple(there), own["name"].n_unique(), _matrix(own, there, level), tuple(skills)))
         cautions += _cautions(orders[-1], trained)
+    if not paired:
+        text = "counts without items: stages are compared as if each had asked items of its own, which widens intervals"
+        cautions.append(Caution("not-paired", text))
     unique = {caution.code: caution for caution in cautions}
-    return Retention(found.source, level, tuple(orders), tuple(unique.values()))
+    return Retention(source, level, tuple(orders), tuple(unique.values()))
+
+
+def _answers(
+    data: Any, mapping: Mapping[str, str] | None, where: Mapping[str, Sequence[str]] | None
+) -> tuple[pl.DataFrame, str, tuple[Note, ...]]:
+    """Right answers of all by stage, benchmark, run and item; `item` is null in a table of counts."""
+    names, optional = ("stage", "benchmark"), ("trained", *_RUN)
+    raw = ledger.named(ledger.open_table(data, mapping or {}, (*names, *optional, "items", "item")), (*names, "items"))
+    if "items" in raw.rows.columns and "item" not in raw.rows.columns:
+        raw = ledger.filtered(ledger.named(raw, (*names, *optional, "items")), where or {})
+        if lost := [name for name in (*names, "correct") if name not in raw.rows.columns]:
+            raise ledger.missing(raw, lost[0])
+        keys = [ledger.names_of(raw, n, needed=n in names) for n in (*names, *optional) if n in raw.rows.columns]
+        right, asked = ledger.numbers(raw, "correct").alias("right"), ledger.numbers(raw, "items").alias("asked")
+        rows = pl.DataFrame([*keys, right, asked]).with_columns(item=pl.lit(None, pl.String))
+        wrong = right.is_null() | asked.is_null() | (right > asked) | (right != right.floor()) | (asked < 1)
+        if wrong.any():
+            at = int(wrong.arg_max() or 0)
+            what = f"{right[at]} right answers of {asked[at]}"
+            raise raw.refuse(
+                "correct", int(raw.rows[ROW][at]), what, "counts of right answers and of items, not shares"
+            )
+        source, notes = raw.source, raw.notes
+    else:
+        found = ledger.read(data, names, mapping=mapping, where=where, optional=optional)
+        rows = found.rows.filter(pl.col("outcome") != "not_attempted")
+        rows = rows.with_columns(right=(pl.col("outcome") == "right").cast(pl.Float64), asked=pl.lit(1.0))
+        source, notes = found.source, found.notes
+    if rows.is_empty():
+        raise DataError(f"{source}: no item was attempted")
+    rows = rows.with_columns(pl.lit("").alias(name) for name in optional if name not in rows.columns)
+    rows = rows.with_columns(pl.col(*names, *optional, "item").cast(pl.String))
+    rows = rows.with_columns(name=pl.concat_str("seed", "run", separator="/"))
+    keys = ["order", "name", "stage", "trained", "benchmark", "item"]
+    return rows.group_by(keys).agg(pl.col("right", "asked").sum()).sort(keys), source, notes
 
 
 def _in_order(stages: list[str], source: str) -> list[str]:
@@ -219,16 +254,17 @@ def _trained(rows: pl.DataFrame, source: str) -> dict[str, str]:
 
 
 def _matrix(rows: pl.DataFrame, stages: list[str], level: float) -> tuple[Entry, ...]:
-    items = rows.group_by("stage", "benchmark", "item", maintain_order=True).agg(
-        right=(pl.col("outcome") == "right").sum(), asked=pl.len()
-    )
+    items = rows.group_by("stage", "benchmark", "item", maintain_order=True).agg(pl.col("right", "asked").sum())
     parts = dict(items.group_by("stage", "benchmark", maintain_order=True))
     made = []
     for stage in stages:
         for (at, benchmark), part in sorted(parts.items()):
             if at == stage:
-                right, asked = (part[name].to_numpy().astype(float) for name in ("right", "asked"))
-                interval = share_interval(right, asked, level)
+                right, asked = part["right"].to_numpy(), part["asked"].to_numpy()
+                each = (right, asked)
+                if part["item"].null_count():  # counts: every answer is of an item of its own
+                    each = (np.arange(asked.sum()) < right.sum()).astype(float), np.ones(int(asked.sum()))
+                interval = share_interval(*each, level)
                 made.append(Entry(stage, str(benchmark), int(right.sum()), int(asked.sum()), interval))
     return tuple(made)
 
@@ -263,8 +299,10 @@ def _interval(value: float, drawn: np.ndarray, level: float) -> Interval:
 
 def _scores(rows: pl.DataFrame, stages: list[str], draws: int, rng: np.random.Generator) -> _Scores | None:
     """None where no item was asked at every stage of every run."""
-    each = rows.group_by("name", "stage", "item").agg(share=(pl.col("outcome") == "right").mean(), asked=pl.len())
-    names = each["name"].unique().sort().to_list()
+    names = rows["name"].unique().sort().to_list()
+    if rows["item"].null_count():
+        return _counted(rows, names, stages, draws, rng)
+    each = rows.with_columns(share=pl.col("right") / pl.col("asked"))
     wide = each.sort("item").pivot(on=["name", "stage"], index="item", values="share")
     pairs = [[f'{{"{name}","{stage}"}}' for stage in stages] for name in names]
     if any(column not in wide.columns for columns in pairs for column in columns):
@@ -275,13 +313,31 @@ def _scores(rows: pl.DataFrame, stages: list[str], draws: int, rng: np.random.Ge
     share = np.stack([np.stack([wide[column].to_numpy() for column in columns]) for columns in pairs])
     R, _, items = share.shape
     weights = rng.multinomial(items, np.full(items, 1 / items), draws) / items  # (D, I), the same for all
-    runs = rng.multinomial(R, np.full(R, 1 / R), draws) / R
     by_run = np.einsum("rti,di->drt", share, weights)
-    # runs drawn again vary by less than runs do: their deviations are stretched
+    return _Scores(share, _over_runs(by_run, rng), single=R == 1 and float(each["asked"].max()) == 1)  # pyright: ignore
+
+
+def _over_runs(by_run: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Means over runs drawn again, (D, R, T) -> (D, T); deviations are stretched, as drawn runs vary by less."""
+    draws, R, _ = by_run.shape
+    runs = rng.multinomial(R, np.full(R, 1 / R), draws) / R
     middle = by_run.mean(axis=1, keepdims=True)
     stretched = middle + (by_run - middle) * (math.sqrt(R / (R - 1)) if R > 1 else 1.0)
-    drawn = np.einsum("drt,dr->dt", stretched, runs)
-    return _Scores(share, drawn, single=R == 1 and int(each["asked"].max()) == 1)  # pyright: ignore[reportArgumentType]
+    return np.einsum("drt,dr->dt", stretched, runs)
+
+
+def _counted(
+    rows: pl.DataFrame, names: list[str], stages: list[str], draws: int, rng: np.random.Generator
+) -> _Scores | None:
+    """Scores of counts: the answers of every evaluation are drawn for themselves."""
+    known = {
+        (name, stage): (right, asked) for name, stage, right, asked in rows["name", "stage", "right", "asked"].rows()
+    }
+    if any((name, stage) not in known for name in names for stage in stages):
+        return None
+    right, asked = np.moveaxis(np.array([[known[name, stage] for stage in stages] for name in names]), -1, 0)
+    drawn = rng.binomial(asked.astype(int), (right + 0.5) / (asked + 1), (draws, *right.shape)) / asked
+    return _Scores((right / asked)[..., None], _over_runs(drawn, rng), single=False)
 
 
 def _skill(

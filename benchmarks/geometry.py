@@ -42,7 +42,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 def checkpoint(folder: Path, seed: int) -> None:
     """A base, and 1 % of noise of its own added for every other seed."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     start, moved = np.random.default_rng(0), np.random.default_rng(seed)
     tensors = [Tensor(name, folder, 0, 2 * int(np.prod(shape)), "BF16", shape) for name, shape in shapes().items()]
     with (folder / "model.safetensors").open("wb") as file:
@@ -51,7 +51,7 @@ def checkpoint(folder: Path, seed: int) -> None:
             values = 0.02 * start.standard_normal(tensor.shape, np.float32)
             values += 0.0002 * moved.standard_normal(tensor.shape, np.float32) if seed else 0
             file.write(tensor.written(values))
-    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')  # last: with it the checkpoint is whole
 
 
 def measured(*command: str) -> str:
@@ -66,7 +66,7 @@ def measured(*command: str) -> str:
 
 def main(folder: Path, what: list[str]) -> None:
     for seed, name in enumerate(("base", "a", "b")):
-        if not (folder / name).exists():
+        if not (folder / name / "config.json").exists():
             checkpoint(folder / name, seed)
     base, a, b = (str(folder / name) for name in ("base", "a", "b"))
     lines = ["| command | CPU | memory |", "|---|---|---|"]

@@ -7,9 +7,10 @@ from functools import cache
 import numpy as np
 import polars as pl
 import pytest
+from scipy.optimize import isotonic_regression
 
 import rlaw
-from rlaw.analysis.dose import equivalent
+from rlaw.analysis.dose import equivalent, isotonic
 from rlaw.cli import main
 from rlaw.errors import DataError, NotIdentifiable, UsageError
 
@@ -85,8 +86,15 @@ def test_graph_mixed_is_below_the_smallest_easy_dose_and_gets_a_bound():
 )
 def test_an_isotonic_curve_is_inverted_to_the_middle_of_its_flat_parts(wanted, dose):
     x, score = np.arange(5.0), np.array([0.2, 0.4, 0.6, 0.4, 0.8])  # pooled: .2 .4 .5 .5 .8
-    got = equivalent(x, score, np.ones(5), np.array([wanted]))[0]
+    got = equivalent(x, score[None], np.ones(5), np.array([[wanted]]))[0, 0]
     assert got == pytest.approx(dose if wanted != 0.7 else 3 + 2 / 3)
+
+
+def test_isotonic_curves_are_scipys():
+    rng = np.random.default_rng(0)
+    score, weights = rng.random((20, 7)), rng.random((20, 7)) + 0.1
+    for row, got, w in zip(score, isotonic(score, weights), weights, strict=True):
+        assert got == pytest.approx(isotonic_regression(row, weights=w).x)
 
 
 def test_a_known_ratio_comes_back_with_its_direction_and_a_peak_is_found():

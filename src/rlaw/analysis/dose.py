@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from rlaw.analysis.multiple import holm
 from rlaw.errors import NotIdentifiable, UsageError
@@ -333,25 +332,46 @@ def _point(cell: _Cell, drawn: np.ndarray, level: float) -> DosePoint:
     return DosePoint(cell.dose, Interval(value, min(float(low), value), max(float(high), value)), len(cell.runs))
 
 
+def isotonic(score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The curves that never fall with the least weighted squares: the largest of smallest means of all runs of doses.
+
+    Args:
+        score: (D, K) measured, a curve in each row; scipy has one curve at a time, which takes a hundred times as long.
+        weights: (D, K), or (K,) for all.
+
+    Source: Ayer et al. 1955, An empirical distribution function for sampling with incomplete information, Ann. Math.
+    Statist. 26, 641-647.
+    """
+    K = score.shape[1]
+    start = np.zeros((len(score), 1))
+    weights = np.broadcast_to(weights, score.shape)
+    total = np.concatenate([start, np.cumsum(weights * score, axis=1)], axis=1)
+    count = np.concatenate([start, np.cumsum(weights, axis=1)], axis=1)
+    curve = np.full(score.shape, -np.inf)
+    for first in range(K):  # means from this dose on, and the smallest of those that reach a later one
+        ends = (total[:, first + 1 :] - total[:, first, None]) / (count[:, first + 1 :] - count[:, first, None])
+        least = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+        curve[:, first:] = np.maximum(curve[:, first:], least)
+    return curve
+
+
 def equivalent(x: np.ndarray, score: np.ndarray, weights: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where an isotonic curve reaches a score: the middle of where it does; -inf below it, inf above it.
+    """Where isotonic curves reach scores, (D, M): the middle of where they do; -inf below, inf above the curve.
 
     Args:
         x: (K,) rising.
-        score, weights: (K,) measured there, and how much each counts.
-        wanted: (M,) scores.
-
-    Source: Ayer et al. 1955, An empirical distribution function for sampling with incomplete information, Ann. Math.
-    Statist. 26, 641-647 (the isotonic curve).
+        score: (D, K) measured there.
+        weights: (K,) how much each counts.
+        wanted: (D, M) scores.
     """
-    curve = isotonic_regression(score, weights=weights).x
-    first, last = np.searchsorted(curve, wanted - 1e-12, "left"), np.searchsorted(curve, wanted + 1e-12, "right")
-    k = len(x)
+    curve, k = isotonic(score, weights), len(x)
+    first = (curve[:, None, :] < wanted[:, :, None] - 1e-12).sum(axis=2)
+    last = (curve[:, None, :] <= wanted[:, :, None] + 1e-12).sum(axis=2)
     at = (x[np.minimum(first, k - 1)] + x[np.clip(last - 1, 0, k - 1)]) / 2
     inside = (first == last) & (first > 0) & (first < k)
     below, above = np.clip(first - 1, 0, k - 1), np.minimum(first, k - 1)
-    rise = np.where(inside, curve[above] - curve[below], 1.0)
-    between = x[below] + (wanted - curve[below]) / rise * (x[above] - x[below])
+    low, high = np.take_along_axis(curve, below, 1), np.take_along_axis(curve, above, 1)
+    between = x[below] + (wanted - low) / np.where(inside, high - low, 1.0) * (x[above] - x[below])
     missed = np.where(first == 0, -np.inf, np.inf)
     return np.where(first < last, at, np.where(inside, between, missed))
 
@@ -363,10 +383,9 @@ def _worth(
     x, weights = np.log([cell.dose for cell in base]), np.array([cell.asked for cell in base])
     target = np.log([cell.dose for cell in own])
     score = np.array([cell.right / cell.asked for cell in base])
-    value = equivalent(x, score, weights, np.array([cell.right / cell.asked for cell in own])) - target
-    many = np.stack(
-        [equivalent(x, a, weights, b) for a, b in zip(drawn[reference], drawn[arm], strict=True)]
-    )  # (D, K), ln dose
+    measured = np.array([cell.right / cell.asked for cell in own])
+    value = equivalent(x, score[None], weights, measured[None])[0] - target
+    many = equivalent(x, drawn[reference], weights, drawn[arm])  # (D, K), ln dose
     found = []
     for n, cell in enumerate(own):
         logs = many[:, n] - target[n]
@@ -400,7 +419,8 @@ def _peak(own: Sequence[_Cell], noise: _Noise, draws: int, rng: np.random.Genera
     score = np.array([cell.right / cell.asked for cell in own])
     answers, runs = np.array([cell.asked for cell in own]), np.array([len(cell.runs) for cell in own])
     shrunk = np.array([cell.shrunk for cell in own])
-    measured = _falls(score, shrunk, noise.within / answers + noise.seeds(noise.total) / runs)
+    variance = noise.within / answers + noise.seeds(noise.total) / runs
+    measured = float(_falls(score[None], shrunk[None], variance)[0])
     if measured <= 1e-12:
         return 1.0
     total = noise.total * (rng.chisquare(noise.freedom, draws) / noise.freedom if noise.freedom else np.zeros(draws))
@@ -409,18 +429,15 @@ def _peak(own: Sequence[_Cell], noise: _Noise, draws: int, rng: np.random.Genera
     counts = np.maximum(np.rint(answers / noise.within), 1).astype(int)
     p = np.clip(at + np.sqrt(seeds * at * (1 - at) / runs) * rng.standard_normal((draws, len(own))), 0, 1)
     right = rng.binomial(counts, p)
-    many = [
-        _falls(r / counts, (r + 0.5) / (counts + 1), noise.within / answers + one / runs)
-        for r, one in zip(right, again, strict=True)
-    ]
-    return (1 + int(np.sum(np.array(many) >= measured - 1e-12))) / (1 + draws)
+    variance = noise.within / answers + again[:, None] / runs
+    many = _falls(right / counts, (right + 0.5) / (counts + 1), variance)
+    return (1 + int((many >= measured - 1e-12).sum())) / (1 + draws)
 
 
-def _falls(score: np.ndarray, shrunk: np.ndarray, variance: np.ndarray) -> float:
-    """How far the nearest curve that never falls is from the scores, in their variances (shares of p (1 - p))."""
+def _falls(score: np.ndarray, shrunk: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """How far the nearest curves that never fall are from the scores (D, K), in their variances."""
     weights = 1 / (variance * shrunk * (1 - shrunk))
-    curve = isotonic_regression(score, weights=weights).x
-    return float((weights * (score - curve) ** 2).sum())
+    return (weights * (score - isotonic(score, weights)) ** 2).sum(axis=1)
 
 
 def _direction(known: Sequence[Equivalent], base: Sequence[_Cell]) -> str:

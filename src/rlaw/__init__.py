@@ -11,6 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaw.analysis.dose import Dose as Dose
+    from rlaw.analysis.dose import dose as dose
+    from rlaw.analysis.geometry.compare import Geometry as Geometry
+    from rlaw.analysis.geometry.compare import geometry as geometry
+    from rlaw.analysis.geometry.merging import merge as merge
+    from rlaw.analysis.retention import Retention as Retention
+    from rlaw.analysis.retention import retention as retention
+    from rlaw.analysis.systems import Systems as Systems
+    from rlaw.analysis.systems import compare_systems as compare_systems
     from rlaw.decisions.allocation import Allocation as Allocation
     from rlaw.decisions.allocation import allocate as allocate
     from rlaw.execution.runner import run as run
@@ -37,23 +46,32 @@ if TYPE_CHECKING:
 _HOMES = {
     "Allocation": "decisions.allocation",
     "Comparison": "forecasting.backtest",
+    "Dose": "analysis.dose",
     "Fit": "fitting.result",
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
+    "Geometry": "analysis.geometry.compare",
     "Plan": "study.plan",
     "Report": "reporting.report",
+    "Retention": "analysis.retention",
     "Run": "study.plan",
     "Store": "store.store",
     "Study": "study.study",
+    "Systems": "analysis.systems",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
+    "compare_systems": "analysis.systems",
+    "dose": "analysis.dose",
     "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",
+    "geometry": "analysis.geometry.compare",
     "load": "measurements.load",
+    "merge": "analysis.geometry.merging",
     "plan": "study.plan",
     "plot": "reporting.plot",
     "report": "reporting.report",
+    "retention": "analysis.retention",
     "run": "execution.runner",
     "sensitivity": "fitting.sensitivity",
     "table": "reporting.tables:make",

@@ -18,7 +18,7 @@ def test_help_imports_nothing_heavy():
     assert "rlaw demo" in done.stdout
 
 
-@pytest.mark.parametrize("command", [command.__name__.rstrip("_") for command in COMMANDS])
+@pytest.mark.parametrize("command", [command.__name__.rstrip("_").replace("_", "-") for command in COMMANDS])
 def test_every_command_helps_with_an_example(command, capsys):
     assert main([command, "-h"]) == 0
     told = capsys.readouterr()

@@ -14,18 +14,23 @@ from typer.exceptions import Abort, Exit, TyperException
 from rlaw.cli import (
     allocate,
     compare,
+    compare_systems,
     data,
     datasets,
     demo,
     doctor,
+    dose,
     figure,
     fit,
     forecast,
+    geometry,
     import_,
     init,
     laws,
+    merge,
     plan,
     report,
+    retention,
     run,
     serve,
     show,
@@ -54,6 +59,11 @@ COMMANDS = (
     fit.fit,
     forecast.forecast,
     compare.compare,
+    compare_systems.compare_systems,
+    dose.dose,
+    retention.retention,
+    geometry.geometry,
+    merge.merge,
     allocate.allocate,
     report.report,
     serve.serve,
@@ -65,7 +75,7 @@ COMMANDS = (
     doctor.doctor,
 )
 for command in COMMANDS:
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 app.add_typer(data.app, name="data")
 
 

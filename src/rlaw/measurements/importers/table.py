@@ -64,8 +64,13 @@ def read(path: Path, mapping: Mapping[str, str] | None = None) -> pl.DataFrame:
     return read_raw(path, mapping or {}).rows.drop(ROW)
 
 
-def read_raw(path: Path, mapping: Mapping[str, str]) -> Raw:
+def read_raw(path: Path, mapping: Mapping[str, str], more: Collection[str] = ()) -> Raw:
     """The same with the places of its rows in the file.
+
+    Args:
+        path: the file.
+        mapping: ours -> theirs.
+        more: columns that are read, beside those of evaluations, whatever the size of the table.
 
     Raises:
         NotFound, DataError: as `read`.
@@ -85,7 +90,7 @@ def read_raw(path: Path, mapping: Mapping[str, str]) -> Raw:
     if (kind := _kind(path)) and path.suffix.lower() != ".xlsx":
         raise DataError(f"{path} is {kind}, whatever its name says\n  next: unpack it, and give the table itself")
     try:
-        found = reader(path, _wanted(mapping))
+        found = reader(path, _wanted(mapping) | frozenset(map(plain_name, more)))
     except (pl.exceptions.PolarsError, OSError, UnicodeError, OverflowError) as error:
         first = str(error).partition("\n")[0][:200]
         raise DataError(f"{path}: cannot be read as a table: {first}") from error

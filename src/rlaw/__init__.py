@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rlaw.fitting.fit import fit as fit
     from rlaw.fitting.result import Fit as Fit
     from rlaw.fitting.sensitivity import sensitivity as sensitivity
+    from rlaw.fitting.threshold.result import Threshold as Threshold
+    from rlaw.fitting.threshold.threshold import threshold as threshold
     from rlaw.forecasting.backtest import Comparison as Comparison
     from rlaw.forecasting.backtest import compare as compare
     from rlaw.forecasting.forecast import Forecast as Forecast
@@ -45,6 +47,7 @@ _HOMES = {
     "Run": "study.plan",
     "Store": "store.store",
     "Study": "study.study",
+    "Threshold": "fitting.threshold.result",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
     "figure": "reporting.figures:draw",
@@ -57,6 +60,7 @@ _HOMES = {
     "run": "execution.runner",
     "sensitivity": "fitting.sensitivity",
     "table": "reporting.tables:make",
+    "threshold": "fitting.threshold.threshold",
 }
 #: documented modules that are imported when they are first used
 _MODULES = ("errors", "laws", "rewards", "tasks", "testing")

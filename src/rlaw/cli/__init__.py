@@ -31,6 +31,7 @@ from rlaw.cli import (
     status,
     table,
     terminal,
+    threshold,
 )
 from rlaw.errors import Interrupted, RlawError, UsageError
 
@@ -54,6 +55,7 @@ COMMANDS = (
     forecast.forecast,
     compare.compare,
     allocate.allocate,
+    threshold.threshold,
     report.report,
     figure.figure,
     table.table,

@@ -1,11 +1,11 @@
 """Threshold laws on simulated studies: bias and coverage of gamma, size of the test of equal gammas, and wrong ways.
 
-    python benchmarks/threshold.py [STUDIES [DESIGN …]]     # prints rows; all designs write benchmarks/results/threshold.md
+    python benchmarks/threshold.py [STUDIES [DESIGN …]]     # prints rows; results/threshold.md is of all designs
 
-Two groups of five depths (2, 3, 4, 6, 8) and three seeds, gamma 1.8 in both; ln T scatters by 0.2 from run to run, or by
-0.14 from run to run and 0.14 from seed to seed. Evaluations every 10 steps on 300 problems; a curve rises from 0.25
-to 0.98 as 1 - exp(-step) does, and passes the threshold of 0.9 at T. Runs end at a budget that all share, or at budgets of their own (spread
-evenly in log step), so that 18 % or 40 % never get there.
+Two groups of five depths (2, 3, 4, 6, 8) and three seeds, gamma 1.8 in both; ln T scatters by 0.2 from run to run, or
+by 0.14 from run to run and 0.14 from seed to seed. Evaluations every 10 steps on 300 problems; a curve rises from 0.25
+to 0.98 as 1 - exp(-step) does, and passes the threshold of 0.9 at T. Runs end at a budget that all share, or at budgets
+of their own (spread evenly in log step), so that about 18 % or 40 % never get there.
 """
 
 import os
@@ -84,7 +84,7 @@ def judge(name: str, studies: int) -> str:
         runs, first = study(DESIGNS[name], rng)
         censored.append(1 - runs.crossed_I.mean())
         groups = [runs.group_I == g for g in range(GROUPS)]
-        if any(len(deep_enough(runs.low_I[g], runs.high_I[g], runs.D_I[g], 4)) < 4 for g in groups):
+        if any(len(deep_enough(runs.low_I[g], runs.high_I[g], runs.D_I[g])) < 4 for g in groups):
             refused += 1
             continue
         model = Model(runs, draws=DRAWS)

@@ -1,8 +1,8 @@
 """Scores along the training of every run, beside a variable of its task: what thresholds are read off.
 
-A table needs no model here: columns that name the task's variable and, perhaps, a group, with `seed`, `step` and `score`
-(or `correct` and `items`, or a loss), or with intervals `low` and `high` that were read off already, a row for each run.
-Stores and logs have what their frames have; a benchmark called `depth-3` gives depth 3.
+A table needs no model here: columns that name the task's variable and, perhaps, a group, with `seed`, `step` and
+`score` (or `correct` and `items`, or a loss), or with intervals `low` and `high` that were read off already, a row for
+each run. Stores and logs have what their frames have; a benchmark called `depth-3` gives depth 3.
 """
 
 import math
@@ -16,8 +16,8 @@ import polars as pl
 
 from rlaw.errors import DataError, UsageError
 from rlaw.measurements import datasets
-from rlaw.measurements.cleaning import counted
 from rlaw.measurements.casting import numbers
+from rlaw.measurements.cleaning import counted
 from rlaw.measurements.columns import CURVE, OURS, find, theirs
 from rlaw.measurements.frame import SINGLE, Frame
 from rlaw.measurements.importers import memory, table
@@ -114,7 +114,8 @@ def read(
     else:
         frame = _of_table(raw, of, along, by, measure)
     frame = _marked(frame.where(**where or {}), of, by)
-    runs, notes = _known(frame) if set(_ENDS) <= set(frame.rows.columns) else _curves(frame)
+    read_off = _known if set(_ENDS) <= set(frame.rows.columns) else _curves
+    runs, notes = read_off(frame, of)
     if not runs:
         reasons = "; ".join(note.text for note in notes) or "it has no rows"
         raise DataError(f"{frame.source}: no run can be used: {reasons}")
@@ -132,7 +133,11 @@ def _table(data: Any, of: str, mapping: Mapping[str, str], format: str) -> Raw |
     if str(data) in datasets.names() or path.suffix.lower() not in table.READERS or not path.is_file():
         return None
     raw = table.read_raw(path, mapping)
-    return raw if find(OURS.get(of, of), raw.rows.columns, raw.source) else None
+    if find(OURS.get(of, of), raw.rows.columns, raw.source):
+        return raw
+    if {"model", "params", "benchmark"} & set(raw.rows.columns):
+        return None  # names of benchmarks may have the variable
+    raise _missing(raw, of, f"`of={of}`")
 
 
 def _of_table(raw: Raw, of: str, along: str, by: str | None, measure: str | None) -> Frame:
@@ -145,13 +150,13 @@ def _of_table(raw: Raw, of: str, along: str, by: str | None, measure: str | None
     ends = [find(name, columns, raw.source) for name in _ENDS]
     score = find("score", columns, raw.source)
     scored = score or any(find(name, columns, raw.source) for name in ("correct", "test_loss", "accuracy"))
-    wanted = {**{theirs: ours for ours, theirs in named.items()}}
+    wanted = {theirs: ours for ours, theirs in named.items()}
     if all(ends) and not scored:
         wanted |= {str(theirs): ours for ours, theirs in zip(_ENDS, ends, strict=True)}
     else:
         place = next((c for name in RESOURCES.get(along, (along,)) if (c := find(name, columns, raw.source))), None)
         if place is None:
-            raise _missing(raw, along, f"the resource `along={along}`")
+            raise _missing(raw, along, f"the resource {along}")
         rows = raw.rows.with_columns(pl.col(place).alias(_PLACE))
         raw = replace(raw.with_rows(rows), names={**raw.names, _PLACE: raw.name(place)})
         if score and "accuracy" not in columns:
@@ -170,7 +175,7 @@ def _of_table(raw: Raw, of: str, along: str, by: str | None, measure: str | None
     if not ready:
         raw = measured(raw)
         raw = raw.with_rows(raw.rows.drop(_ENDS, strict=False))
-    return Frame(raw.rows, raw.source, notes=raw.notes)
+    return Frame(raw.rows, raw.source, notes=tuple(note for note in raw.notes if note.code != "accuracy"))
 
 
 def _column(raw: Raw, name: str, option: str) -> str:
@@ -186,9 +191,7 @@ def _missing(raw: Raw, name: str, what: str) -> DataError:
     return DataError(f"{raw.source}: no column for {what}; it has {there}\n  next: `mapping={{'{name}': 'THEIRS'}}`")
 
 
-def _of_frame(
-    data: Any, of: str, along: str, mapping: Mapping[str, str], format: str, measure: str | None
-) -> Frame:
+def _of_frame(data: Any, of: str, along: str, mapping: Mapping[str, str], format: str, measure: str | None) -> Frame:
     """The rows of a store, a log or a frame, with the place on the axis and the variable."""
     frame = load(data, mapping=mapping, format=format, measure=measure)
     rows, name = frame.rows, OURS.get(of, of)
@@ -210,7 +213,7 @@ def _of_frame(
         column = along if along in rows.columns else None
     if column is None or not rows.schema[column].is_numeric() or rows[column].null_count() == len(rows):
         there = [key for key, names in _OF_A_FRAME.items() if any(_has(rows, n) for n in names)]
-        raise DataError(f"{frame.source} does not have {along}\n  next: `along={' or '.join(there)}`")
+        raise DataError(f"{frame.source} does not have the resource {along}\n  next: one that it has: {listed(there)}")
     placed = rows.with_columns(pl.col(column).cast(pl.Float64).alias(_PLACE), pl.col(name).cast(pl.Float64))
     return replace(frame, rows=placed.drop(_ENDS, strict=False))
 
@@ -267,7 +270,7 @@ def _checked(frame: Frame, *needed: str) -> tuple[pl.DataFrame, list[Note]]:
     return kept, [Note("rows-left-out", f"rows that were left out: {text}")] if dropped else []
 
 
-def _known(frame: Frame) -> tuple[list[ScoredRun], list[Note]]:
+def _known(frame: Frame, of: str) -> tuple[list[ScoredRun], list[Note]]:
     """Runs whose intervals were read off already; an empty or infinite `high` is a run that never got there."""
     rows, notes = _checked(frame, _VALUE)
     rows = rows.with_columns(pl.col("low").fill_null(0.0), pl.col("high").fill_null(math.inf))
@@ -291,14 +294,14 @@ def _known(frame: Frame) -> tuple[list[ScoredRun], list[Note]]:
         notes.append(Note("repeated-rows", f"rows given twice, which count once: {before - len(rows)}"))
     none = np.zeros(0)
     ordered = rows.sort(*_keys(rows), *_ENDS, nulls_last=True).iter_rows(named=True)
-    runs = [
-        ScoredRun(_name(row, number), row[_GROUP], row[_VALUE], str(row["seed"]), none, none, none, (row["low"], row["high"]))
-        for number, row in enumerate(ordered, 1)
-    ]
+    runs = []
+    for row in ordered:
+        about = _name(row, of), row[_GROUP], row[_VALUE], str(row["seed"])
+        runs.append(ScoredRun(*about, none, none, none, (row["low"], row["high"])))
     return runs, notes
 
 
-def _curves(frame: Frame) -> tuple[list[ScoredRun], list[Note]]:
+def _curves(frame: Frame, of: str) -> tuple[list[ScoredRun], list[Note]]:
     """Runs with their curves, in the order of their steps.
 
     Raises:
@@ -307,9 +310,9 @@ def _curves(frame: Frame) -> tuple[list[ScoredRun], list[Note]]:
     rows, notes = _checked(frame, _VALUE, _PLACE, "test_loss")
     order = "step" if rows["step"].null_count() == 0 else _PLACE
     runs = []
-    for number, own in enumerate(rows.partition_by(_keys(rows), maintain_order=False), 1):
-        own = own.unique([order, _PLACE, "test_loss"]).sort(order, _PLACE)
-        name = _name(own.row(0, named=True), number)
+    for rows_of_run in rows.partition_by(_keys(rows), maintain_order=True):
+        own = rows_of_run.unique([order, _PLACE, "test_loss"]).sort(order, _PLACE)
+        name = _name(own.row(0, named=True), of)
         x, loss = own[_PLACE].to_numpy(), own["test_loss"].to_numpy()
         twice = own.filter(pl.col(order).is_duplicated())
         if len(twice):
@@ -333,12 +336,12 @@ def _keys(rows: pl.DataFrame) -> list[str]:
     return [_GROUP, _VALUE, *(c for c in CURVE if c in rows.columns)]
 
 
-def _name(row: Mapping[str, Any], number: int) -> str:
+def _name(row: Mapping[str, Any], of: str) -> str:
     """A run by its own name, else by what it is of."""
     if row.get("run"):
         return str(row["run"])
-    parts = [row[_GROUP], row.get("model") or "", f"{row[_VALUE]:g}", f"seed {row['seed']}"]
-    return ", ".join(part for part in parts if part) or f"run {number}"
+    parts = [row[_GROUP], row.get("model") or "", f"{of} {row[_VALUE]:g}", f"seed {row['seed']}"]
+    return ", ".join(part for part in parts if part)
 
 
 def _digest(runs: tuple[ScoredRun, ...]) -> str:

@@ -45,14 +45,15 @@ class Runs:
 
     @property
     def crossed_I(self) -> np.ndarray:
+        """(runs,) whether a run got there."""
         return np.isfinite(self.high_I)
 
     def where(self, keep: np.ndarray) -> "Runs":
         """Some of the runs; groups and seeds are numbered anew."""
         places = tuple(p for p, kept in zip(self.evaluations.places, keep, strict=True) if kept)
-        numbers = [np.unique(n[keep], return_inverse=True)[1] for n in (self.group_I, self.seed_I)]
+        group, seed = (np.unique(n[keep], return_inverse=True)[1] for n in (self.group_I, self.seed_I))
         evaluations = Evaluations(places, self.evaluations.limits_I[keep])
-        return Runs(self.low_I[keep], self.high_I[keep], self.D_I[keep], *numbers, evaluations)
+        return Runs(self.low_I[keep], self.high_I[keep], self.D_I[keep], group, seed, evaluations)
 
     def design(self, law: ThresholdLaw = POWER, *, common: bool = False) -> Design:
         """A constant for each group, then a slope for each, or one for all."""
@@ -93,6 +94,7 @@ class Model:
 
     @cached_property
     def design(self) -> Design:
+        """Columns of the fit."""
         return self.runs.design()
 
     @cached_property
@@ -146,9 +148,7 @@ class Model:
             row[self.groups + first], row[self.groups + second] = -1, 1
         values = contrasts @ self.line.beta_SP[0]
         errors = [float(self.line.error_S(c)[0]) for c in contrasts]
-        t = [
-            np.abs(self.drawn.beta_SP @ c - v) / self.drawn.error_S(c) for c, v in zip(contrasts, values, strict=True)
-        ]
+        t = [np.abs(self.drawn.beta_SP @ c - v) / self.drawn.error_S(c) for c, v in zip(contrasts, values, strict=True)]
         cut = float(np.quantile(np.max(t, axis=0), self.level)) if pairs else 0.0
         return tuple(
             Difference(first, second, Interval(float(v), float(v - cut * e), float(v + cut * e)))
@@ -184,7 +184,7 @@ class Model:
         errors = []
         for g in range(self.groups):
             own = self.runs.where(self.runs.group_I == g)
-            deepest = own.D_I == own.D_I.max()
+            deepest = own.D_I.max() <= own.D_I
             rest = own.where(~deepest)
             if len(np.unique(rest.D_I[rest.crossed_I])) < 3:
                 return float("nan")
@@ -197,9 +197,9 @@ class Model:
         return float(np.mean(errors))
 
 
-def deep_enough(low_I: np.ndarray, high_I: np.ndarray, D_I: np.ndarray, least: int) -> Sequence[float]:
-    """The distinct D with a run that crossed; none where fewer than three have one with both ends."""
+def deep_enough(low_I: np.ndarray, high_I: np.ndarray, D_I: np.ndarray) -> Sequence[float]:
+    """The distinct D with a run that crossed; none where fewer than three have one between two evaluations."""
     crossed = np.isfinite(high_I)
     both = len(np.unique(D_I[crossed & (low_I > 0)]))
     found = np.unique(D_I[crossed]).tolist()
-    return found if both >= min(3, least) else found[:0]
+    return found if both >= 3 else []

@@ -188,16 +188,17 @@ class Threshold(Readable):
             lines += [f"  {p.second} less {p.first}: {p.difference} ({p.verdict})" for p in self.pairs]
         lines.append(self._law_line())
         for reach, laws in self.sensitivity.items():
-            each = ", ".join(f"{g}{' ' * bool(g)}{i}" if i.value == i.value else f"{g} too few" for g, i in laws.items())
-            lines.append(f"gamma at a threshold of {reach:g}: {each}")
+            each = [f"{g} {'too few' if finite(i.value) is None else i}".strip() for g, i in laws.items()]
+            lines.append(f"gamma at a threshold of {reach:g}: {', '.join(each)}")
         return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
     def _table(self, level: str) -> str:
         reached = {r.group: r.depth for r in self.reached}
         write: Callable[[float], str] = three_digits
+        write_budget = units.flops if self.along == "compute" else units.count
         heads = [
-            self.by or "runs", ">runs", ">never", f">gamma {level}", ">bootstrap", f">a {level}", f">2 {self.of}s cost",
-            f">{self.of} for {units.count(self.budget)}",
+            self.by or "", ">runs", ">never", f">gamma {level}", ">bootstrap", f">a {level}", f">2 {self.of}s cost",
+            f">{self.of} for {write_budget(self.budget)}",
         ]  # fmt: skip
         rows = [
             [
@@ -212,9 +213,10 @@ class Threshold(Readable):
         return table(heads, rows)
 
     def _law_line(self) -> str:
-        power, other = self.held_out["power"], self.held_out["exponential"]
+        off = {law: error for law, error in self.held_out.items() if finite(error) is not None}
         better = "the power law" if self.delta_aic > 0 else "an exponential"
         line = f"{better} fits better by {abs(self.delta_aic):.1f} of AIC"
-        if power == power and other == other:
-            line += f"; at the deepest {self.of} held out, ln T is off by {power:.2f} (power), {other:.2f} (exponential)"
+        if off:
+            errors = ", ".join(f"{error:.2f} ({law})" for law, error in off.items())
+            line += f"; at the largest {self.of} held out, ln T is off by {errors}"
         return line

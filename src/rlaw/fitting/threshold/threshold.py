@@ -2,13 +2,14 @@
 
     rlaw.threshold("runs.csv", reach=0.9, along="step", of="depth", by="logic")
 
-The place where a run crosses is known only between two evaluations; a run that never got there is longer than its last.
-Both enter the likelihood as they are: runs that never got there are neither left out nor taken as crossing at their end.
+The place where a run crosses is known only between two evaluations; that of a run that never got there lies past its
+end. Both enter the likelihood as they are: no run is left out, and none is taken as crossing at its end.
 
 Source: ScaleLogic, arXiv:2605.06638 (the law); Tobin 1958 (the likelihood).
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ def threshold(
 
     Args:
         data: what `rlaw.load` takes; or a table without models, with the columns of `of` and `by`, `seed`, `step` and
-            `score` (or `correct` and `items`), or with a row for each run and its interval `low`, `high` (empty: never).
+            `score` (or `correct` and `items`), or with a row for each run and its interval `low`, `high` (empty:
+            never).
         reach: the threshold, a share of right answers.
         along: the resource: "compute", "data", "step", "tokens", "gpu-hours", or a column that counts from the start
             of a run.
@@ -110,8 +112,6 @@ def threshold(
         source=scores.source,
         digest=scores.digest,
     )
-    from dataclasses import replace
-
     return replace(result, warnings=(*result.warnings, *_cautions(result, model)))
 
 
@@ -138,13 +138,15 @@ def _runs(scores: Scores, reached: list[RunReach], names: list[str]) -> tuple[Ru
     """The runs of the groups that a law can be fitted to, and the names of these groups."""
     low, high, D = (np.array([getattr(run, name) for run in reached]) for name in ("low", "high", "value"))
     group = np.array([names.index(run.group) for run in reached], int)
-    enough = [len(deep_enough(low[group == g], high[group == g], D[group == g], LEAST)) >= LEAST for g in range(len(names))]
+    own = [group == g for g in range(len(names))]
+    enough = [len(deep_enough(low[g], high[g], D[g])) >= LEAST for g in own]
     keep = np.array([enough[g] for g in group], bool)
     seeds = {pair: n for n, pair in enumerate(dict.fromkeys((run.group, run.seed) for run in reached))}
     seed = np.array([seeds[run.group, run.seed] for run in reached], int)
     evaluations = Evaluations(_places(scores, reached), _limits(low, high, D, group))
     runs = Runs(low, high, D, group, seed, evaluations)
-    return (runs.where(keep) if keep.any() else runs), [n for n, is_enough in zip(names, enough, strict=True) if is_enough]
+    fitted = [name for name, is_enough in zip(names, enough, strict=True) if is_enough]
+    return (runs.where(keep) if fitted else runs), fitted
 
 
 def _places(scores: Scores, reached: list[RunReach]) -> tuple[np.ndarray, ...]:
@@ -166,7 +168,7 @@ def _limits(low: np.ndarray, high: np.ndarray, D: np.ndarray, group: np.ndarray)
     never = np.isinf(high)
     limits = np.where(never, low, np.inf)
     for i in np.flatnonzero(~never):
-        alike = never & (D == D[i]) & (group == group[i])
+        alike = never & (D[i] == D) & (group == group[i])
         ends = low[alike] if alike.any() else low[never]
         limits[i] = max(ends.max(), high[i]) if len(ends) else np.inf
     return limits
@@ -235,9 +237,11 @@ def _cautions(result: Threshold, model: Model) -> Iterator[Caution]:
     few = [g for g in result.groups if np.isnan(g.gamma.value)]
     if few:
         names = ", ".join(f"{g.group} ({g.crossed})" for g in few)
-        yield Caution("few-depths", f"too few values of {of} with a run that crossed, and no law: {names}; {LEAST} are needed")
+        text = f"too few values of {of} with a run that crossed, and no law: {names}; {LEAST} are needed"
+        yield Caution("few-depths", text)
     if back := [run.run for run in runs if run.falls_back]:
-        yield Caution("falls-back", f"{len(back)} runs are clearly below {result.reach:g} again later: {listed(back, 5)}")
+        text = f"{len(back)} runs are clearly below {result.reach:g} again later: {'; '.join(back[:3])}"
+        yield Caution("falls-back", text)
     share = sum(run.censored for run in runs) / len(runs)
     if share > _OFTEN:
         text = f"{share:.0%} of the runs never got there: the law rests on the others and on how long these went on"
@@ -252,12 +256,13 @@ def _cautions(result: Threshold, model: Model) -> Iterator[Caution]:
     if abs(result.delta_aic) < _UNDECIDED:
         yield Caution("power-or-exponential", "the runs cannot tell a power law from an exponential in " + of)
     elif result.delta_aic < 0:
-        yield Caution("exponential-fits-better", "an exponential fits better: do not extend the power law to larger " + of)
+        text = f"an exponential fits better: do not extend the power law to larger {of}"
+        yield Caution("exponential-fits-better", text)
     for reach, laws in result.sensitivity.items():
         moved = [
             g.group or "all"
             for g in result.groups
-            if (other := laws[g.group].value) == other and not g.gamma.low <= other <= g.gamma.high
+            if g not in few and not np.isnan(other := laws[g.group].value) and not g.gamma.low <= other <= g.gamma.high
         ]
         if moved:
             text = f"at {reach:g} gamma leaves the interval that it has at {result.reach:g}: {', '.join(moved)}"

@@ -233,14 +233,3 @@ def test_what_cannot_be_read_is_refused_with_a_reason(rows, options, error, text
     pl.DataFrame(rows).write_csv(tmp_path / "rows.csv")
     with pytest.raises(error, match=text):
         rlaw.threshold(tmp_path / "rows.csv", **options)
-
-
-def test_the_picture_and_the_table_have_every_group(drawing):
-    result = rlaw.threshold(intervals((1.2, 1.8), budget=330), by="logic", draws=20)
-    figure = rlaw.plot(result)
-    assert drawing(figure.canvas) == []
-    labels = [text.get_text() for text in figure.canvas.axes[0].get_legend().get_texts()]
-    assert [label.partition(":")[0] for label in labels] == ["logic 0", "logic 1"]
-    table = of_threshold(result)
-    assert [row[0] for row in table.rows] == ["logic 0", "logic 1"]
-    assert "gamma low" in table.csv()

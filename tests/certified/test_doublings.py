@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rlaw.forecasting.doublings import doublings, doublings_to, physical, relative_loss, years, years_of
+from rlaw.fitting.efficiency import doublings, physical, relative_loss, years, years_of
+from rlaw.forecasting.doublings import doublings_to
 
 
 @pytest.mark.parametrize(("kappa", "needed"), [(0.05, 20), (0.11, 9.09), (0.2, 5)])

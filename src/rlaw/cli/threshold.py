@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Format, Level, Map, Measure, Seed, Where, choices, pairs
+from rlaw.cli.options import Data, Draws, EfficiencyDoubling, Format, Level, Map, Measure, Seed, Where, choices, pairs
 from rlaw.cli.terminal import Json, show
 
 
@@ -17,6 +17,7 @@ def threshold(
     of: Annotated[str, Option(metavar="COLUMN", help="the task's variable, numbers above 0")] = "depth",
     by: Annotated[str | None, Option(metavar="COLUMN", help="runs of each value have a law of their own")] = None,
     budget: Annotated[str | None, Option(metavar="X", help="of one run; the most that a run spent by default")] = None,
+    efficiency_doubling: EfficiencyDoubling = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
@@ -36,7 +37,8 @@ def threshold(
     result = rlaw.threshold(
         data, reach=reach, along=along, of=of, by=by,
         budget=None if budget is None else units.parse(budget, UNIT.get(along, "count")),
-        where=choices(where, "--where"), mapping=pairs(mapping, "--map"), format=format, measure=measure,
+        efficiency_doubling=efficiency_doubling, where=choices(where, "--where"), mapping=pairs(mapping, "--map"),
+        format=format, measure=measure,
         draws=draws, level=level, seed=seed,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)

@@ -25,12 +25,13 @@ from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, fr
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution, cautions_of_frame
+from rlaw.fitting.efficiency import physical
 from rlaw.fitting.interval import Interval, median, percentile, plain
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.bends import PRIOR
 from rlaw.forecasting.calibration import bends_by_cut
-from rlaw.forecasting.doublings import Doublings, doublings_to, floor_draws, physical
+from rlaw.forecasting.doublings import Doublings, doublings_to, floor_draws
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.forecasting.target import check_far

@@ -17,11 +17,12 @@ import numpy as np
 from rlaw import units
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.diagnostics import Caution, cautions_of_frame
+from rlaw.fitting.efficiency import physical
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import Backtest, backtest, calibrated
 from rlaw.forecasting.damped import damped_trend
-from rlaw.forecasting.doublings import Doublings, doublings_to, floor_draws, physical
+from rlaw.forecasting.doublings import Doublings, doublings_to, floor_draws
 from rlaw.forecasting.predictors import (
     AUTO,
     TREND,

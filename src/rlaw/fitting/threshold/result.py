@@ -6,6 +6,7 @@ from typing import Any
 
 from rlaw import units
 from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.efficiency import Physical
 from rlaw.fitting.interval import Interval, Plain, finite, plain, three_digits
 from rlaw.text import Readable, table
 
@@ -93,6 +94,38 @@ class Reached(Plain):
     depth: Interval
 
 
+@dataclass(frozen=True, slots=True)
+class Later(Plain):
+    """Years until a spending, one year of which pays what a run takes today, takes a group to twice its D.
+
+    Attributes:
+        group: its name.
+        doublings: of the resource, gamma of them.
+        fixed: years at fixed spending.
+        growing: with spending that doubles every year.
+    """
+
+    group: str
+    doublings: Interval
+    fixed: Interval
+    growing: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency(Plain):
+    """What efficiency that doubles in an assumed time does to the cost of twice the D.
+
+    Attributes:
+        efficiency_doubling_years: the assumed time.
+        physical: the hardware side of the budget; None where the resource is no compute.
+        groups: every group with a law.
+    """
+
+    efficiency_doubling_years: float
+    physical: Physical | None
+    groups: tuple[Later, ...]
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Threshold(Readable):
     """Laws of the resource that reaches a threshold.
@@ -112,6 +145,7 @@ class Threshold(Readable):
         budget: of one run, for `reached`.
         reached: the D that it takes to the threshold.
         sensitivity: gamma of every group at other thresholds, by threshold.
+        efficiency: years to twice the D; None without an assumed doubling time.
         warnings: what speaks against trusting it.
         settings: level, draws and seed, as used.
         source, digest: of the rows.
@@ -131,6 +165,7 @@ class Threshold(Readable):
     budget: float
     reached: tuple[Reached, ...]
     sensitivity: dict[float, dict[str, Interval]]
+    efficiency: Efficiency | None
     warnings: tuple[Caution, ...]
     settings: dict[str, Any]
     source: str
@@ -162,6 +197,7 @@ class Threshold(Readable):
             "scatter": self.scatter,
             "depth_for_budget": {"budget": finite(self.budget), "groups": plain(self.reached)},
             "sensitivity": sensitivity,
+            "efficiency": plain(self.efficiency),
             **self.settings,
             "source": self.source,
             "digest": self.digest,
@@ -190,6 +226,7 @@ class Threshold(Readable):
         for reach, laws in self.sensitivity.items():
             each = [f"{g} {'too few' if finite(i.value) is None else i}".strip() for g, i in laws.items()]
             lines.append(f"gamma at a threshold of {reach:g}: {', '.join(each)}")
+        lines += self._years()
         return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
     def _table(self, level: str) -> str:
@@ -211,6 +248,18 @@ class Threshold(Readable):
             for g in self.groups
         ]  # fmt: skip
         return table(heads, rows)
+
+    def _years(self) -> list[str]:
+        if self.efficiency is None:
+            return []
+        every, side = 12 * self.efficiency.efficiency_doubling_years, self.efficiency.physical
+        lines = [] if side is None else [f"logical: {units.flops(self.budget)}, counted as given", f"physical: {side}"]
+        lines += [
+            f"twice the {self.of}{' of ' * bool(g.group)}{g.group} takes {g.doublings} doublings: {g.fixed} years at "
+            f"fixed spending, {g.growing} with spending that doubles every year"
+            for g in self.efficiency.groups
+        ]
+        return [*lines, f"assumed: efficiency doubles every {every:.3g} months, a year of spending pays a run of today"]
 
     def _law_line(self) -> str:
         off = {law: error for law, error in self.held_out.items() if finite(error) is not None}

@@ -8,22 +8,25 @@ end. Both enter the likelihood as they are: no run is left out, and none is take
 Source: ScaleLogic, arXiv:2605.06638 (the law); Tobin 1958 (the likelihood).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.diagnostics import Caution
+from rlaw.fitting.efficiency import physical, years, years_of
 from rlaw.fitting.interval import Interval
 from rlaw.fitting.selection import check_draws
 from rlaw.fitting.threshold.crossing import crossing
 from rlaw.fitting.threshold.draws import Evaluations
 from rlaw.fitting.threshold.laws import EXPONENTIAL, POWER
 from rlaw.fitting.threshold.model import Model, Runs, deep_enough
-from rlaw.fitting.threshold.result import GroupLaw, Pair, Reached, RunReach, Threshold
+from rlaw.fitting.threshold.result import Efficiency, GroupLaw, Later, Pair, Reached, RunReach, Threshold
 from rlaw.measurements.scores import Scores, read
+from rlaw.study.compute import executed_factor
 from rlaw.text import listed
 
 LEAST = 4  # distinct D with a run that crossed
@@ -41,6 +44,7 @@ def threshold(
     of: str = "depth",
     by: str | None = None,
     budget: float | None = None,
+    efficiency_doubling: float | str | None = None,
     where: Mapping[str, Any] | None = None,
     mapping: Mapping[str, str] | None = None,
     format: str = "auto",
@@ -61,6 +65,8 @@ def threshold(
         of: the task's variable D, a column of numbers above 0; or what benchmarks such as depth-3 begin with.
         by: the column that groups runs, each group with a gamma of its own.
         budget: resource of one run, to say which D it takes to the threshold; the most that a run spent when None.
+        efficiency_doubling: time in which efficiency is assumed to double, years or such as "12 months": how long
+            twice the D takes.
         where: column -> value or values of the rows that count.
         mapping, format, measure: as in `rlaw.load`.
         draws: studies drawn for the bootstrap and the test of equal gammas.
@@ -107,6 +113,7 @@ def threshold(
         budget=float(spent),
         reached=tuple(Reached(name, model.depth(g, spent)) for g, name in enumerate(fitted)),
         sensitivity=others,
+        efficiency=None if efficiency_doubling is None else _efficiency(groups, efficiency_doubling, along, spent),
         warnings=(*(Caution(note.code, note.text) for note in scores.notes), *at_once),
         settings={"level": level, "draws": draws, "seed": seed},
         source=scores.source,
@@ -206,6 +213,18 @@ def _law(model: Model, name: str, fitted: list[str], reached: list[RunReach]) ->
 def _each(change: Any, interval: Interval) -> Interval:
     with np.errstate(over="ignore"):
         return Interval(*(float(change(end)) for end in (interval.value, interval.low, interval.high)))
+
+
+def _efficiency(groups: Sequence[GroupLaw], doubling: float | str, along: str, spent: float) -> Efficiency:
+    """Years to twice the D: gamma doublings of what a run takes today."""
+    every = years_of(doubling)
+    known = [group for group in groups if not np.isnan(group.gamma.value)]
+    later = tuple(
+        Later(g.group, g.gamma, *(_each(partial(years, rate=rate), g.gamma) for rate in (1 / every, 1 / every + 1)))
+        for g in known
+    )
+    side = physical(spent, "as given", executed_factor()) if along == "compute" else None
+    return Efficiency(every, side, later)
 
 
 def _verdict(difference: Interval) -> str:

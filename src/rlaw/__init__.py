@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rlaw.fitting.fit import fit as fit
     from rlaw.fitting.result import Fit as Fit
     from rlaw.fitting.sensitivity import sensitivity as sensitivity
+    from rlaw.fitting.threshold.result import Threshold as Threshold
+    from rlaw.fitting.threshold.threshold import threshold as threshold
     from rlaw.forecasting.backtest import Comparison as Comparison
     from rlaw.forecasting.backtest import compare as compare
     from rlaw.forecasting.forecast import Forecast as Forecast
@@ -58,6 +60,7 @@ _HOMES = {
     "Store": "store.store",
     "Study": "study.study",
     "Systems": "analysis.systems",
+    "Threshold": "fitting.threshold.result",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
     "compare_systems": "analysis.systems",
@@ -75,6 +78,7 @@ _HOMES = {
     "run": "execution.runner",
     "sensitivity": "fitting.sensitivity",
     "table": "reporting.tables:make",
+    "threshold": "fitting.threshold.threshold",
 }
 #: documented modules that are imported when they are first used
 _MODULES = ("errors", "laws", "rewards", "tasks", "testing")

@@ -9,6 +9,7 @@ _PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12,
 _NUMBER = r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
 _QUANTITY = re.compile(_NUMBER + r"(.*?)\s*")
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+_SECONDS |= {"week": 7 * 86400, "month": 30.4375 * 86400, "year": 365.25 * 86400}
 _EXAMPLES = {
     "count": "7B, 592k or 5.9e5",
     "FLOPs": "1e18 FLOPs, 20 PFLOPs or 1e18",

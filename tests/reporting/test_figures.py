@@ -6,11 +6,13 @@ import pytest
 from drawn_text import faults
 from ladders import power_law, saturating, table
 
+import rlaw
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.analysis.protocols import protocols
 from rlaw.errors import DataError, NotFound
 from rlaw.measurements import datasets
 from rlaw.reporting.figures import FIGURES, OF_TABLES, Figure, draw, drawing_style
+from rlaw.reporting.tables.thresholds import of_threshold
 from rlaw.store import Store
 
 A4_TEXT_INCHES = 6.3
@@ -149,3 +151,19 @@ def test_more_draws_and_another_seed_are_heeded_by_every_figure_that_draws(store
         with drawing_style():
             pictures = {FIGURES[name](evidence).settle().render("svg") for evidence in evidence}
         assert len(pictures) == 3, name
+
+
+def test_threshold_laws_have_a_picture_and_a_table_of_every_group():
+    depths = [2, 3, 4, 6, 8]
+    rows = [(f"logic {g}", d, s, (10 + s) * d**g) for g in (1, 2) for d in depths for s in (0, 1)]
+    runs = pl.DataFrame(rows, schema=["logic", "depth", "seed", "low"], orient="row").with_columns(
+        low=pl.col("low").clip(0, 500), high=pl.when(pl.col("low") < 500).then(pl.col("low") * 1.1)
+    )
+    result = rlaw.threshold(runs, by="logic", draws=20)
+    figure = rlaw.plot(result)
+    with drawing_style():
+        assert faults(figure.canvas) == []
+    labels = [text.get_text() for text in figure.canvas.axes[0].get_legend().get_texts()]
+    assert [label.partition(":")[0] for label in labels] == ["logic 1", "logic 2"]
+    assert [row[0] for row in of_threshold(result).rows] == ["logic 1", "logic 2"]
+    assert "gamma low" in of_threshold(result).csv()

@@ -37,6 +37,7 @@ from rlaw.cli import (
     status,
     table,
     terminal,
+    threshold,
 )
 from rlaw.errors import Interrupted, RlawError, UsageError
 
@@ -65,6 +66,7 @@ COMMANDS = (
     geometry.geometry,
     merge.merge,
     allocate.allocate,
+    threshold.threshold,
     report.report,
     serve.serve,
     figure.figure,

@@ -4,7 +4,21 @@ from typing import Annotated
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
+from rlaw.cli.options import (
+    Data,
+    Draws,
+    EfficiencyDoubling,
+    Far,
+    Format,
+    Level,
+    Map,
+    Measure,
+    Seed,
+    Strict,
+    Where,
+    Window,
+    read,
+)
 from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
 from rlaw.study.gpus import DEFAULT_MFU, PEAK_FLOPS
@@ -28,6 +42,7 @@ def allocate(
         str | None, Option(metavar="TOKENS@SIZE", help="measured throughput for --wall, such as 40k@7B")
     ] = None,
     target_loss: Annotated[float | None, Option(metavar="L", help="report how many doublings reach it")] = None,
+    efficiency_doubling: EfficiencyDoubling = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
@@ -50,7 +65,8 @@ def allocate(
     result = rlaw.allocate(
         frame, compute=compute, gpu_hours=gpu_hours, usd=usd, wall=wall, data=prompts, unique_data=unique_data, gpu=gpu,
         gpus=gpus, mfu=mfu, usd_per_gpu_hour=usd_per_gpu_hour, tokens_per_second=tokens_per_second,
-        target_loss=target_loss, window=window, draws=draws, level=level, seed=seed, far=far,
+        target_loss=target_loss, efficiency_doubling=efficiency_doubling, window=window, draws=draws, level=level,
+        seed=seed, far=far,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)
     if strict and not result.identified:

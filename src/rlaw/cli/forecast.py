@@ -4,7 +4,21 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from rlaw.cli.options import Data, Draws, Far, Format, Level, Map, Measure, Seed, Strict, Where, Window, read
+from rlaw.cli.options import (
+    Data,
+    Draws,
+    EfficiencyDoubling,
+    Far,
+    Format,
+    Level,
+    Map,
+    Measure,
+    Seed,
+    Strict,
+    Where,
+    Window,
+    read,
+)
 from rlaw.cli.terminal import Json, all_done, gate, show
 from rlaw.errors import NotIdentifiable
 
@@ -20,6 +34,8 @@ def forecast(
     axis: Annotated[Literal["compute", "data", "step"], Option(help="what the loss is a function of")] = "compute",
     law: Annotated[str, Option(help="auto pools the ladder; or damped-trend, or one of `rlaw laws`")] = "auto",
     at: At = [],  # noqa: B006
+    target_loss: Annotated[float | None, Option(metavar="L", help="report what it costs past the last place")] = None,
+    efficiency_doubling: EfficiencyDoubling = None,
     where: Where = [],  # noqa: B006 - the command line makes a new list
     mapping: Map = [],  # noqa: B006
     format: Format = "auto",
@@ -41,6 +57,7 @@ def forecast(
     frame = read(data, where, mapping, format, measure)
     result = rlaw.forecast(
         frame, target, anchor=anchor, axis=axis, law=law, at=at,
+        target_loss=target_loss, efficiency_doubling=efficiency_doubling,
         window=window, draws=draws, level=level, seed=seed, far=far,
     )  # fmt: skip
     show(result.to_json(), str(result), as_json=json)

@@ -42,6 +42,9 @@ MaybeData = Annotated[str | None, _DATA]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the file; its format is what the name ends with")]
 Listed = Annotated[bool, typer.Option("--list", help="print the names with what each shows")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit 4 when the ladder identifies no law of the size")]
+EfficiencyDoubling = Annotated[
+    str | None, typer.Option(metavar="TIME", help="such as '12 months', assumed: report the years to the target")
+]
 Items = Annotated[int | None, typer.Option(min=1, help="problems of one evaluation, where the data do not say")]
 
 

@@ -36,11 +36,13 @@ from rlaw.decisions.frontier import Crossover, Frontier, IsoCompute, IsoLoss, fr
 from rlaw.errors import BudgetExceeded, NotIdentifiable, UsageError
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.diagnostics import Caution, cautions_of_frame
+from rlaw.fitting.efficiency import physical
 from rlaw.fitting.interval import Interval, median, percentile, plain
 from rlaw.fitting.screening import drop_broken
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.bends import PRIOR
 from rlaw.forecasting.calibration import bends_by_cut
+from rlaw.forecasting.doublings import Doublings, doublings_to, floor_draws
 from rlaw.forecasting.predictors import PooledLadder, pooled_ladder
 from rlaw.forecasting.result import Prediction, origin_of, resolved
 from rlaw.forecasting.target import check_far
@@ -74,6 +76,7 @@ class Allocation(Prediction):
         accounting: how compute is counted.
         accounting_note: why that is not what GPUs take their time for.
         rates: the GPUs, prices and share of the peak by which `on_gpus` of the choices follows.
+        doublings: what the target loss costs from here; None without one, and for unique data.
     """
 
     budget: Budget
@@ -89,6 +92,7 @@ class Allocation(Prediction):
     accounting: str
     accounting_note: str
     rates: Rates
+    doublings: Doublings | None = None
 
     def choice(self, model: str, tau: float | None = None) -> Choice:
         """One size, by its name; with its best reuse factor where it has several."""
@@ -98,7 +102,7 @@ class Allocation(Prediction):
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw allocate --json`, schema 1."""
         names = ("budget", "accounting", "choices", "best", "best_tau", "doubling", "crossovers", "iso_compute")
-        names += ("iso_loss", "target_loss", "doublings_needed", "accounting_note")
+        names += ("iso_loss", "target_loss", "doublings_needed", "doublings", "accounting_note")
         parts = {name: plain(getattr(self, name)) for name in names}
         return {"schema": 1, **parts, "assumed": self.rates.to_json(), **self.common_json()}
 
@@ -121,6 +125,8 @@ class Allocation(Prediction):
         if self.doublings_needed is not None:
             needed = _place(self.doublings_needed)
             lines.append(f"doublings of the budget to reach a loss of {self.target_loss:g}: {needed}")
+        if self.doublings is not None:
+            lines += self.doublings.lines()
         lines += [f"{c.larger} overtakes {c.smaller}: {_place(c.compute_flops)} ({c.text})" for c in self.crossovers]
         if self.iso_compute:
             rows = [
@@ -183,6 +189,7 @@ def allocate(
     level: float | None = None,
     seed: int = 0,
     far: bool = False,
+    efficiency_doubling: float | str | None = None,
     **spend: Any,
 ) -> Allocation:
     """Choose a size for a budget, or how often to pass over the data.
@@ -190,12 +197,13 @@ def allocate(
     Args:
         measured: the measurements (a frame, what `rlaw.load` reads, polars or pandas) or a fit to them: one variant,
             benchmark and group size, and one tau unless the budget is unique data.
-        target_loss: a loss to reach: how many doublings of the budget it takes.
+        target_loss: a loss to reach: how many doublings of the budget it takes, and what that means.
         window: steps of the fit, as in `rlaw.fit`.
         draws: how many futures to draw.
         level: of the intervals.
         seed: of the random numbers.
         far: allow a budget more than 100 times outside the data.
+        efficiency_doubling: time in which efficiency is assumed to double, such as "12 months": years to the target.
         **spend: the budget and how it becomes FLOPs, as in `rlaw.decisions.budget.budget`: one of compute, gpu_hours,
             usd, wall, data and unique_data, with gpu, gpus, mfu, usd_per_gpu_hour and tokens_per_second.
 
@@ -209,6 +217,8 @@ def allocate(
     spent = budget(**{**counted, **spend})
     if target_loss is not None and not 0 < target_loss < 1:
         raise UsageError(f"target loss {target_loss}: a loss between 0 and 1")
+    if efficiency_doubling is not None and target_loss is None:
+        raise UsageError("years to a loss need the loss\n  next: `target_loss=L`")
     how: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     frame = frame.one_law(every_tau=spent.reused)
     origin = origin_of(frame, window=window, **how)
@@ -258,6 +268,9 @@ def allocate(
         accounting=frame.accounting,
         accounting_note=accounting_note(frame.accounting, frame.executed_factor),
         rates=rates,
+        doublings=None
+        if target_loss is None or spent.reused
+        else _doublings(frame, spent, best, followed, target_loss, window, efficiency_doubling, level, seed),
         warnings=(
             *cautions_of_frame(frame, logs=True),
             *screened.cautions,
@@ -367,6 +380,27 @@ def _frontier(
         curves = drop_broken(*curves_of(frame, axis="compute", window=window)).curves
         ladder = curves, pooled_ladder(curves)
     return frontier(*ladder, **how)
+
+
+def _doublings(
+    frame: "Frame",
+    spent: Budget,
+    best: Choice,
+    followed: np.ndarray,
+    target: float,
+    window: Window,
+    efficiency_doubling: float | str | None,
+    level: float,
+    seed: int,
+) -> Doublings:
+    """What the target costs from the budget, with the floor of the best size."""
+    floors, source = floor_draws(frame, best.model, spent.axis, window=window, level=level, seed=seed)
+    flops = best.compute_flops if spent.axis != "compute" else spent.amount
+    hardware = None if flops is None else physical(flops, frame.accounting, frame.executed_factor, **spent.given)
+    return doublings_to(
+        followed[:, 0], followed[:, ONE], target, floors=floors, level=level, seed=seed, flops=flops,
+        accounting=frame.accounting, hardware=hardware, efficiency_doubling=efficiency_doubling, assumptions=(source,),
+    )  # fmt: skip
 
 
 def _needed(followed: np.ndarray, target: float, level: float) -> Interval:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rlaw import units
-from rlaw.errors import NotIdentifiable
+from rlaw.errors import NotIdentifiable, UsageError
 from rlaw.fitting.diagnostics import Caution, cautions_of_frame
+from rlaw.fitting.efficiency import physical
 from rlaw.fitting.interval import Interval, Plain, median, plain
 from rlaw.fitting.selection import Window, curves_of
 from rlaw.forecasting.calibration import Backtest, backtest, calibrated
 from rlaw.forecasting.damped import damped_trend
+from rlaw.forecasting.doublings import Doublings, doublings_to, floor_draws
 from rlaw.forecasting.predictors import (
     AUTO,
     TREND,
@@ -70,6 +72,7 @@ class Forecast(Prediction):
         axis_factor: how many times farther than the points used of the target, or of the ladder when it is blind.
         observed: (x, loss) of the target that made the forecast.
         unobserved: (x, loss) of the target that judge it.
+        doublings: what a target loss costs from the last place; None without one.
     """
 
     kind: Kind
@@ -86,6 +89,7 @@ class Forecast(Prediction):
     axis_factor: float
     observed: tuple[tuple[float, float], ...]
     unobserved: tuple[tuple[float, float], ...]
+    doublings: Doublings | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rlaw forecast --json`, schema 1."""
@@ -101,6 +105,7 @@ class Forecast(Prediction):
             "backtest": plain(self.backtest),
             "held_out": plain(self.held_out),
             "extrapolation": {"size_factor": self.size_factor, "axis_factor": self.axis_factor},
+            **({} if self.doublings is None else {"doublings": plain(self.doublings)}),
             **self.common_json(),
         }
 
@@ -128,6 +133,8 @@ class Forecast(Prediction):
             h = self.held_out
             score = f"MAE {h.mae:.4f}, RMSE {h.rmse:.4f}, bias {h.bias:+.4f}, {h.coverage:.0%} inside the interval"
             lines += ["", f"on the {h.points} held-out rows: {score}"]
+        if self.doublings is not None:
+            lines += ["", *self.doublings.lines()]
         return "\n".join([*lines, *self.warning_lines()])
 
 
@@ -144,6 +151,8 @@ def forecast(
     level: float | None = None,
     seed: int = 0,
     far: bool = False,
+    target_loss: float | None = None,
+    efficiency_doubling: float | str | None = None,
 ) -> Forecast:
     """Forecast the loss of one size.
 
@@ -160,12 +169,16 @@ def forecast(
         level: of the intervals.
         seed: of the random numbers.
         far: allow sizes and places more than 100 times beyond the data.
+        target_loss: a loss to reach: how many doublings past the last place it takes, and what that means.
+        efficiency_doubling: time in which efficiency is assumed to double, such as "12 months": how long it takes.
 
     Raises:
         NotFound: the target is neither a model's name nor a size.
         NotIdentifiable: a blind forecast without a law of the size, or a law that cannot predict the target.
         UsageError: an anchor or place that makes no sense, or a size or place far outside the data.
     """
+    if efficiency_doubling is not None and target_loss is None:
+        raise UsageError("years to a loss need the loss\n  next: `target_loss=L`")
     frame, along, window, level = resolved(data, axis, window, level)
     frame = frame.one_law()
     origin = origin_of(frame, window=window, draws=draws, level=level, seed=seed)
@@ -194,6 +207,21 @@ def forecast(
         axis_factor=axis_factor,
         observed=_pairs(aim, aim.observed),
         unobserved=_pairs(aim, aim.held_out),
+        doublings=None
+        if target_loss is None
+        else _doublings(
+            frame,
+            along,
+            aim,
+            chosen,
+            float(places[wanted][-1]),
+            window,
+            draws,
+            target_loss,
+            efficiency_doubling,
+            level,
+            seed,
+        ),
         warnings=(
             *cautions_of_frame(frame, logs=True),
             *aim.cautions,
@@ -242,6 +270,23 @@ def _out_of_range(drawn: Samples) -> Iterable[Caution]:
             "the interval says no more than that; measure a smaller size, or a few points of this one"
         )
         yield Caution("out-of-range", text)
+
+
+def _doublings(
+    frame: "Frame", along: str, aim: Target, law: Law | str, x: float, window: Window, draws: int, target: float,
+    efficiency_doubling: float | str | None, level: float, seed: int,
+) -> Doublings:  # fmt: skip
+    """What a loss costs past a place, with the floor that the observed points of the target show."""
+    drawn, *_ = _draw(law, aim, np.array([x, 2 * x]), draws=draws, level=level, seed=seed)
+    seen, _ = aim.rows(aim.observed) if aim.observed.any() else (np.zeros(1), None)
+    how: dict[str, Any] = {"window": window, "level": level, "seed": seed, "last": float(seen.max())}
+    floors, source = floor_draws(frame, aim.model, along, **how)
+    flops = x if along == "compute" else None
+    hardware = None if flops is None else physical(flops, frame.accounting, frame.executed_factor)
+    return doublings_to(
+        drawn.true[:, 0], drawn.true[:, 1], target, floors=floors, level=level, seed=seed, flops=flops,
+        accounting=frame.accounting, hardware=hardware, efficiency_doubling=efficiency_doubling, assumptions=(source,),
+    )  # fmt: skip
 
 
 def _missed(held_out: Score | None, level: float) -> Iterable[Caution]:

@@ -59,6 +59,16 @@ def typed(raw: Raw) -> Raw:
     return raw.with_rows(rows.with_columns(filled), *notes)
 
 
+def numbers(raw: Raw, name: str) -> pl.Series:
+    """A column that is not declared as numbers, null where missing.
+
+    Raises:
+        DataError: a cell is no number.
+    """
+    column = raw.rows[name]
+    return _numbers(raw, name, pl.Float64, column.dtype == pl.String and _has_decimal_comma(column))
+
+
 def number(text: str, *, decimal_comma: bool = False, scaled: bool = True, share: bool = False) -> float | None:
     """A number as people write it: `10.0`, `7B`, `1.5b`, `8,000,000,000`, `8 000`, `7e9`; None when it is none.
 

@@ -47,7 +47,7 @@ def clean(raw: Raw) -> Clean:
 
 
 def _clean(raw: Raw) -> Clean:
-    raw = typed(_counts_apart(measure.named(_named(raw))))
+    raw = counted(_named(raw))
     _refuse_empty(raw, "step")
     raw = measure.measured(sizes.sized(raw))
     _refuse_empty(raw, "test_loss")
@@ -64,6 +64,19 @@ def _clean(raw: Raw) -> Clean:
     rows = with_base_loss(raw.rows.drop(ROW))
     notes = [*raw.notes, *([] if raw.recorded else _of_sizes(rows))]
     return Clean(rows, dropped, tuple(notes), contradicts)
+
+
+def counted(raw: Raw, *, scored: bool = True) -> Raw:
+    """The source in the declared types, right answers in one number a row apart from those to each item.
+
+    Args:
+        raw: as it was read.
+        scored: it has a measure, which gets its own name.
+
+    Raises:
+        DataError: a cell cannot be read; or it is to have a measure, and has none, or several may be meant.
+    """
+    return typed(_counts_apart(measure.named(raw)) if scored else raw)
 
 
 def _of_sizes(rows: pl.DataFrame) -> list[Note]:

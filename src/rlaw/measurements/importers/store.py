@@ -40,6 +40,38 @@ def of_store(path: Path, accounting: str | None) -> Frame:
     return replace(frame, dropped=dropped, **about, undone=_undone(store))
 
 
+def with_resource(path: Path, rows: pl.DataFrame, resource: str) -> pl.DataFrame:
+    """Rows of a store's frame with the tokens or GPU-hours from the start of RL to each evaluation, where it has them.
+
+    Args:
+        path: of the store.
+        rows: of its frame.
+        resource: "tokens" or "gpu-hours"; the rows are left as they are for any other.
+    """
+    store = Store.open(path)
+    if resource == "tokens":
+        parts = [store.evaluations(label, ["run", "step", "tokens"]).unique() for label in store.labels()]
+    elif resource == "gpu-hours":
+        parts = [_gpu_hours(store, label) for label in store.labels()]
+    else:
+        return rows
+    tables = [part for part in parts if not part.is_empty()]
+    if not tables:
+        return rows
+    return rows.join(pl.concat(tables, how="vertical_relaxed"), on=["run", "step"], how="left", maintain_order="left")
+
+
+def _gpu_hours(store: Store, label: str) -> pl.DataFrame:
+    """GPU-hours of RL up to each step of a run; an empty table where it takes no GPU."""
+    steps, gpus = store.steps(label), store.run(label).resources.gpus
+    if not gpus or steps.is_empty():
+        return pl.DataFrame()
+    seconds = steps.sort("step").select("run", "step", s=pl.sum_horizontal(pl.col("^seconds_.*$").fill_null(0.0)))
+    hours = seconds.select("run", "step", (pl.col("s").cum_sum() * gpus / 3600).alias("gpu-hours"))
+    start = hours.head(1).with_columns(step=pl.lit(0, hours.schema["step"]), **{"gpu-hours": pl.lit(0.0)})
+    return pl.concat([start, hours])
+
+
 def _undone(store: Store) -> tuple[Undone, ...]:
     """The planned runs that are not done; of a study that stopped at a stage those that were begun."""
     begun_only = store.stages.exists()

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaw.analysis.contrast.contrast import contrast as contrast
+    from rlaw.analysis.contrast.result import Contrast as Contrast
     from rlaw.decisions.allocation import Allocation as Allocation
     from rlaw.decisions.allocation import allocate as allocate
     from rlaw.execution.runner import run as run
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Allocation": "decisions.allocation",
     "Comparison": "forecasting.backtest",
+    "Contrast": "analysis.contrast.result",
     "Fit": "fitting.result",
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
@@ -47,6 +50,7 @@ _HOMES = {
     "Study": "study.study",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
+    "contrast": "analysis.contrast.contrast",
     "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",

@@ -14,6 +14,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from rlaw.cli import (
     allocate,
     compare,
+    contrast,
     data,
     datasets,
     demo,
@@ -53,6 +54,7 @@ COMMANDS = (
     fit.fit,
     forecast.forecast,
     compare.compare,
+    contrast.contrast,
     allocate.allocate,
     report.report,
     figure.figure,

@@ -10,33 +10,33 @@ from rlaw.fitting.curves import Curves
 from rlaw.fitting.objective import weights
 from rlaw.fitting.solver import solve
 
-_LEAST_POINTS = 8
+_LEAST_POINTS, _MOST_POINTS = 8, 24
 _LEAST_DONE = 0.75  # of the gain, at the end of the curve: then most of the bend is there
 
 
-def asymptotes(runs: Sequence[Run]) -> np.ndarray | None:
-    """(n,) asymptotes of n runs; None where a run has few points, or has not made most of its gain at its end."""
-    if any(len(run.x) < _LEAST_POINTS for run in runs):
-        return None
-    law, curves = laws.get("sigmoid"), _curves(runs)
+def asymptotes(runs: Sequence[Run]) -> np.ndarray:
+    """(n,) asymptotes of n runs; nan for a run of few points, and one that has not made most of its gain at its end."""
+    found = np.full(len(runs), np.nan)
+    long = np.array([len(run.x) >= _LEAST_POINTS for run in runs])
+    if not long.any():
+        return found
+    law, curves = laws.get("sigmoid"), _curves([run for run, is_long in zip(runs, long, strict=True) if is_long])
     solved = solve(law, curves.at, curves.loss, weights(curves, "loss", "equal"), "loss")
     B, X_mid = (theta[0, :, 0] for theta in solved.theta)
-    end = np.array([run.x[-1] for run in runs])
     floor, gain = solved.coefficients[0].T
-    done = 1 - 1 / (1 + (end / X_mid) ** B)
+    done = 1 - 1 / (1 + (curves.at.x[0].max(axis=1) / X_mid) ** B)
     inside = np.all([bound[0].ravel() == 0 for bound in solved.bound], axis=0)
-    if not (inside & (gain > 0) & (floor > 0) & (done >= _LEAST_DONE)).all():
-        return None
-    return floor
+    found[long] = np.where(inside & (gain > 0) & (floor > 0) & (done >= _LEAST_DONE), floor, np.nan)
+    return found
 
 
 def _curves(runs: Sequence[Run]) -> Curves:
     """Every run as a curve of its own."""
-    number = np.repeat(np.arange(len(runs)), [len(run.x) for run in runs])
-    x, loss = (np.concatenate([getattr(run, name) for run in runs]) for name in ("x", "loss"))
+    thinned = [_thinned(run) for run in runs]
+    x, loss = (np.concatenate(parts) for parts in zip(*thinned, strict=True))
     nothing = np.full(len(x), np.nan)
     return Curves.of(
-        np.array([f"{n:06d}" for n in number]),
+        np.repeat([f"{n:06d}" for n in range(len(runs))], [len(x) for x, _ in thinned]),
         np.ones(len(x)),
         x,
         loss,
@@ -45,3 +45,15 @@ def _curves(runs: Sequence[Run]) -> Curves:
         items=nothing,
         base_loss=nothing,
     )
+
+
+def _thinned(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Places and losses, means over even parts of the log axis where a run has many."""
+    if len(run.x) <= _MOST_POINTS:
+        return run.x, run.loss
+    z = np.log(run.x)
+    part = np.minimum((_MOST_POINTS * (z - z[0]) / (z[-1] - z[0])).astype(int), _MOST_POINTS - 1)
+    count = np.bincount(part)
+    means = (np.bincount(part, values)[count > 0] / count[count > 0] for values in (z, run.loss))
+    z, loss = means
+    return np.exp(z), loss

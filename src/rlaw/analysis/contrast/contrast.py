@@ -352,7 +352,8 @@ def _of_loss(size: _Size, place: float, spread: Spread | None) -> Difference:
     a, b = (np.array([run.at(place) for run in own]) for own in (size.a, size.b))
     unit = float(binomial_unit(np.array(np.r_[a, b].mean())))
     shared = shared_variance(size.a, size.b, place, paired=size.paired)
-    found = difference(a, b, paired=size.paired, unit=unit, shared=shared)
+    floor = float(np.mean([run.error(place) for run in (*size.a, *size.b)]))
+    found = difference(a, b, paired=size.paired, unit=unit, shared=shared, floor=floor)
     if spread is None:
         return found
     return stated(found, spread.value * (unit if spread.binomial else 1.0), spread.freedom, (len(a), len(b)))
@@ -371,10 +372,11 @@ def _pooled_slopes(sizes: list[_Size], log_n: np.ndarray) -> Pooled | None:
 
 def _delta_asymptote(sizes: list[_Size], log_n: np.ndarray, level: float) -> Interval:
     """The difference of the losses that sigmoids level off at, over the sizes whose runs all show one."""
+    each = asymptotes([run for size in sizes for run in (*size.a, *size.b)])
+    of_sizes = np.split(each, np.cumsum([len(size.a) + len(size.b) for size in sizes])[:-1])
     found = []
-    for i, size in enumerate(sizes):
-        values = asymptotes([*size.a, *size.b])
-        if values is not None:
+    for i, (size, values) in enumerate(zip(sizes, of_sizes, strict=True)):
+        if np.isfinite(values).all():
             a, b = np.split(values, [len(size.a)])
             found.append((i, difference(a, b, paired=size.paired)))
     if not found:
@@ -397,7 +399,8 @@ def _ratio(size: _Size, level: float, freedom: float, spread: Spread | None) -> 
     gain = float(a.mean() - b.mean())
     if k <= _STEEP * error or k <= 0 or abs(gain / k) > math.log(size.high / size.low):
         return NONE  # equal loss lies outside of what was measured
-    found = difference(a, b, paired=size.paired)
+    floor = float(np.mean([run.error(size.high) for run in (*size.a, *size.b)])) / math.exp(2 * np.r_[a, b].mean())
+    found = difference(a, b, paired=size.paired, floor=floor)
     if spread is not None:
         loss = math.exp(float(np.r_[a, b].mean()))
         own = spread.value * (float(binomial_unit(np.array(loss))) if spread.binomial else 1.0)
@@ -424,8 +427,8 @@ def _not_reached(names: tuple[str, str], sizes: list[_Size], at: Sequence[float]
 def _no_replicates(names: tuple[str, str]) -> Caution:
     text = (
         f"neither {names[0]} nor {names[1]} was run twice at any size: runs of one recipe may differ as much, so that "
-        "nothing is called different; intervals over sizes come from the scatter between sizes. Run a second seed of one size "
-        "of each, or state the spread of runs (`spread=0.01`, or data with replicates)"
+        "nothing is called different; intervals over sizes come from the scatter between sizes. Run a second seed of "
+        "one size of each, or state the spread of runs (`spread=0.01`, or data with replicates)"
     )
     return Caution("no-replicates", text)
 

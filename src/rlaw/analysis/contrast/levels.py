@@ -180,7 +180,7 @@ def alike(levels: Levels, a: str, b: str) -> tuple[Frame, Frame, list[Caution]]:
         c for c in _recipe(first, second, levels) if c not in (factor, "arm") and _one(first, c) != _one(second, c)
     ]
     differ = [c for c in differ if _NAMED.get(levels.factor, "") != c and not c.endswith(f".{levels.factor}")]
-    if differ:
+    if differ and factor != "arm":
         each = "; ".join(f"{c} ({_one(first, c)}, {_one(second, c)})" for c in theirs(differ))
         cautions.append(Caution("differs-also", f"the runs of {a} and {b} differ also in {each}"))
     return first.identified(), second.identified(), cautions

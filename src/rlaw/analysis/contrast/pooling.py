@@ -24,7 +24,7 @@ _RATIOS = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
 _BELIEF = np.array([32.0, *np.ones(8)]) / 40  # 0 has four fifths: then equal recipes are called different in 3 to 5 %
 _LENT = 4  # degrees of freedom of the other sizes that a single size's variance borrows at most
 _MANY = 1e6  # degrees of freedom of a scatter that is known
-_STEPS = 60  # halvings for a quantile
+_STEPS = 40  # halvings for a quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Belief:
 
         ends = self.mean + self.scale * stdtrit(self.freedom, share)
         low, high = float(ends.min()), float(ends.max())
-        for _ in range(_STEPS):
+        for _ in range(_STEPS if high > low else 0):
             middle = (low + high) / 2
             low, high = (middle, high) if self.below(middle) < share else (low, middle)
         return (low + high) / 2
@@ -116,6 +116,8 @@ class Difference:
         freedom: of these.
         unit: by which the scatter of this size is comparable to that of the others.
         shared: variance that all runs share because they answer the same problems.
+        floor: variance of a single run (or pair) by the finite number of its answers alone: few runs that happen to
+            agree are no surer than that.
     """
 
     value: float
@@ -124,22 +126,29 @@ class Difference:
     freedom: float
     unit: float = 1.0
     shared: float = 0.0
+    floor: float = 0.0
 
 
-def difference(a: np.ndarray, b: np.ndarray, *, paired: bool, unit: float = 1.0, shared: float = 0.0) -> Difference:
-    """The difference at one size of (n,) numbers of the runs of A and (m,) of B; those of a pair at one place."""
+def difference(
+    a: np.ndarray, b: np.ndarray, *, paired: bool, unit: float = 1.0, shared: float = 0.0, floor: float = 0.0
+) -> Difference:
+    """The difference at one size of (n,) numbers of the runs of A and (m,) of B; those of a pair at one place.
+
+    `floor` is of a single run's number.
+    """
     if paired:
         d = a - b
         mean = float(d.mean())
-        return Difference(mean, 1 / len(d), float(np.sum((d - mean) ** 2)), len(d) - 1, unit, shared)
+        return Difference(mean, 1 / len(d), float(np.sum((d - mean) ** 2)), len(d) - 1, unit, shared, 2 * floor)
     squares = sum(float(np.sum((y - y.mean()) ** 2)) for y in (a, b))
-    return Difference(float(a.mean() - b.mean()), 1 / len(a) + 1 / len(b), squares, len(a) + len(b) - 2, unit, shared)
+    variance, freedom = 1 / len(a) + 1 / len(b), len(a) + len(b) - 2
+    return Difference(float(a.mean() - b.mean()), variance, squares, freedom, unit, shared, floor)
 
 
 def stated(found: Difference, spread: float, freedom: float, runs: tuple[int, int]) -> Difference:
     """The difference with the runs' standard deviation as it was stated, from so many degrees of freedom."""
     known = min(freedom, _MANY)
-    return replace(found, variance=1 / runs[0] + 1 / runs[1], squares=known * spread**2, freedom=known)
+    return replace(found, variance=1 / runs[0] + 1 / runs[1], squares=known * spread**2, freedom=known, floor=0.0)
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,8 @@ class Pooled:
 
     @property
     def _squares(self) -> float:
-        return sum(d.squares / d.unit**2 for d in self.sizes)
+        least = sum(d.freedom * d.floor / d.unit**2 for d in self.sizes)
+        return max(sum(d.squares / d.unit**2 for d in self.sizes), least)
 
     def of_size(self, s: int) -> Belief:
         """The difference at one size, its variance moved towards that of the others."""
@@ -176,8 +186,8 @@ class Pooled:
         freedom = own.freedom + lent
         if freedom <= 0:
             return student(own.value, math.inf, 0)
-        elsewhere = (self._squares - own.squares / own.unit**2) / others if others else 0.0
-        spread = (own.squares / own.unit**2 + lent * elsewhere) / freedom
+        elsewhere = max(self._squares - own.squares / own.unit**2, 0.0) / others if others else 0.0
+        spread = max((own.squares / own.unit**2 + lent * elsewhere) / freedom, own.floor / own.unit**2)
         return student(own.value, math.sqrt(spread * self._variance[s]), freedom).wider(own.shared)
 
     def over_sizes(self) -> Belief:

@@ -191,9 +191,8 @@ class Contrast(Readable):
         if self.decision_accuracy:
             each = ", ".join(map(_accuracy, self.decision_accuracy))
             parts.append(f"picks of the recipe that is lower at the largest size: {each}")
-        return "\n\n".join(
-            [*parts, *(["\n".join(f"caution ({w.code}): {w.text}" for w in self.warnings)] * bool(self.warnings))]
-        )
+        cautions = "\n".join(f"caution ({w.code}): {w.text}" for w in self.warnings)
+        return "\n\n".join(filter(None, [*parts, cautions]))
 
 
 def sentence(pair: Pair, margin: float) -> str:

@@ -21,6 +21,7 @@ from rlaw.measurements.frame import Frame
 _REACH = math.log(2)
 _LEAST_NEAR = 4
 _LEAST_PLACES = 3  # of a slope
+_OWN_SHARE = 0.5  # of the binomial variance that runs which answer the same problems do not share, about
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Run:
         x: (M,) rising places of the axis, > 0.
         loss: (M,) measured there.
         compute: FLOPs at its end; nan where unknown.
+        answers: (M,) how many each loss is a mean of; inf where unknown.
         wrong: (M, I) share of wrong answers to each item; None without answers to each item.
     """
 
@@ -39,6 +41,7 @@ class Run:
     x: np.ndarray
     loss: np.ndarray
     compute: float
+    answers: np.ndarray
     wrong: np.ndarray | None
 
     def share(self, place: float) -> np.ndarray:
@@ -50,6 +53,11 @@ class Run:
     def at(self, place: float) -> float:
         """The loss at a place."""
         return float(self.share(place) @ self.loss)
+
+    def error(self, place: float) -> float:
+        """Variance of the loss at a place by its answers, beside what runs that answer the same problems share."""
+        loss = float(np.clip(self.at(place), 0.0, 1.0))
+        return _OWN_SHARE * loss * (1 - loss) * float(np.sum(self.share(place) ** 2 / self.answers))
 
     def slope(self, low: float, high: float) -> float:
         """k of log L = level - k log X between two places; nan with fewer than three."""
@@ -90,6 +98,7 @@ def _run(rows: pl.DataFrame, column: str) -> Run:
         x=rows[column].cast(float).to_numpy(),
         loss=rows["test_loss"].to_numpy(),
         compute=math.nan if compute is None else float(compute),  # pyright: ignore[reportArgumentType]
+        answers=(rows["items"] * rows["samples"].fill_null(1)).cast(float).fill_null(math.inf).to_numpy(),
         wrong=_wrong(rows),
     )
 

@@ -23,8 +23,8 @@ def contrasts(evidence: Evidence) -> Table:
     levels = ", ".join(dict.fromkeys(f"{one.level:.0%}" for _, one in found))
     caption = (
         f"Differences of A less B with {levels} intervals: loss at the end of what all runs of a size reached, slope "
-        f"k, and what A takes over what B takes to reach equal loss ({_axes([one for _, one in found])}). Verdicts: 5 % "
-        "level, p after Holm's correction."
+        f"k, and what A takes over what B takes to reach equal loss ({_axes([one for _, one in found])}). Verdicts: "
+        "5 % level, p after Holm's correction."
     )
     columns = ("contrast", "A, B", "size", "runs", "loss", "k", "A/B", "P(A lower)", "p", "verdict")
     return Table("contrasts", caption, columns, tuple(rows))

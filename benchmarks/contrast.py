@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from scipy import stats
 
-import rlaw
+from rlaw.analysis.contrast.contrast import SizeRuns, pair_of
+from rlaw.analysis.contrast.runs import Run
 from rlaw.fitting.items import ability_of, chance
 
 RESULT = Path(__file__).parent / "results" / "contrast.md"
@@ -37,6 +37,8 @@ ITEMS = 300
 MIDDLE = float(np.log(STEP).mean())
 DESIGNS = ((3, 2), (3, 5), (5, 3), (7, 2), (7, 5))
 SCATTER = {"level": (0.03, 0.0), "slope": (0.01, 0.15)}
+LOSS = np.linspace(0.003, 0.997, 500)
+ABILITY = ability_of(LOSS, 2.0)
 ANSWERS = 0.04  # standard deviation of a loss at the end by its answers, in binomial units, as `share` weighs them
 
 
@@ -59,7 +61,7 @@ class Case:
         """The true loss of a recipe at a size, the slope of a run times a factor."""
         N = self.params[size]
         k = 0.14 / (1 + 13e9 / N)
-        level = np.interp(np.log(N), np.log([0.5e9, 72e9]), np.log([0.98, 0.62])) - k * (MIDDLE - np.log(8.0))
+        level = np.interp(np.log(N), np.log([0.5e9, 72e9]), np.log([0.85, 0.55])) - k * (MIDDLE - np.log(8.0))
         return np.exp(level - k * turned * (np.log(STEP) - MIDDLE) + b * (self.apart + differ[size]))
 
     def truth(self, differ: np.ndarray) -> np.ndarray:
@@ -79,44 +81,34 @@ class Case:
         return np.array(found) * np.sqrt(2 / self.runs)
 
 
-def study(case: Case, seed: int) -> tuple[rlaw.Frame, np.ndarray]:
-    """The measurements of one simulated study, and the true differences."""
+def study(case: Case, seed: int) -> tuple[list[SizeRuns], np.ndarray]:
+    """The runs of one simulated study as `rlaw.contrast` has them after reading, and the true differences."""
     rng = np.random.default_rng([seed, case.sizes, case.runs])
     difficulty = 2.0 * rng.standard_normal(ITEMS)
     differ = case.sizes_apart * rng.standard_normal(case.sizes)
     level, slope = SCATTER[case.scatter]
-    tables = []
+    sizes = []
     for s, N in enumerate(case.params):
+        runs: tuple[list[Run], list[Run]] = ([], [])
         for b in (False, True):
             for r in range(case.runs):
                 loss = case.loss(s, b, differ, np.exp(slope * rng.standard_normal()))
                 loss = loss + level * np.sqrt(loss * (1 - loss)) * rng.standard_normal()
-                right = rng.random((len(STEP), ITEMS)) < chance(
-                    ability_of(np.clip(loss, 0.003, 0.997), 2.0), difficulty
-                )
-                tables.append(
-                    pl.DataFrame(
-                        {
-                            "n_params": np.full(len(STEP), N),
-                            "recipe": ["b" if b else "a"] * len(STEP),
-                            "seed": np.full(len(STEP), r if case.paired or not b else 100 + r),
-                            "step": STEP,
-                            "compute_flops": 6.0 * N * STEP * 4e6,
-                            "test_loss": 1 - right.mean(axis=1),
-                            "items": np.full(len(STEP), ITEMS),
-                            "correct": right.astype(np.int64),
-                        }
-                    ).with_columns(pl.col("correct").arr.to_list())
-                )
-    return rlaw.load(pl.concat(tables)), case.truth(differ)
+                ability = np.interp(loss, LOSS, ABILITY)
+                wrong = (rng.random((len(STEP), ITEMS)) >= chance(ability, difficulty)).astype(float)
+                x = 6.0 * N * STEP * 4e6
+                answers = np.full(len(STEP), float(ITEMS))
+                runs[b].append(Run(r, x, wrong.mean(axis=1), float(x[-1]), answers, wrong))
+        sizes.append(SizeRuns(f"{N:.0f}", N, *runs, float(x[0]), float(x[-1]), case.paired))
+    return sizes, case.truth(differ)
 
 
 def judge(case: Case, studies: int) -> dict[str, float]:
     """Shares over studies of one case."""
     kept = defaultdict(list)
     for seed in range(studies):
-        frame, truth = study(case, seed)
-        pair = rlaw.contrast(frame, between="recipe=a,b").pairs[0]
+        sizes, truth = study(case, seed)
+        pair = pair_of(("a", "b"), sizes)[0]
         kept["different"].append(pair.verdict in ("a_better", "b_better"))
         kept["right way"].append(pair.verdict == "a_better")
         population = float(case.truth(np.zeros(case.sizes)).mean())

@@ -5,13 +5,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaw import laws
-from rlaw.analysis.contrast.runs import Run
+from rlaw.analysis.contrast.runs import Run, positive
 from rlaw.fitting.curves import Curves
 from rlaw.fitting.objective import weights
 from rlaw.fitting.solver import solve
 
 _LEAST_POINTS, _MOST_POINTS = 8, 24
-_LEAST_DONE = 0.75  # of the gain, at the end of the curve: then most of the bend is there
+_LEAST_DONE = 0.9  # of the gain, at the end of the curve: then the bend is there
+_PARTS = 6  # of the log axis
+_FLATTER, _ERRORS = 0.6, 2.0  # the fall in the last part is below that share of the steepest one's, by so many errors
+
+
+def level_off(runs: Sequence[Run]) -> bool:
+    """Whether the runs of a size clearly fall less at their end than before: without that no fit is tried."""
+    falls = []
+    for run in runs:
+        ends = np.interp(np.linspace(*np.log(run.x[[0, -1]]), _PARTS + 1), np.log(run.x), np.log(positive(run.loss)))
+        falls.append(-np.diff(ends))
+    mean, error = np.mean(falls, axis=0), np.std(falls, axis=0)[-1] / np.sqrt(max(len(runs) - 1, 1))
+    return bool(mean.max() > 0 and mean[-1] + _ERRORS * error < _FLATTER * mean.max())
 
 
 def asymptotes(runs: Sequence[Run]) -> np.ndarray:

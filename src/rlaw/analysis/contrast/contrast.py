@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from rlaw import units
-from rlaw.analysis.contrast.asymptote import asymptotes
+from rlaw.analysis.contrast.asymptote import asymptotes, level_off
 from rlaw.analysis.contrast.levels import Levels, alike, levels_of, pairs
 from rlaw.analysis.contrast.pooling import Belief, Difference, Pooled, difference, stated
 from rlaw.analysis.contrast.result import (
@@ -66,8 +66,12 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
-class _Size:
-    """The runs of A and B at one size, partners at one place where they are paired."""
+class SizeRuns:
+    """The runs of A and B at one size, partners at one place where they are paired.
+
+    Attributes:
+        low, high: ends of what all of them reached, on the axis.
+    """
 
     model: str
     params: float
@@ -122,11 +126,11 @@ def contrast(
     levels = levels_of(data, between, where or {})
     axis = axis or _axis(levels, data)
     known = _spread(spread)
-    found, cautions = list[tuple[Pair, list[_Size]]](), _of_frames(levels)
+    found, cautions = list[tuple[Pair, list[SizeRuns]]](), _of_frames(levels)
     for a, b in pairs(levels):
         first, second, more = alike(levels, a, b)
         sizes, of_sizes = _sizes(first, second, axis, window or first.window, levels, (a, b))
-        pair, of_pair = _pair((a, b), sizes, known, sorted(at), margin, params, level)
+        pair, of_pair = pair_of((a, b), sizes, known, sorted(at), margin, params, level)
         found.append((pair, sizes))
         cautions += [*more, *of_sizes, *of_pair]
     judged = _corrected([pair for pair, _ in found], margin)
@@ -201,7 +205,7 @@ def _of_frames(levels: Levels) -> list[Caution]:
 
 def _sizes(
     first: Frame, second: Frame, axis: str, window: Window, levels: Levels, names: tuple[str, str]
-) -> tuple[list[_Size], list[Caution]]:
+) -> tuple[list[SizeRuns], list[Caution]]:
     """The sizes that both recipes were run at, smallest first, each with its runs and their common range."""
     of_a, of_b = runs_of(first, axis, window), runs_of(second, axis, window)
     params = {**_params(second), **_params(first)}
@@ -225,7 +229,7 @@ def _sizes(
         if place is None:
             apart.append(model)
             continue
-        found.append(_Size(model, params.get(model, math.nan), a, b, *place, paired))
+        found.append(SizeRuns(model, params.get(model, math.nan), a, b, *place, paired))
     left = sum(len(of[m]) for of in (of_a, of_b) for m in both) - sum(len(s.a) + len(s.b) for s in found)
     if not found:
         raise NotIdentifiable(
@@ -241,7 +245,7 @@ def _sizes(
     return found, [*cautions, *_short(found, names, axis)]
 
 
-def _short(sizes: list[_Size], names: tuple[str, str], axis: str) -> list[Caution]:
+def _short(sizes: list[SizeRuns], names: tuple[str, str], axis: str) -> list[Caution]:
     """Sizes whose runs end at very different places, so that most of the longest one is not compared."""
     short = []
     for size in sizes:
@@ -279,16 +283,25 @@ def _paired(of_a: dict[str, list[Run]], of_b: dict[str, list[Run]], models: list
     return partners >= (1 - _MOST_PAIRED_AWAY) * most
 
 
-def _pair(
+def pair_of(
     names: tuple[str, str],
-    sizes: list[_Size],
-    spread: Spread | None,
-    at: Sequence[float],
-    margin: float,
-    target: float | None,
-    level: float,
+    sizes: list[SizeRuns],
+    spread: Spread | None = None,
+    at: Sequence[float] = (),
+    margin: float = 0.0,
+    target: float | None = None,
+    level: float = 0.9,
 ) -> tuple[Pair, list[Caution]]:
-    """One pair before its p-value is corrected, and what speaks against trusting it."""
+    """One pair before its p-value is corrected, and what speaks against trusting it.
+
+    Args:
+        names: of A and B.
+        sizes: their runs, smallest size first.
+        spread: as it was stated.
+        at: places on the axis, rising.
+        margin, level: as in `contrast`.
+        target: parameters of the size that the difference is forecast at.
+    """
     log_n = np.log([size.params for size in sizes])
     reached = [[x for x in at if size.low * (1 - 1e-9) <= x <= size.high * (1 + 1e-9)] or [size.high] for size in sizes]
     cautions = _not_reached(names, sizes, at)
@@ -347,7 +360,7 @@ def _replaced(pooled: Pooled, s: int, found: Difference) -> Pooled:
     return Pooled((*pooled.sizes[:s], found, *pooled.sizes[s + 1 :]), pooled.log_n)
 
 
-def _of_loss(size: _Size, place: float, spread: Spread | None) -> Difference:
+def _of_loss(size: SizeRuns, place: float, spread: Spread | None) -> Difference:
     """The difference of the loss at a place."""
     a, b = (np.array([run.at(place) for run in own]) for own in (size.a, size.b))
     unit = float(binomial_unit(np.array(np.r_[a, b].mean())))
@@ -359,7 +372,7 @@ def _of_loss(size: _Size, place: float, spread: Spread | None) -> Difference:
     return stated(found, spread.value * (unit if spread.binomial else 1.0), spread.freedom, (len(a), len(b)))
 
 
-def _pooled_slopes(sizes: list[_Size], log_n: np.ndarray) -> Pooled | None:
+def _pooled_slopes(sizes: list[SizeRuns], log_n: np.ndarray) -> Pooled | None:
     """The differences of k; None where a run has too few points for a slope."""
     found = []
     for size in sizes:
@@ -370,8 +383,12 @@ def _pooled_slopes(sizes: list[_Size], log_n: np.ndarray) -> Pooled | None:
     return Pooled(tuple(found), log_n)
 
 
-def _delta_asymptote(sizes: list[_Size], log_n: np.ndarray, level: float) -> Interval:
+def _delta_asymptote(sizes: list[SizeRuns], log_n: np.ndarray, level: float) -> Interval:
     """The difference of the losses that sigmoids level off at, over the sizes whose runs all show one."""
+    which = [i for i, size in enumerate(sizes) if level_off([*size.a, *size.b])]
+    if not which:
+        return NONE
+    sizes, log_n = [sizes[i] for i in which], log_n[which]
     each = asymptotes([run for size in sizes for run in (*size.a, *size.b)])
     of_sizes = np.split(each, np.cumsum([len(size.a) + len(size.b) for size in sizes])[:-1])
     found = []
@@ -384,7 +401,7 @@ def _delta_asymptote(sizes: list[_Size], log_n: np.ndarray, level: float) -> Int
     return Pooled(tuple(d for _, d in found), log_n[[i for i, _ in found]]).over_sizes().interval(level)
 
 
-def _ratio(size: _Size, level: float, freedom: float, spread: Spread | None) -> Interval:
+def _ratio(size: SizeRuns, level: float, freedom: float, spread: Spread | None) -> Interval:
     """What A takes of the axis to reach equal loss over what B takes: e to the difference of log loss over the slope.
 
     The slope is that of both at the end of their common range. Without a slope that is clearly above 0 there is no
@@ -412,7 +429,7 @@ def _ratio(size: _Size, level: float, freedom: float, spread: Spread | None) -> 
     return Interval(*(math.exp(min(max(x, -700.0), 700.0)) for x in (ends.value, ends.low, ends.high)))
 
 
-def _not_reached(names: tuple[str, str], sizes: list[_Size], at: Sequence[float]) -> list[Caution]:
+def _not_reached(names: tuple[str, str], sizes: list[SizeRuns], at: Sequence[float]) -> list[Caution]:
     """Sizes at which no place that was asked for is in the common range, so that their end stands in."""
     outside = [s.model for s in sizes if at and not any(s.low * (1 - 1e-9) <= x <= s.high * (1 + 1e-9) for x in at)]
     if not outside:
@@ -433,7 +450,7 @@ def _no_replicates(names: tuple[str, str]) -> Caution:
     return Caution("no-replicates", text)
 
 
-def _paired_by(sizes: list[_Size]) -> tuple[str, ...]:
+def _paired_by(sizes: list[SizeRuns]) -> tuple[str, ...]:
     seeds = ("seed",) if sizes[0].paired else ()
     items = {None if run.wrong is None else run.wrong.shape[1] for s in sizes for run in (*s.a, *s.b)}
     return ("size", *seeds, *(("item",) if len(items) == 1 and None not in items else ()))
@@ -507,7 +524,7 @@ def _groups(names: list[str], found: Sequence[Pair]) -> tuple[tuple[str, ...], .
     return tuple(map(tuple, groups(sorted(names, key=lambda name: total[name]), different)))
 
 
-def _decisions(found: list[tuple[Pair, list[_Size]]]) -> tuple[DecisionAccuracy, ...]:
+def _decisions(found: list[tuple[Pair, list[SizeRuns]]]) -> tuple[DecisionAccuracy, ...]:
     """How often each size but the largest picks the winner at the largest, over the pairs that have both."""
     largest = max((s for _, sizes in found for s in sizes), key=lambda s: s.params if s.params == s.params else -1)
     right, compute = dict[str, list[float]](), dict[str, dict[int, float]]()
@@ -531,7 +548,7 @@ def _decisions(found: list[tuple[Pair, list[_Size]]]) -> tuple[DecisionAccuracy,
     )
 
 
-def _gaps(size: _Size) -> np.ndarray:
+def _gaps(size: SizeRuns) -> np.ndarray:
     """The differences that single runs of A and B show at the end of their common range."""
     a, b = (np.array([run.at(size.high) for run in own]) for own in (size.a, size.b))
     return a - b if size.paired else (a[:, None] - b[None, :]).ravel()

@@ -21,7 +21,7 @@ from rlaw.fitting.interval import Interval
 
 #: variance of the true difference from size to size, over that of a size's mean by its runs
 _RATIOS = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
-_BELIEF = np.array([32.0, *np.ones(8)]) / 40  # 0 has four fifths: then equal recipes are called different in 3 to 5 %
+_BELIEF = np.array([72.0, *np.ones(8)]) / 80  # 0 has nine tenths: then equal recipes are called different in 4 to 5 %
 _LENT = 4  # degrees of freedom of the other sizes that a single size's variance borrows at most
 _MANY = 1e6  # degrees of freedom of a scatter that is known
 _STEPS = 40  # halvings for a quantile
@@ -191,8 +191,9 @@ class Pooled:
         return student(own.value, math.sqrt(spread * self._variance[s]), freedom).wider(own.shared)
 
     def over_sizes(self) -> Belief:
-        """The difference, mean over sizes."""
-        return self._mixture(np.ones((len(self.sizes), 1)), np.ones(1)).wider(self._shared)
+        """The difference, mean over sizes: of each as much, however sure it is."""
+        S = len(self.sizes)
+        return self._mixture(np.ones((S, 1)), np.ones(1), pull=np.full(S, 1 / S)).wider(self._shared)
 
     def interaction(self) -> Belief | None:
         """Change of the difference for each unit of ln N; None with fewer than three sizes."""
@@ -220,8 +221,11 @@ class Pooled:
             return None
         return np.column_stack([np.ones(len(self.log_n)), self.log_n - self._middle])
 
-    def _mixture(self, X: np.ndarray, x: np.ndarray, *, new: bool = False) -> Belief:
-        """Belief of x'β for the design (S, P): generalised least squares for every ratio, weighed by its likelihood."""
+    def _mixture(self, X: np.ndarray, x: np.ndarray, *, new: bool = False, pull: np.ndarray | None = None) -> Belief:
+        """Belief of x'β for the design (S, P): generalised least squares for every ratio, weighed by its likelihood.
+
+        Other weights of the sizes than those are `pull`, (S,).
+        """
         left = len(X) - X.shape[1]
         freedom = self.freedom + left
         if freedom <= 0 or not np.isfinite(self._value).all():
@@ -238,7 +242,9 @@ class Pooled:
             log.append(
                 math.log(belief) - 0.5 * (np.log(V).sum() - np.linalg.slogdet(inverse)[1] + freedom * math.log(spread))
             )
-            mean.append(float(x @ beta))
-            scale.append(math.sqrt(squares / freedom * float(x @ inverse @ x + (ratio * typical if new else 0.0))))
+            weights = (X / V[:, None]) @ inverse @ x if pull is None else pull
+            mean.append(float(weights @ self._value))
+            variance = float(weights**2 @ V) + (ratio * typical if new else 0.0)
+            scale.append(math.sqrt(squares / freedom * variance))
         weight = np.exp(np.array(log) - max(log))
         return Belief(weight / weight.sum(), np.array(mean), np.array(scale), np.full(len(mean), freedom))

@@ -21,7 +21,7 @@ from rlaw.measurements.frame import Frame
 _REACH = math.log(2)
 _LEAST_NEAR = 4
 _LEAST_PLACES = 3  # of a slope
-_OWN_SHARE = 0.5  # of the binomial variance that runs which answer the same problems do not share, about
+_OWN_SHARE = 0.25  # of the binomial variance that runs which answer the same problems do not share, at least
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,7 @@ def _axes(found: list[Contrast]) -> str:
 def _panel(axes: Any, found: Contrast, pair: Pair) -> None:
     names = [plain(name) for name in short_names([size.model for size in pair.sizes])]
     marks = [(name, size.places[-1].delta_loss, _OF_SIZES, "o") for name, size in zip(names, pair.sizes, strict=True)]
-    marks.append(("all sizes", pair.delta_loss, _OVER, "D"))
+    marks.append(("mean over sizes", pair.delta_loss, _OVER, "D"))
     if pair.at_target is not None and not math.isnan(pair.at_target.delta_loss.value):
         marks.append((f"{units.count(pair.at_target.params)}, forecast", pair.at_target.delta_loss, _AHEAD, "s"))
     for y, (_, value, color, marker) in enumerate(marks):

@@ -105,6 +105,8 @@ def test_a_single_run_of_each_is_never_different_without_a_stated_spread():
     assert only(found).verdict == "cannot_tell"
     assert "no-replicates" in {caution.code for caution in found.warnings}
     assert np.isnan(only(found).sizes[0].places[-1].probability_a_better)
+    assert np.isnan(only(found).p)
+    assert np.isfinite(only(found).delta_loss.low)  # by the scatter between sizes
     assert only(rlaw.contrast(table, "recipe", spread=0.01)).verdict == "a_better"
     assert only(rlaw.contrast(table, "recipe", spread=0.5)).verdict == "cannot_tell"
     shown = recipes({"main": 0.0}, seeds=4).drop("recipe")

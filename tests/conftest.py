@@ -148,6 +148,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
             ],
             "engine": "synthetic",
             "fit": {"laws": ["saturating", "power", "sigmoid"]},
+            "contrasts": [
+                {"name": "groups", "between": "arm=main,groups", "margin": 0.05},
+                {"name": "reuse", "between": "tau=1,5", "axis": "step"},
+            ],
         }
     )
     laid_out = plan(study)

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaw.analysis.contrast.contrast import contrast as contrast
+    from rlaw.analysis.contrast.result import Contrast as Contrast
     from rlaw.analysis.dose import Dose as Dose
     from rlaw.analysis.dose import dose as dose
     from rlaw.analysis.geometry.compare import Geometry as Geometry
@@ -49,6 +51,7 @@ _HOMES = {
     "Allocation": "decisions.allocation",
     "Comparison": "forecasting.backtest",
     "Dose": "analysis.dose",
+    "Contrast": "analysis.contrast.result",
     "Fit": "fitting.result",
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
@@ -65,6 +68,7 @@ _HOMES = {
     "compare": "forecasting.backtest",
     "compare_systems": "analysis.systems",
     "dose": "analysis.dose",
+    "contrast": "analysis.contrast.contrast",
     "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",

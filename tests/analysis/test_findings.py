@@ -274,7 +274,9 @@ def test_reuse_is_judged_for_every_kind_of_subset(quick: Quick):
 
 def test_what_no_run_was_made_for_is_told_as_not_asked(evidence: Evidence):
     found = {finding.name: finding for finding in judge_all(evidence)}
-    assert len(found) == len(FINDINGS)
+    assert len(found) == len(FINDINGS) + 2  # the contrasts that the study declares
+    assert found["contrast:groups"].claim == "main is better than groups"
+    assert "contrast:reuse" in found
     for name in (
         *("instruct-lower-and-slower", "best-group-grows-with-compute", "curriculum-ends-lower", "forgetting"),
         "longer-for-larger",

@@ -171,7 +171,8 @@ def test_names_that_no_font_can_draw_are_drawn_all_the_same(quick):
 
 #: of what a table without arms, benchmarks and lengths cannot speak
 _NEVER = {
-    "arms", "benchmarks-compute", "benchmarks-data", "groups", "response-length", "reuse", "reuse-schedule", "transfer",
+    "arms", "benchmarks-compute", "benchmarks-data", "contrasts", "groups", "response-length", "reuse",
+    "reuse-schedule", "transfer",
 }  # fmt: skip
 _HARDLY = {"decomposition", "efficiency-fits", "forecasts", "frontier", "inter-model", "intra-model", "ridge"}
 

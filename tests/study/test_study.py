@@ -82,6 +82,12 @@ def test_a_study_is_frozen_and_its_digest_follows_its_content(load):
         ("arms:\n", "fit:\n  laws: [powr]\narms:\n", r":11: fit\.laws: there is no law named 'powr'"),
         ("    - {hidden: 32, layers: 3}\n", "fit: {laws: [saturating]}\n", r":6: fit\.laws: saturating needs 3 sizes"),
         ("arms:\n", "engine: lokal\narms:\n", r":10: engine\.name: Input should be 'local', 'synthetic', 'trl' or"),
+        (
+            "seeds: [0, 1]",
+            "contrasts:\n  - {name: x, between: 'arm=main,lang'}",
+            r":14: contrasts\.0\.between: no arm is called 'lang'; there are main, long",
+        ),
+        ("seeds: [0, 1]", "contrasts: [{name: x, between: 'tau=1'}]", r":13: contrasts\.0\.between: .*write tau=A,B"),
     ],
 )
 def test_a_fault_is_reported_with_file_line_and_key(load, old, new, message):
@@ -137,6 +143,13 @@ def test_a_run_id_follows_what_is_run_and_not_what_it_is_called(load):
     ids = {run.id for run in plan(load())}
     assert ids == {run.id for run in plan(load("name: tiny", "name: other"))}
     assert ids.isdisjoint({run.id for run in plan(load("learning_rate: 1e-3", "learning_rate: 2e-3"))})
+
+
+def test_a_declared_contrast_changes_no_run_and_is_part_of_the_study(load):
+    declared = load("seeds: [0, 1]", "seeds: [0, 1]\ncontrasts: [{name: x, between: 'arm=main,long', margin: 0.01}]")
+    assert [run.id for run in plan(declared)] == [run.id for run in plan(load())]
+    assert declared.digest != load().digest
+    assert declared.contrasts[0].arms == ("main", "long")
 
 
 def test_an_arm_that_changes_nothing_adds_no_run(load):

@@ -100,13 +100,13 @@ class _Curve:
         away = np.log(self.x / budget)
         reach = max(_NEARBY, np.sort(np.abs(away))[:_LEAST_POINTS][-1] * 1.001)
         near = np.abs(away) <= reach
-        share = _line_at_zero(away[near], (1 - (np.abs(away[near]) / (reach * 1.05)) ** 3) ** 3)
+        share = line_at_zero(away[near], (1 - (np.abs(away[near]) / (reach * 1.05)) ** 3) ** 3)
         loss = math.exp(share @ np.log(self.loss[near]))
         runs = float(self.runs[near].mean())
         return Placing(self.model, self.params, state, loss, runs if self.replicated else runs / float(share @ share))
 
 
-def _line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The share of each value in a weighted straight line's value at 0: what local regression multiplies them by."""
     weight = weight / weight.sum()
     mean = float(weight @ x)

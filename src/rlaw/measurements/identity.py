@@ -54,6 +54,11 @@ _RECIPES = frozenset(
 )
 
 
+def is_recipe(column: str) -> bool:
+    """Whether a column, by its name, makes runs different from one another on purpose."""
+    return plain_name(column) in _RECIPES
+
+
 def without_copies(rows: pl.DataFrame, *, measured: bool = False) -> pl.DataFrame:
     """The rows without those that repeat another in every column, or (`measured`) in all that was measured."""
     if not contradict(rows):

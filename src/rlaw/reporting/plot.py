@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from rlaw.analysis.contrast.result import Contrast
 from rlaw.analysis.evidence import Evidence
 from rlaw.decisions.allocation import Allocation
 from rlaw.errors import UsageError
@@ -11,7 +12,7 @@ from rlaw.fitting.threshold.result import Threshold
 from rlaw.forecasting.backtest import Comparison
 from rlaw.forecasting.forecast import Forecast
 from rlaw.measurements.load import load
-from rlaw.reporting.figures import FIGURES, choices, drawing_style, forecasts, thresholds
+from rlaw.reporting.figures import FIGURES, choices, contrasts, drawing_style, forecasts, thresholds
 from rlaw.reporting.figures.base import Figure
 from rlaw.store import Store
 from rlaw.study.study import FitChoice
@@ -22,6 +23,7 @@ _PICTURES: dict[type, Callable[[Any], Figure]] = {
     Allocation: choices.of_allocation,
     Comparison: choices.of_comparison,
     Threshold: thresholds.of_threshold,
+    Contrast: contrasts.of_contrast,
 }
 
 
@@ -29,8 +31,8 @@ def plot(result: Any) -> Figure:
     """Draw a result.
 
     Args:
-        result: a forecast, a fit over compute or data, an allocation, a comparison, threshold laws, a store, a frame,
-            or whatever `rlaw.load` reads. Figures by name are drawn by `rlaw.figure`.
+        result: a forecast, a fit over compute or data, an allocation, a comparison, a contrast, threshold laws, a
+            store, a frame, or whatever `rlaw.load` reads. Figures by name are drawn by `rlaw.figure`.
 
     Returns:
         The figure: `save("x.pdf")` writes it, `caption` explains it, a notebook shows it.

@@ -108,6 +108,32 @@ class Arm(Settings):
     evaluation: dict[str, Any] = Field(default_factory=dict)
 
 
+class DeclaredContrast(Settings):
+    """Two recipes that the study is to compare, by `rlaw contrast`: declared before the first run."""
+
+    name: Name
+    between: str = Field(
+        pattern=r"^[^=,\s]+(=[^=]+)?$", description="FACTOR=A,B, such as arm=main,curriculum; A is claimed to be better"
+    )
+    margin: float = Field(default=0.0, ge=0, description="difference of the loss within which they are equivalent")
+    axis: Literal["compute", "data", "step"] | None = Field(default=None, description="what is equal; fit.axis if none")
+
+    @field_validator("between")
+    @classmethod
+    def _two_values(cls, between: str) -> str:
+        factor, mark, values = between.partition("=")
+        names = [name.strip() for name in values.split(",")]
+        if mark and (len(set(names)) < len(names) or len(names) < 2 or not all(names)):
+            raise ValueError(f"{between!r}: write {factor}=A,B with two values or more, or {factor} for all of them")
+        return between
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that it names."""
+        factor, _, values = self.between.partition("=")
+        return tuple(name.strip() for name in values.split(",")) if factor == "arm" and values else ()
+
+
 class Study(Readable, Settings):
     """A whole study, as its file says. `Study.load` reads it; `plan` turns it into runs."""
 
@@ -124,6 +150,7 @@ class Study(Readable, Settings):
     stage: Stage | None = None
     engine: EngineChoice = EngineChoice()
     fit: FitChoice = FitChoice()
+    contrasts: Annotated[tuple[DeclaredContrast, ...], Since(2)] = ()
 
     @field_validator("engine", mode="before", json_schema_input_type=str | EngineChoice)
     @classmethod
@@ -174,7 +201,19 @@ class Study(Readable, Settings):
                     base.changed(size.base)
         for index, arm in enumerate(study.arms):
             study._check_arm(index, arm, document)
+        study._check_contrasts(document)
         return study
+
+    def _check_contrasts(self, document: "yaml.Document") -> None:
+        """Raise SpecError, with file and line, when a contrast names no arm, or its name is taken."""
+        known = ["main", *(arm.name for arm in self.arms)]
+        for index, declared in enumerate(self.contrasts):
+            for name in declared.arms:
+                if name not in known:
+                    at = ("contrasts", index, "between")
+                    raise document.fault(at, f"no arm is called {name!r}; there are {', '.join(known)}")
+            if declared.name in [other.name for other in self.contrasts[:index]]:
+                raise document.fault(("contrasts", index, "name"), f"two contrasts are called {declared.name!r}")
 
     def _check_arm(self, index: int, arm: Arm, document: "yaml.Document") -> None:
         """Raise SpecError, with file and line, when an arm names what is not there or changes it to nonsense."""

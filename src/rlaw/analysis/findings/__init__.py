@@ -7,7 +7,7 @@ verdicts.
 from dataclasses import replace
 
 from rlaw.analysis.evidence import Evidence
-from rlaw.analysis.findings import behaviour, law, recipe, size
+from rlaw.analysis.findings import behaviour, declared, law, recipe, size
 from rlaw.analysis.findings.base import Finding, Judge, Judgement
 
 __all__ = ["FINDINGS", "Finding", "Judge", "Judgement", "judge_all"]
@@ -42,7 +42,8 @@ ABOUT_SIZES: frozenset[Judge] = frozenset(FINDINGS[: FINDINGS.index(recipe.reuse
 
 
 def judge_all(evidence: Evidence) -> tuple[Finding, ...]:
-    """Every finding with its verdict."""
+    """Every finding with its verdict, those that the study declared last."""
     one_size = len(evidence.main.models) < 2
     findings = {judge: judge(evidence) for judge in FINDINGS}
-    return tuple(replace(f, tested=False) if one_size and judge in ABOUT_SIZES else f for judge, f in findings.items())
+    of_paper = (replace(f, tested=False) if one_size and judge in ABOUT_SIZES else f for judge, f in findings.items())
+    return (*of_paper, *declared.contrasts(evidence))

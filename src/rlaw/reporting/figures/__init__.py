@@ -16,6 +16,7 @@ from rlaw.reporting.figures import (
     allocation,
     arms,
     benchmarks,
+    contrasts,
     decomposition,
     efficiency,
     equal_compute,
@@ -63,6 +64,7 @@ _MEMBERS: dict[str, tuple[FigureFn, str]] = {
     "steps": (step_curves.draw, "loss and training reward, step by step"),
     "residuals": (residuals.draw, "residuals of the law, size by size"),
     "arms": (arms.draw, "other arms, and what the main law forecast"),
+    "contrasts": (contrasts.draw, "recipes that the study contrasts, size by size"),
 }
 
 

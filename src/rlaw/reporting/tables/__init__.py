@@ -6,7 +6,7 @@ from typing import Any
 
 from rlaw.analysis.evidence import gather
 from rlaw.reporting.family import Family
-from rlaw.reporting.tables import held_out, law, measured, protocols, recipe, usage
+from rlaw.reporting.tables import contrasts, held_out, law, measured, protocols, recipe, usage
 from rlaw.reporting.tables.base import FORMATS, Number, Table, TableFn
 
 __all__ = ["TABLES", "Number", "Table", "TableFn", "make"]
@@ -27,6 +27,7 @@ TABLES: Family[Table] = Family("table", FORMATS, {
     "windows": (law.windows, "the ladder law with other windows"),
     "laws": (held_out.laws, "laws and baselines on held-out points"),
     "beyond": (held_out.beyond, "laws on runs that went farther than the main arm"),
+    "contrasts": (contrasts.contrasts, "recipes that the study contrasts, at every size and over sizes"),
     "runs": (usage.runs, "every run with what it took"),
     "phases": (usage.phases, "where the FLOPs went"),
 })  # fmt: skip

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaw.analysis.health.health import Health as Health
+    from rlaw.analysis.health.health import health as health
     from rlaw.decisions.allocation import Allocation as Allocation
     from rlaw.decisions.allocation import allocate as allocate
     from rlaw.execution.runner import run as run
@@ -40,6 +42,7 @@ _HOMES = {
     "Fit": "fitting.result",
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
+    "Health": "analysis.health.health",
     "Plan": "study.plan",
     "Report": "reporting.report",
     "Run": "study.plan",
@@ -50,6 +53,7 @@ _HOMES = {
     "figure": "reporting.figures:draw",
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",
+    "health": "analysis.health.health",
     "load": "measurements.load",
     "plan": "study.plan",
     "plot": "reporting.plot",

@@ -1,0 +1,1 @@
+"""A live page; watched runs."""

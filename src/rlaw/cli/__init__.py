@@ -32,6 +32,7 @@ from rlaw.cli import (
     status,
     table,
     terminal,
+    watch,
 )
 from rlaw.errors import Interrupted, RlawError, UsageError
 
@@ -51,6 +52,7 @@ COMMANDS = (
     status.status,
     show.show,
     import_.import_,
+    watch.watch,
     health.health,
     fit.fit,
     forecast.forecast,

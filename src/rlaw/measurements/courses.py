@@ -1,7 +1,9 @@
 """How a run went, step by step: what its training measured and its scores, of any log, store or imported folder."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from glob import escape as glob_escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,7 @@ class Course:
         cause: of a run that failed.
         lag: updates of the weights behind a training reward, fewer than its step.
         ordered: by difficulty, so that a reward that falls says nothing.
+        entries: of the log, in its trainer's names; None of what was no log.
     """
 
     run: str
@@ -51,6 +54,7 @@ class Course:
     cause: str | None = None
     lag: int = 0
     ordered: bool = False
+    entries: pl.DataFrame | None = None
 
     @property
     def last_step(self) -> int:
@@ -60,7 +64,11 @@ class Course:
 
 
 def courses(
-    path: Path, format: str = "auto", mapping: Mapping[str, str] | None = None, models: Mapping[str, str] | None = None
+    path: Path,
+    format: str = "auto",
+    mapping: Mapping[str, str] | None = None,
+    models: Mapping[str, str] | None = None,
+    before: pl.DataFrame | None = None,
 ) -> tuple[list[Course], list[Note]]:
     """Every run of a log, a folder of logs, a store, one run of a store, or a folder of imported runs; and notes.
 
@@ -69,6 +77,7 @@ def courses(
         format: of a log: "auto", by its content, or a format's name.
         mapping: names of a log, by ours, as `rlaw import --map` takes them.
         models: sizes by run, as `rlaw import --model` takes them.
+        before: entries of a log of one run that were in it until it was rotated.
 
     Raises:
         NotFound: nothing is there, or a store of which no run was started.
@@ -85,12 +94,34 @@ def courses(
     if imported.is_imported(path):
         return _of_imported(path), []
     sources = logs.read([path], format, models, mapping=mapping)
-    found = [
-        course_of(run, log, with_mapping(called(source.log.trainer), mapping or {}), str(source.log.path))
+    pairs = [
+        (run, log, with_mapping(called(source.log.trainer), mapping or {}), str(source.log.path))
         for source in sources
         for run, log in zip(source.runs, source.log.runs, strict=False)  # a source that is another view has no runs
     ]
+    if before is not None and len(pairs) == 1:
+        pairs = [_continued(*pairs[0], before)]
+    found = [course_of(*pair) for pair in pairs]
     return found, [note for source in sources for note in source.notes]
+
+
+def _continued(
+    run: "ImportedRun", log: "RunLog", names: Names, source: str, before: pl.DataFrame
+) -> tuple["ImportedRun", "RunLog", Names, str]:
+    """The run with the entries of its log before it was rotated."""
+    from rlaw.measurements.importers.reading import interpret
+
+    whole = replace(log, entries=pl.concat([before, log.entries], how="diagonal_relaxed"))
+    known = {name: getattr(run, name) for name in ("name", "model", "params", "params_from")}
+    return replace(interpret(whole, names), **known), whole, names, source
+
+
+def rotated(path: Path) -> list[Path]:
+    """What a log was before it was rotated, oldest first: NAME.2.gz, NAME.1."""
+    number = re.compile(re.escape(path.name) + r"\.(\d+)(?:\.gz)?")
+    found = [(int(match[1]), file) for file in path.parent.glob(f"{glob_escape(path.name)}.*")
+             if (match := number.fullmatch(file.name)) and file.is_file()]  # fmt: skip
+    return [file for _, file in sorted(found, reverse=True)]
 
 
 def course_of(run: "ImportedRun", log: "RunLog", names: Names, source: str) -> Course:
@@ -108,7 +139,7 @@ def course_of(run: "ImportedRun", log: "RunLog", names: Names, source: str) -> C
     planned, last = log.facts.planned_steps, int(log.entries["step"].max() or 0)  # pyright: ignore[reportArgumentType]
     return Course(
         run.name, source, steps.cast(_STEPS), _scores(run.evaluations), run.model, run.params, run.prompts, planned,  # pyright: ignore[reportArgumentType]
-        over=bool(log.facts.finished or run.cause or (planned and last >= planned)), cause=run.cause, lag=run.lag,
+        over=bool(log.facts.finished or run.cause or (planned and last >= planned)), cause=run.cause, lag=run.lag, entries=log.entries,
     )  # fmt: skip
 
 

@@ -13,12 +13,12 @@ from rlaw.analysis.health.trend import Rise, rise
 from rlaw.measurements.courses import Course
 
 _LEAST = 20  # rewards
-_PARTS = (2, 4)  # the last half and the last quarter are looked at
+_STARTS = (0.25, 0.4, 0.5, 0.75)  # of the run: from each on, it is asked whether the reward stands still
 _CHANCE = 0.05
 #: of the gain that the rewards before promise, what a plateau may still hide
-PROMISED = 1 / 3
+PROMISED = 0.45
 #: of the reward's range, what a run that never rose may still hide
-HIDDEN = 0.02
+HIDDEN = 0.06
 _SOLVED = 0.95  # of the range: a reward that is there cannot rise
 #: a reward has collapsed when it lost this share of its gain, this share of its best, and this much of its range
 LOST_GAIN, LOST_BEST, LOST_RANGE = 0.5, 0.2, 0.05
@@ -26,6 +26,8 @@ _LEAST_SCORES = 5
 #: of the range of scores, the least fall that counts
 FALL = 0.01
 _UNLIKELY = 0.01
+_NOT_FALLING = 0.2  # p-value of a reward that rises, beside a held-out score that surely falls
+_WORTH = 5  # degrees of freedom that the number of answers is worth
 
 
 def plateau(course: Course) -> Found | None:
@@ -42,16 +44,15 @@ def plateau(course: Course) -> Found | None:
     if whole.p_rising > _CHANCE:
         hidden = _most(whole, reward, 0)
         if hidden < HIDDEN * scale:
-            return _flat(whole, reward, 0, HIDDEN * scale, "since the first step")
-        return None
-    for part in _PARTS:
-        start = len(reward.y) - len(reward.y) // part
+            return _flat(whole, reward, 0, HIDDEN * scale, "of a run that never rose")
+    for share in _STARTS:
+        start = round(share * len(reward.y))
         if len(reward.y) - start < 10:
             break
         promised = PROMISED * _promised(reward, start)
         late = rise(reward.step[start:], reward.y[start:])
         if promised > 0 and late.p_rising > _CHANCE and _most(late, reward, start) < promised:
-            return _flat(late, reward, start, promised, "a third of what its course until then promised")
+            return _flat(late, reward, start, promised, f"{PROMISED:.0%} of what its course until then promised")
     return None
 
 
@@ -111,26 +112,36 @@ def over_optimisation(course: Course) -> Found | None:
         if len(scores.y) < _LEAST_SCORES:
             continue
         judged = True
-        if (found := _fallen(str(name), scores, reward)) is not None:
+        if (found := _fallen(str(name), scores, reward, rows["items"][0])) is not None:
             return found
     if not judged:
         raise NotMeasured(f"no benchmark has {_LEAST_SCORES} scores")
     return None
 
 
-def _fallen(name: str, scores: Series, reward: Series) -> Found | None:
+def _noise(scores: Series, items: int | None) -> tuple[float, int]:
+    """Standard deviation of one score, and its degrees of freedom: its answers count as some of these."""
+    squares, freedom = scores.noise**2 * (len(scores.y) - 2), len(scores.y) - 2
+    if items and scores.y.max() <= 1:
+        middle = float(np.mean(scores.y))
+        squares, freedom = squares + _WORTH * middle * (1 - middle) / items, freedom + _WORTH
+    return math.sqrt(squares / freedom), freedom
+
+
+def _fallen(name: str, scores: Series, reward: Series, items: int | None) -> Found | None:
     n = len(scores.y)
     width = min(3, n // 3)
     means = np.convolve(scores.y, np.ones(width) / width, "valid")
     best = int(np.argmax(means))
     fall = float(means[best] - means[-1])
     least = FALL * (1.0 if scores.y.max() <= 1 else 100.0)
-    luck = n * t.sf(fall / max(scores.noise * math.sqrt(2 / width), 1e-12), n - 2)
+    noise, freedom = _noise(scores, items)
+    luck = n * t.sf(fall / max(noise * math.sqrt(2 / width), 1e-12), freedom)
     if fall <= least or luck > _UNLIKELY:
         return None
     since = int(scores.step[best + width - 1])
     after = reward.step >= since
-    if after.sum() < 4 or rise(reward.step[after], reward.y[after]).p_rising > _CHANCE:
+    if after.sum() < 4 or rise(reward.step[after], reward.y[after]).p_rising > _NOT_FALLING:
         return None
     gained = float(np.median(reward.y[-reward.width :]) - np.median(reward.y[after][: reward.width]))
     text = (

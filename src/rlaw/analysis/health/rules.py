@@ -225,7 +225,7 @@ RULES = (
         "stop, and take the checkpoint of the best held-out score; look at answers with the highest reward",
     ),
     Rule(
-        "plateau", plateau, "a third of the gain that was promised, or 0.02 of the range for a run that never rose",
+        "plateau", plateau, "45 % of the gain that was promised, or 0.06 of the range for a run that never rose",
         "Mann 1945, Kendall 1975, with Hamed and Rao 1998, doi:10.1016/S0022-1694(97)00125-X; Sen 1968 for the limit",
         "stop, or change what is trained: harder problems, larger groups, a new learning rate schedule",
     ),

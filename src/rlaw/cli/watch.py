@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rlaw.serve.watch import Event, Watch
 
 Source = Annotated[
-    str, Argument(metavar="RUN|STORE|LOG", help="a log that may grow, a trainer's output folder, a store, one of its runs")
+    str,
+    Argument(metavar="RUN|STORE|LOG", help="a log that may grow, a trainer's output folder, a store, one of its runs"),
 ]
 
 
@@ -24,7 +25,8 @@ def watch(
     ] = None,
     until: Annotated[str | None, Option(metavar="STEP|TARGET", help="400 (steps), or 0.8 or 80% (pass rate)")] = None,
     first: Annotated[
-        int | None, Option(min=3, metavar="K", help="evaluations that make the forecast; a quarter of the planned, or 8")
+        int | None,
+        Option(min=3, metavar="K", help="evaluations that make the forecast; a quarter of the planned, or 8"),
     ] = None,
     benchmark: Annotated[str | None, Option(metavar="NAME", help="whose scores; the one with most evaluations")] = None,
     model: Annotated[list[str] | None, Option(metavar="7B | RUN=7B", help="size, where the log has none")] = None,
@@ -34,12 +36,15 @@ def watch(
     once: Annotated[bool, Option("--once", help="judge what is there, and end")] = False,
     every: Annotated[float, Option(min=0.1, metavar="SECONDS", help="between two looks at the log")] = 5.0,
     on_alarm: Annotated[
-        str | None, Option(metavar="COMMAND", help="run for each alarm, without a shell; the alarm is JSON on its input")
+        str | None,
+        Option(metavar="COMMAND", help="run for each alarm, without a shell; the alarm is JSON on its input"),
     ] = None,
     webhook: Annotated[str | None, Option(metavar="URL", help="each alarm is sent there as JSON")] = None,
     mapping: Map = [],  # noqa: B006 - the command line makes a new list
     format: Format = "auto",
-    strict: Annotated[bool, Option("--strict", help="exit 4 as soon as a run is off its curve or has an alarm")] = False,
+    strict: Annotated[
+        bool, Option("--strict", help="exit 4 as soon as a run is off its curve or has an alarm")
+    ] = False,
     json: Annotated[bool, Option("--json", help="one JSON document a line on stdout")] = False,
 ) -> None:
     """Watch runs as they go. Are they on the forecast that was registered, are they well, is going on worth it?
@@ -133,7 +138,13 @@ def _target(target: dict[str, Any]) -> str:
         return f"    target {target['score']:g}: reached"
     parts = [
         f"{_number(target['value'][name])} ({_number(target['low'][name])} to {_number(target['high'][name])}) {unit}"
-        for name, unit in (("steps", "steps"), ("hours", "h"), ("gpu_hours", "GPU-h"), ("usd", "USD"), ("flops", "FLOPs"))
+        for name, unit in (
+            ("steps", "steps"),
+            ("hours", "h"),
+            ("gpu_hours", "GPU-h"),
+            ("usd", "USD"),
+            ("flops", "FLOPs"),
+        )
         if target["low"][name] is not None
     ]
     when = f"in {', '.join(parts)}; " if parts else ""

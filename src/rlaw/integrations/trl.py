@@ -1,7 +1,7 @@
 """A watch for TRL, as a callback of its trainers.
 
-    from rlaw.integrations.trl import Watch
-    trainer = GRPOTrainer(..., callbacks=[Watch(until="0.8", stop=True)])
+from rlaw.integrations.trl import Watch
+trainer = GRPOTrainer(..., callbacks=[Watch(until="0.8", stop=True)])
 """
 
 # pyright: reportMissingImports=false
@@ -51,9 +51,7 @@ class Watch(TrainerCallback):
         for entry in state.log_history:
             self._take(entry, state)
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """Judge one entry of the log."""
         if logs and self._take({"step": state.global_step, **logs}, state):
             control.should_training_stop = True

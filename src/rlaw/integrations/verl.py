@@ -1,8 +1,8 @@
 """A watch for veRL, behind its own logger.
 
-    from rlaw.integrations.verl import Watch
-    watch = Watch("runs/mine", until="0.8", stop=True)
-    watch.attach(trainer)          # a RayPPOTrainer, before trainer.fit()
+from rlaw.integrations.verl import Watch
+watch = Watch("runs/mine", until="0.8", stop=True)
+watch.attach(trainer)          # a RayPPOTrainer, before trainer.fit()
 """
 
 from collections.abc import Mapping

@@ -138,13 +138,19 @@ def course_of(run: "ImportedRun", log: "RunLog", names: Names, source: str) -> C
     steps = telemetry(log.entries, names)
     planned, last = log.facts.planned_steps, int(log.entries["step"].max() or 0)  # pyright: ignore[reportArgumentType]
     return Course(
-        run.name, source, steps.cast(_STEPS), _scores(run.evaluations), run.model, run.params, run.prompts, planned,  # pyright: ignore[reportArgumentType]
-        over=bool(log.facts.finished or run.cause or (planned and last >= planned)), cause=run.cause, lag=run.lag, entries=log.entries,
-    )  # fmt: skip
-
-
-def _scores(evaluations: pl.DataFrame) -> pl.DataFrame:
-    return evaluations.select(*_EVALUATIONS).cast(_EVALUATIONS).drop_nulls(["step", "score"]).sort("step")  # pyright: ignore[reportArgumentType]
+        run.name,
+        source,
+        _shaped(steps, _STEPS),
+        _shaped(run.evaluations, _EVALUATIONS).drop_nulls(["step", "score"]).sort("step"),
+        run.model,
+        run.params,
+        run.prompts,
+        planned,
+        over=bool(log.facts.finished or run.cause or (planned and last >= planned)),
+        cause=run.cause,
+        lag=run.lag,
+        entries=log.entries,
+    )
 
 
 def _of_store(path: Path, only: str | None = None) -> list[Course]:

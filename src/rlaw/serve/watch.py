@@ -182,11 +182,16 @@ def _passed(forecast: Registered, run: str, step: int, loss: float) -> Event:
 def _off(judged: Judgement, forecast: Registered) -> Alarm:
     worse = judged.place == "above"
     limit = judged.high if worse else judged.low
-    text = f"the last three evaluations lie {judged.place} the band registered {forecast.time}: loss {judged.loss:.4f}, "
+    text = (
+        f"the last three evaluations lie {judged.place} the band registered {forecast.time}: loss {judged.loss:.4f}, "
+    )
     text += f"{judged.low:.4f} to {judged.high:.4f} was forecast, so the run does {'worse' if worse else 'better'}"
-    what = "look at the alarms beside it, and compare settings with the runs that made the forecast"
-    return Alarm("off-curve", judged.step, judged.loss, limit, text, "the registered forecast, 90 % band",
-                 what if worse else "nothing to mend: forecast anew, and look for leaks into the held-out problems")  # fmt: skip
+    then = (
+        "look at the alarms beside it, and compare settings with the runs that made the forecast"
+        if worse
+        else "nothing to mend: forecast anew, and look for leaks into the held-out problems"
+    )
+    return Alarm("off-curve", judged.step, judged.loss, limit, text, "the registered forecast, 90 % band", then)
 
 
 def goal(until: str | None) -> tuple[float | None, int | None]:
@@ -211,7 +216,9 @@ def goal(until: str | None) -> tuple[float | None, int | None]:
     return share, None
 
 
-def follow(watch: Watch, tail: Tail, *, once: bool, every: float, pause: Callable[[float], None] = time.sleep) -> Iterator[Event]:
+def follow(
+    watch: Watch, tail: Tail, *, once: bool, every: float, pause: Callable[[float], None] = time.sleep
+) -> Iterator[Event]:
     """Events as they come, until every run is over, or once over what is there.
 
     Between two looks at sizes and times there are `every` seconds, and as many more as keep the process under SHARE of

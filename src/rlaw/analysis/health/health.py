@@ -1,6 +1,6 @@
 """Whether runs are well: every rule of `rules.RULES` over every run of a log.
 
-    print(rlaw.health("train.log"))
+print(rlaw.health("train.log"))
 """
 
 from collections.abc import Mapping
@@ -81,9 +81,7 @@ class Health(Readable):
         return "\n".join([*lines, *(f"caution ({w.code}): {w.text}" for w in self.warnings)])
 
 
-def health(
-    data: str | Path | Course, *, format: str = "auto", mapping: Mapping[str, str] | None = None
-) -> Health:
+def health(data: str | Path | Course, *, format: str = "auto", mapping: Mapping[str, str] | None = None) -> Health:
     """Whether runs are well, from what their log has.
 
     Args:
@@ -120,9 +118,7 @@ def examine(course: Course) -> RunHealth:
             healthy.append(rule.name)
         else:
             value = None if found.value is None else float(found.value)
-            alarms.append(
-                Alarm(rule.name, found.step, value, found.threshold, found.evidence, rule.source, rule.next)
-            )
+            alarms.append(Alarm(rule.name, found.step, value, found.threshold, found.evidence, rule.source, rule.next))
     alarms.sort(key=lambda alarm: alarm.step)
     return RunHealth(course.run, course.last_step, tuple(alarms), tuple(healthy), tuple(why), why, course.cause)
 

@@ -121,7 +121,8 @@ def over_optimisation(course: Course) -> Found | None:
 
 def _noise(scores: Series, items: int | None) -> tuple[float, int]:
     """Standard deviation of one score, and its degrees of freedom: its answers count as some of these."""
-    squares, freedom = scores.noise**2 * (len(scores.y) - 2), len(scores.y) - 2
+    typical = float(np.median(np.abs(np.diff(scores.y, n=2)))) / (0.6745 * math.sqrt(6))  # the few bends do not count
+    squares, freedom = typical**2 * (len(scores.y) - 2), len(scores.y) - 2
     if items and scores.y.max() <= 1:
         middle = float(np.mean(scores.y))
         squares, freedom = squares + _WORTH * middle * (1 - middle) / items, freedom + _WORTH
@@ -137,7 +138,7 @@ def _fallen(name: str, scores: Series, reward: Series, items: int | None) -> Fou
     least = FALL * (1.0 if scores.y.max() <= 1 else 100.0)
     noise, freedom = _noise(scores, items)
     luck = n * t.sf(fall / max(noise * math.sqrt(2 / width), 1e-12), freedom)
-    if fall <= least or luck > _UNLIKELY:
+    if fall <= least or luck > _CHANCE:
         return None
     since = int(scores.step[best + width - 1])
     after = reward.step >= since

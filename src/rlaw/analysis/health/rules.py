@@ -220,7 +220,7 @@ RULES = (
         "a longer response limit, masking cut answers from the loss, or a soft penalty before the limit",
     ),
     Rule(
-        "over-optimisation", over_optimisation, "a fall of 0.01 that has a chance of 1 %",
+        "over-optimisation", over_optimisation, "a fall of 0.01 that has a chance of 5 %",
         "Gao et al. 2022, arXiv:2210.10760: a proxy reward rises on while what is meant falls",
         "stop, and take the checkpoint of the best held-out score; look at answers with the highest reward",
     ),

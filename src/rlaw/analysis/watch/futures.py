@@ -3,6 +3,7 @@
 Axes: S draws, M steps.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OF_TRAINING = "training reward"
 _BLOCK = 5  # steps whose training rewards are one evaluation, where nothing is held out
 _LEAST = 3  # evaluations that have a slope
+_ANY_SIZE = 1e9  # parameters of a run that is forecast from itself, which plays no part
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ def _shares(course: Course, name: str, step: np.ndarray, score: np.ndarray, item
         score = score / 100
     if score.min() < 0 or score.max() > 1:
         raise DataError(
-            f"{course.run}: scores of {name} go from {score.min():.3g} to {score.max():.3g}, and a forecast is of shares "
-            "of right answers\n  next: a held-out score between 0 and 1, or its name: `benchmark=NAME`"
+            f"{course.run}: scores of {name} go from {score.min():.3g} to {score.max():.3g}, and a forecast is of "
+            "shares of right answers\n  next: a held-out score between 0 and 1, or its name: `benchmark=NAME`"
         )
     return Scores(name, step.astype(np.int64), 1 - score, items)
 
@@ -117,12 +119,10 @@ def futures(
     )  # fmt: skip
 
 
-def _alone(
-    scores: Scores, steps: "Sequence[float] | np.ndarray", draws: int, seed: int
-) -> tuple[Samples, str]:
+def _alone(scores: Scores, steps: "Sequence[float] | np.ndarray", draws: int, seed: int) -> tuple[Samples, str]:
     """The run's own line in log loss and log step; futures bend past its last point as curves of RL do."""
     x = np.asarray(steps, float)
-    frame = Frame.of(_table(scores, "run", 1.0), "the run")
+    frame = Frame.of(_table(scores, "run", _ANY_SIZE), "the run")
     aim = target_of(curves_of(frame, axis="step")[0], "run", f"first:{len(scores.step)}")
     last = float(scores.step[-1])
     drawn = draw_target(AUTO, aim, np.append(x, last), draws=draws, level=0.9, seed=seed)[0]
@@ -137,9 +137,7 @@ def _by_ladder(
 ) -> tuple[Samples, str]:
     """The ladder's law, calibrated by the run's evaluations, over prompts where both have them, else over steps."""
     if course.params is None:
-        raise UsageError(
-            f"{course.run}: its size is not known, and a ladder forecasts by size\n  next: `model=7B`"
-        )
+        raise UsageError(f"{course.run}: its size is not known, and a ladder forecasts by size\n  next: `model=7B`")
     ladder = against.one_law()
     prompts = course.prompts if ladder.rows["data_size"].null_count() < len(ladder) else None
     one = {c: ladder.rows[c][0] for c in ("variant", "benchmark", "tau", "group_size", "arm")}
@@ -151,18 +149,16 @@ def _by_ladder(
     both = pl.concat([ladder.rows.select(columns), own.select(c for c in columns if c in own.columns)],
                      how="diagonal_relaxed")  # fmt: skip
     axis, factor = ("data", float(prompts)) if prompts else ("step", 1.0)
-    aim = target_of(
-        curves_of(Frame.of(both, against.source), axis=axis)[0], name, f"first:{len(scores.step)}"
-    )
+    aim = target_of(curves_of(Frame.of(both, against.source), axis=axis)[0], name, f"first:{len(scores.step)}")
     x = np.asarray(steps, float) * factor
     drawn, law, *_ = draw_target(AUTO, aim, x, draws=draws, level=0.9, seed=seed)
     return drawn, law
 
 
 def _table(scores: Scores, model: str, params: float, prompts: int | None = None) -> pl.DataFrame:
-    n = len(scores.step)
+    n, each = len(scores.step), math.nan if prompts is None else prompts
     return pl.DataFrame({
         "model": [model] * n, "params": [params] * n, "seed": [0] * n, "step": scores.step, "test_loss": scores.loss,
         "items": pl.Series([scores.items] * n, dtype=pl.Int64),
-        "data_size": pl.Series([None if prompts is None else float(s * prompts) for s in scores.step], dtype=pl.Float64),
+        "data_size": pl.Series(scores.step * float(each)).fill_nan(None),
     })  # fmt: skip

@@ -175,8 +175,8 @@ def judge(
     gain = Interval(float(np.median(gains)), *map(float, np.quantile(gains, [tail, 1 - tail])))
     reach = None if target is None else _reach(drawn.true, places, 1 - target, loss, last, costs)
     spent = costs.document(max(last - step, 0))
-    per = {name: gain.value / spent[name] if spent[name] else None for name in ("hours", "gpu_hours")}
-    recent = [forecast.place(s, v) for s, v in zip(scores.step[-OFF:], scores.loss[-OFF:], strict=True)]
+    per = {name: gain.value / cost if (cost := spent[name]) else None for name in ("hours", "gpu_hours")}
+    recent: list[Place] = [forecast.place(s, v) for s, v in zip(scores.step[-OFF:], scores.loss[-OFF:], strict=True)]
     after = len(scores.step) - forecast.evaluations >= OFF
     low, middle, high = forecast.band(step)
     advice, reason = _advice(reach, gain, worth, step, last)
@@ -202,9 +202,7 @@ def _advice(reach: Reach | None, gain: Interval, worth: float, step: int, last: 
     return "go on", f"{gain.value:.3f} ({gain.low:.3f} to {gain.high:.3f}) is to be gained until step {last}"
 
 
-def _reach(
-    true: np.ndarray, places: np.ndarray, wanted: float, loss: float, last: int, costs: Costs
-) -> Reach:
+def _reach(true: np.ndarray, places: np.ndarray, wanted: float, loss: float, last: int, costs: Costs) -> Reach:
     """First passage of every future below the wanted loss; between places straight in log step."""
     best = np.minimum.accumulate(true, axis=1)
     hit = best <= wanted

@@ -136,7 +136,7 @@ def load(path: Path) -> dict[str, Registered]:
         return {}
     known: dict[str, Registered] = {}
     for one in document["forecasts"]:
-        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
+        listed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in one.items()}
         listed["observed"] = tuple((int(s), float(v)) for s, v in one["observed"])
         known[one["run"]] = Registered(**listed)
     return known

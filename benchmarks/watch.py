@@ -2,12 +2,12 @@
 
     python benchmarks/watch.py bundled | ladder | simulated [RUNS] | STORE    # its row of results/watch.md
 
-The bundled curves, each from itself, or against the other sizes (`ladder`); simulated runs of `benchmarks/health.py` (30
-unless it is given); or every run of a store. Coverage: share of the later points inside the 90 % band. Targets are
+The bundled curves, each from itself, or against the other sizes (`ladder`); simulated runs of `benchmarks/health.py`
+(30 unless it is given); or every run of a store. Coverage: share of the later points inside the 90 % band. Targets are
 the losses that a run really had at a half, three quarters and the end of its steps (medians of five points about them);
 the forecast of their step is compared with the step where the running median first had them. Stop: the rule at every
-fourth evaluation, with the run's last step as its end; what it saves is the share of the steps after it, what it loses the
-difference of the best median of five so far and until the end.
+fourth evaluation, with the run's last step as its end; what it saves is the share of the steps after it, what it loses
+the difference of the best median of five so far and until the end.
 """
 
 import os

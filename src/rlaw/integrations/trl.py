@@ -28,7 +28,7 @@ class Watch(TrainerCallback):
         until: a pass rate such as "0.8", or a step.
         stop: whether training stops where the declared rule says so, or on an alarm of `stopping`.
         stopping: rules whose alarm stops it; "nan" and "reward-collapse" when not given.
-        on_event: called with every event, a document of `rlaw watch --json`; printed as one line of JSON when None.
+        on_event: called with every event, a document of `rlaw watch --json`; nothing is printed without it.
         against: a ladder that forecasts: a store, a file, a dataset's name, a frame.
         first, benchmark, gpus, usd_per_gpu_hour, worth: as options of `rlaw watch`.
     """

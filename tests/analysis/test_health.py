@@ -105,6 +105,15 @@ def test_a_log_that_measures_nothing_is_not_called_healthy(tmp_path, capsys):
     assert "plateau (reward_mean has 2 entries, and 20 are needed)" in printed
 
 
+def test_a_loss_that_a_console_prints_as_nan_is_found(tmp_path):
+    path = tmp_path / "train.log"
+    losses = ["0.1"] * 20 + ["nan"] * 4
+    entry = "{{'loss': {}, 'grad_norm': 0.2, 'reward': 0.5, 'completions/mean_length': 10.0}}"
+    path.write_text("\n".join(entry.format(loss) for loss in losses))
+    (run,) = rlaw.health(path).runs
+    assert ("nan", 21) in [(alarm.rule, alarm.step) for alarm in run.alarms]
+
+
 def test_a_store_is_examined_run_by_run(store):
     result = rlaw.health(store.path)
     assert len(result.runs) == len(store.labels())

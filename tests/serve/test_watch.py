@@ -92,6 +92,25 @@ def test_a_log_is_followed_over_rotation_and_restart_until_its_end(tmp_path):
     assert len(late[0].steps) == 120  # a watch that comes later reads the rotated file, too
 
 
+def test_a_forecast_that_cannot_be_kept_is_said_and_the_watch_goes_on(log, tmp_path):
+    events = list(follow(Watch(Wish(), tmp_path / "gone" / "x.json"), Tail(log), once=True, every=1))
+    assert events[0]["file"] is None
+    assert "cannot write" in events[0]["not_kept"] or "moved or removed" in events[0]["not_kept"]
+    assert events[-1]["event"] == "end"
+
+
+def test_a_log_that_is_still_empty_is_waited_for(tmp_path):
+    path = tmp_path / "train.log"
+    path.touch()
+
+    def grow(_seconds):
+        path.write_text(console(healthy(), planned=120))
+
+    events = list(follow(Watch(Wish()), Tail(path), once=False, every=1, pause=grow))
+    assert events[-1]["event"] == "end"
+    assert main(["watch", str(tmp_path / "none.log")]) == 3
+
+
 def test_a_log_that_did_not_change_is_not_read_again(log):
     tail = Tail(log)
     assert tail.read() is not None

@@ -108,7 +108,7 @@ def _text(event: "Event") -> str:
         return (
             f"{head}  forecast {event['digest']} registered {event['time']} from {event['evaluations']} evaluations of "
             f"{event['benchmark']}{kind}{late}: loss {_interval(end['loss'])} at step {end['step']}\n"
-            f"    kept in {event['file']}"
+            f"    {'kept in ' + event['file'] if event['file'] else 'NOT KEPT: ' + event['not_kept']}"
         )
     if event["event"] == "evaluation":
         return _evaluation(head, event)

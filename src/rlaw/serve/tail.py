@@ -35,22 +35,22 @@ class Tail:
         """Every run as it is now; None when nothing changed since the last call, or nothing can be read yet.
 
         Raises:
-            NotFound: nothing is there, at the first call.
+            DataError: the file is no log, at the first call.
         """
         stamp = _stamp_of(self.path)
         if stamp == self._stamp:
             return None
-        if not stamp and self._stamp:
-            return None  # between two files of a rotation
+        if not stamp:
+            return None  # between two files of a rotation, or before the first one
         first, self._stamp = not self._stamp, stamp
         if self.path.is_file():
             self._rotate(first)
         try:
             found, _ = courses(self.path, self.format, self.mapping, self.models, self._before)
         except (DataError, NotFound):
-            if first:
+            if first and self.path.is_file() and self.path.stat().st_size:
                 raise
-            return None  # the first lines of a new file
+            return None  # the first lines of a new file, or a folder in which nothing was written yet
         if self.path.is_file() and len(found) == 1:
             self._entries = found[0].entries
         return found

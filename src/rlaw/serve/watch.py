@@ -82,7 +82,7 @@ class Watch:
     """
 
     def __init__(self, wish: Wish, file: Path | None = None) -> None:
-        self.wish, self.file = wish, file
+        self.wish, self.file, self.not_kept = wish, file, ""
         self.forecasts = {} if file is None else registered.load(file)
         self.runs: dict[str, Watched] = {}
 
@@ -127,7 +127,7 @@ class Watch:
                     yield _event("waiting", course.run, course.last_step, text=text)
                 return
             run.forecast, run.reported = self._register(course, scores, count), 0
-            yield _registered(run.forecast, self.file)
+            yield _registered(run.forecast, self.file, self.not_kept)
         new = [i for i, step in enumerate(scores.step) if i >= run.forecast.evaluations and step > run.reported]
         for i in new[:-1]:
             yield _passed(run.forecast, course.run, int(scores.step[i]), float(scores.loss[i]))
@@ -146,7 +146,7 @@ class Watch:
         forecast = registered.register(course, scores, count, against=self.wish.against, until=self.wish.end)
         self.forecasts[course.run] = forecast
         if self.file is not None and (error := registered.save(self.file, self.forecasts)) is not None:
-            raise error
+            self.file, self.not_kept = None, str(error)
         return forecast
 
     def _alarms(self, run: Watched, name: str, alarms: "list[Alarm] | tuple[Alarm, ...]") -> Iterator[Event]:
@@ -160,13 +160,13 @@ def _event(kind: str, run: str, step: int, **more: Any) -> Event:
     return {"schema": 1, "event": kind, "run": run, "step": step, **more}
 
 
-def _registered(forecast: Registered, file: Path | None) -> Event:
+def _registered(forecast: Registered, file: Path | None, not_kept: str) -> Event:
     low, middle, high = forecast.band(forecast.step[-1])
     return _event(
         "registered", forecast.run, forecast.observed[-1][0], time=forecast.time, evaluations=forecast.evaluations,
         known=forecast.known, late=forecast.known > forecast.evaluations, benchmark=forecast.benchmark,
         of_training=forecast.benchmark == OF_TRAINING, law=forecast.law, against=forecast.against,
-        digest=registered.digest(forecast), file=None if file is None else str(file),
+        digest=registered.digest(forecast), file=None if file is None else str(file), not_kept=not_kept or None,
         end={"step": round(forecast.step[-1]), "loss": {"value": middle, "low": low, "high": high}},
     )  # fmt: skip
 

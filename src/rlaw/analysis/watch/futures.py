@@ -12,7 +12,7 @@ import polars as pl
 
 from rlaw.errors import DataError, UsageError
 from rlaw.fitting.selection import curves_of
-from rlaw.forecasting.bends import PRIOR, bend, middle_of
+from rlaw.forecasting.bends import faded, fading
 from rlaw.forecasting.forecast import draw_target
 from rlaw.forecasting.predictors import AUTO, Samples
 from rlaw.forecasting.target import target_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OF_TRAINING = "training reward"
 _BLOCK = 5  # steps whose training rewards are one evaluation, where nothing is held out
 _LEAST = 3  # evaluations that have a slope
+#: by how much the slope of a run alone fades over one e-fold of steps, and how likely that is
+_RATES, _WEIGHTS = (0.0, 0.5, 1.0, 2.0), (0.7, 0.15, 0.1, 0.05)
 _ANY_SIZE = 1e9  # parameters of a run that is forecast from itself, which plays no part
 
 
@@ -127,8 +129,11 @@ def _alone(scores: Scores, steps: "Sequence[float] | np.ndarray", draws: int, se
     last = float(scores.step[-1])
     drawn = draw_target(AUTO, aim, np.append(x, last), draws=draws, level=0.9, seed=seed)[0]
     beyond = np.log(x / last)
-    middle = middle_of(drawn.middle[:-1], float(drawn.middle[-1]), beyond, PRIOR)
-    true = bend(drawn.true[:, :-1], drawn.true[:, -1], beyond, PRIOR, seed)
+    left = np.array(_WEIGHTS) @ faded(beyond[None], np.array(_RATES)[:, None])
+    start = float(drawn.middle[-1])
+    middle = np.where(beyond > 0, start * np.exp(np.log(drawn.middle[:-1] / start) * left), drawn.middle[:-1])
+    rate = np.random.default_rng([seed, 7]).choice(_RATES, size=(draws, 1), p=_WEIGHTS)
+    true = fading(drawn.true[:, :-1], drawn.true[:, -1], beyond, rate)
     return Samples.of(middle, true, None, drawn.outcome, seed), "own-curve"
 
 

@@ -5,6 +5,7 @@ explained afterwards).
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ SCHEMA = 1
 LEVEL = 0.9
 DRAWS = 400
 _PLACES = 40
+_SHORT = 0.01
 _FAR = 20  # times the steps seen, where the end is not known
 _DEFAULT, _LEAST, _PART = 8, 4, 0.25
 Place = Literal["inside", "above", "below"]
@@ -68,6 +70,8 @@ class Registered(Plain):
     def place(self, step: float, loss: float) -> Place:
         """Where a measured loss lies."""
         low, _, high = self.band(step)
+        if loss in (0.0, 1.0):  # no answer was wrong, or right: a band ends short of that by a share of an answer
+            loss = loss - math.copysign(_SHORT, loss - 0.5)
         return "inside" if low <= loss <= high else "above" if loss > high else "below"
 
     def is_of(self, scores: Scores, against: str | None) -> bool:

@@ -62,6 +62,16 @@ def test_the_forecast_is_stored_with_its_time_and_stays_as_it_was(tmp_path):
     assert len(logs.found(tmp_path)) == 1  # the file beside the log is no log
 
 
+def test_a_run_that_began_anew_is_forecast_anew_and_the_earlier_forecast_is_kept(tmp_path):
+    path = tmp_path / "train.log"
+    for seed in (0, 1):
+        path.write_text(console(healthy(60, seed), planned=120))
+        list(follow(Watch(Wish(), file_of(path)), Tail(path), once=True, every=1))
+    document = json.loads(file_of(path).read_text())
+    (now,), (before,) = document["forecasts"], document["earlier"]
+    assert now["observed"] != before["observed"]
+
+
 def test_a_log_is_followed_over_rotation_and_restart_until_its_end(tmp_path):
     path, columns = tmp_path / "train.log", healthy()
 

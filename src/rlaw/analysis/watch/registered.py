@@ -134,12 +134,8 @@ def load(path: Path) -> dict[str, Registered]:
     Raises:
         StoreError: it is damaged.
     """
-    try:
-        document = read_json(path)
-    except NotFound:
-        return {}
     known: dict[str, Registered] = {}
-    for one in document["forecasts"]:
+    for one in _document(path)["forecasts"]:
         listed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in one.items()}
         listed["observed"] = tuple((int(s), float(v)) for s, v in one["observed"])
         known[one["run"]] = Registered(**listed)
@@ -147,13 +143,27 @@ def load(path: Path) -> dict[str, Registered]:
 
 
 def save(path: Path, forecasts: dict[str, Registered]) -> RlawError | None:
-    """Store forecasts; the error where that cannot be done, since a watch goes on without."""
+    """Store forecasts; those that they replace are kept as `earlier`.
+
+    Returns:
+        The error where that cannot be done, since a watch goes on without.
+    """
     body: list[dict[str, Any]] = [forecasts[run].to_json() for run in sorted(forecasts)]
+    times = {(one["run"], one["time"]) for one in body}
     try:
-        write_json(path, {"schema": SCHEMA, "forecasts": body})
+        before = _document(path)
+        replaced = [one for one in before["forecasts"] if (one["run"], one["time"]) not in times]
+        write_json(path, {"schema": SCHEMA, "forecasts": body, "earlier": [*before["earlier"], *replaced]})
     except (RlawError, OSError) as error:
         return error if isinstance(error, RlawError) else RlawError(str(error))
     return None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except NotFound:
+        return {"forecasts": [], "earlier": []}
 
 
 def digest(forecast: Registered) -> str:

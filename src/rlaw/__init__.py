@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rlaw.analysis.geometry.compare import Geometry as Geometry
     from rlaw.analysis.geometry.compare import geometry as geometry
     from rlaw.analysis.geometry.merging import merge as merge
+    from rlaw.analysis.health.health import Health as Health
+    from rlaw.analysis.health.health import health as health
     from rlaw.analysis.retention import Retention as Retention
     from rlaw.analysis.retention import retention as retention
     from rlaw.analysis.systems import Systems as Systems
@@ -56,6 +58,7 @@ _HOMES = {
     "Forecast": "forecasting.forecast",
     "Frame": "measurements.frame",
     "Geometry": "analysis.geometry.compare",
+    "Health": "analysis.health.health",
     "Plan": "study.plan",
     "Report": "reporting.report",
     "Retention": "analysis.retention",
@@ -73,6 +76,7 @@ _HOMES = {
     "fit": "fitting.fit",
     "forecast": "forecasting.forecast",
     "geometry": "analysis.geometry.compare",
+    "health": "analysis.health.health",
     "load": "measurements.load",
     "merge": "analysis.geometry.merging",
     "plan": "study.plan",

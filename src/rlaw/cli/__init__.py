@@ -25,6 +25,7 @@ from rlaw.cli import (
     fit,
     forecast,
     geometry,
+    health,
     import_,
     init,
     laws,
@@ -39,6 +40,7 @@ from rlaw.cli import (
     table,
     terminal,
     threshold,
+    watch,
 )
 from rlaw.errors import Interrupted, RlawError, UsageError
 
@@ -58,6 +60,8 @@ COMMANDS = (
     status.status,
     show.show,
     import_.import_,
+    watch.watch,
+    health.health,
     fit.fit,
     forecast.forecast,
     compare.compare,

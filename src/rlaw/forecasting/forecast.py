@@ -187,7 +187,7 @@ def forecast(
     if not far:
         aim.refuse_far(at)
     places = aim.places(at)
-    drawn, name, cautions, check = _draw(chosen, aim, places, draws=draws, level=level, seed=seed)
+    drawn, name, cautions, check = draw_target(chosen, aim, places, draws=draws, level=level, seed=seed)
     low, high = drawn.interval(level)
     wanted = np.isin(places, np.asarray(at, float)) if len(at) else np.ones(len(places), bool)
     size_factor, axis_factor = aim.reach(places[wanted])
@@ -234,7 +234,7 @@ def forecast(
     )
 
 
-def _draw(
+def draw_target(
     law: Law | str, aim: Target, x: np.ndarray, *, draws: int, level: float, seed: int
 ) -> tuple[Samples, str, Iterable[Caution], Backtest | None]:
     """Draws at the places, the law that made them, warnings, and the backtest that set the intervals, if any."""

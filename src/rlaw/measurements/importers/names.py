@@ -17,6 +17,8 @@ TELEMETRY = (
     *("reward_std", "response_length", "truncated_share", "zero_variance_share"),
     *("kl", "entropy", "clip_share", "grad_norm", "learning_rate", "loss", "seconds"),
 )
+#: shares of groups whose answers are all right, or all wrong, where a trainer counts them apart
+GROUPS = ("solved_share", "unsolved_share")
 #: names of the counter of steps, the surest first
 STEPS = (
     *("training/global_step", "train/global_step", "trainer/global_step", "global_step/max_steps", "global_step"),
@@ -128,6 +130,8 @@ _OWN = (
         0,
         {
             "response_length": ("env/all/ac_tokens_per_turn",),
+            "solved_share": ("env/all/by_group/frac_all_good",),
+            "unsolved_share": ("env/all/by_group/frac_all_bad",),
             "kl": ("optim/kl_sample_train_v1",),
             "entropy": ("optim/entropy",),
             "learning_rate": ("optim/lr",),
@@ -144,6 +148,8 @@ _OWN = (
         1,
         {
             "response_length": ("decode_len/all/mean", "seq_len/all/mean", "completion_len/mean"),
+            "solved_share": ("solve_all", "solve_all/all"),
+            "unsolved_share": ("solve_none", "solve_none/all"),
             "truncated_share": ("is_truncated/all/mean",),
             "kl": ("mismatch_kl/all/mean",),
             "entropy": ("entropy/all/mean", "entropy/mean"),

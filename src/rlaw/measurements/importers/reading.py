@@ -9,7 +9,7 @@ import polars.selectors as cs
 
 from rlaw.measurements.importers.lineage import Lineage, last_lineage
 from rlaw.measurements.importers.log import Facts, ImportedRun, RunLog, State
-from rlaw.measurements.importers.names import TELEMETRY, Names
+from rlaw.measurements.importers.names import GROUPS, TELEMETRY, Names
 from rlaw.measurements.raw import Note
 
 _LARGEST = 1e300  # numbers from here on stand for infinity in some logs
@@ -65,6 +65,27 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
         settings=facts.settings,
         notes=notes,
     )
+
+
+def telemetry(entries: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """What the training entries of a log measured, to judge the run itself: numbers that are none stay as they are.
+
+    Args:
+        entries: with a column `step`, in the order of the log.
+        names: of its trainer.
+
+    Returns:
+        The last lineage by rising step: `step`, `reward_mean`, `tokens` of the step, TELEMETRY and GROUPS; null where
+        the log does not say. Entries with none of them are left out.
+    """
+    rows = last_lineage(entries.drop_nulls("step")).rows
+    columns = {}
+    for ours in ("reward_mean", *TELEMETRY, *GROUPS):
+        called = names.reward if ours == "reward_mean" else names.others.get(ours, ())
+        theirs = next((c for c in called if c in rows.columns and _is_numeric(rows, c)), None)
+        columns[ours] = pl.col(theirs).cast(pl.Float64) if theirs else pl.lit(None, pl.Float64)
+    measured = rows.select(pl.col("step").cast(pl.Int64), **columns, tokens=_tokens(rows, names))
+    return measured.filter(pl.any_horizontal(pl.col(*columns).is_not_null()))
 
 
 def scores_of(rows: pl.DataFrame, names: Names) -> list[Score]:

@@ -108,7 +108,7 @@ def dictionary(text: str) -> dict[str, Any] | None:
     if not (text.startswith("{") and text.endswith("}")):
         return None
     text = re.sub(r"(?:np|numpy)\.\w+\(([^()]*)\)|tensor\(([^(),]*)[^()]*\)", r"\1\2", text)
-    text = re.sub(r"(?<=[:,\[{ ])(-?)(?:nan|NaN|inf|Infinity)(?=[,}\] ])", r"None", text)
+    text = re.sub(r"(?<=[:,\[{ ])(-?)(?:nan|NaN|inf|Infinity)(?=[,}\] ])", r"1e999", text)  # no number
     text = re.sub(
         r"(?<=[:,\[{ ])(?:null|true|false)(?=[,}\] ])", lambda m: {"null": "None"}.get(m[0], m[0].title()), text
     )

@@ -1,0 +1,1 @@
+"""Is a run well? One table of rules, each with its evidence."""

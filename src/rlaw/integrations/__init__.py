@@ -1,0 +1,1 @@
+"""rlaw inside of a trainer's own process."""

@@ -143,7 +143,7 @@ def test_a_column_that_may_be_meant_is_named(load):
 def test_a_chart_without_a_score_and_a_json_document_are_named(load, tmp_path):
     with pytest.raises(DataError, match="no run has a held-out score"):  # a log, read as one
         load("Step,a - loss,a - loss__MIN,a - loss__MAX\n1,0.5,0.5,0.5\n")
-    with pytest.raises(DataError, match="one JSON document, no table .it has results, config."):
+    with pytest.raises(DataError, match=r"one JSON document, no table \(it has results, config\)"):
         load(json.dumps({"results": {}, "config": {}}), "results.json")
 
 

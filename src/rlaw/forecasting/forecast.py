@@ -277,7 +277,7 @@ def _doublings(
     efficiency_doubling: float | str | None, level: float, seed: int,
 ) -> Doublings:  # fmt: skip
     """What a loss costs past a place, with the floor that the observed points of the target show."""
-    drawn, *_ = _draw(law, aim, np.array([x, 2 * x]), draws=draws, level=level, seed=seed)
+    drawn, *_ = draw_target(law, aim, np.array([x, 2 * x]), draws=draws, level=level, seed=seed)
     seen, _ = aim.rows(aim.observed) if aim.observed.any() else (np.zeros(1), None)
     how: dict[str, Any] = {"window": window, "level": level, "seed": seed, "last": float(seen.max())}
     floors, source = floor_draws(frame, aim.model, along, **how)

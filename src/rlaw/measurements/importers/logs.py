@@ -59,6 +59,7 @@ FORMATS: tuple[LogFormat, ...] = (
     *(WandbFile(), MlflowFiles(), MlflowSqlite(), TensorBoard(), TrainerState(), Inspect(), LmEval(), OpenCompass()),
     *(Verifiers(), MetricsCsv(), MetricsJsonl(), VerlConsole(), Printed(), Pairs()),
 )
+_OF_LINES = (MetricsJsonl.name, VerlConsole.name, Printed.name, Pairs.name)
 _EVALUATED = (LmEval.name, Inspect.name, OpenCompass.name, Verifiers.name)
 _NOT_LOGS = (
     *(".py", ".safetensors", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".npy", ".npz", ".zip", ".tar", ".tgz", ".whl"),
@@ -119,7 +120,8 @@ def format_of(path: Path) -> LogFormat | None:
     """The format that recognises a file or folder; None when none does."""
     if path.is_file() and path.stat().st_size == 0:
         return None
-    return next((one for one in FORMATS if one.recognises(path)), None)
+    kinds = FORMATS if path.is_dir() or text.is_text(path) else (k for k in FORMATS if k.name not in _OF_LINES)
+    return next((one for one in kinds if one.recognises(path)), None)
 
 
 def read(

@@ -44,6 +44,12 @@ def opened(path: Path) -> io.TextIOBase:
     return path.open(encoding="utf-8-sig", errors="replace")
 
 
+def is_text(path: Path) -> bool:
+    """Whether a file may hold lines of text: its beginning has no zero byte, or it is compressed."""
+    with path.open("rb") as file:
+        return path.suffix in (".gz", ".zst") or b"\0" not in file.read(4096)
+
+
 def data(path: Path) -> bytes:
     """What is in a file, unpacked.
 

@@ -169,3 +169,21 @@ def test_gpu_hours_of_a_plan_buy_its_steps_in_allocate(paper):
     choice = bought.choice("Qwen2.5-72B")
     assert (choice.steps, choice.on_gpus["H100"].gpu_hours) == (105, hours)
     assert all(c.on_gpus["H100"].gpu_hours == pytest.approx(hours, rel=1e-3) for c in bought.choices)
+
+
+def test_a_long_plan_lists_one_of_the_runs_that_differ_in_their_seed_alone(tmp_path, capsys):
+    study = {
+        "name": "many", "model": {"ladder": [{"hidden": h, "layers": 2} for h in (16, 32, 64)]},
+        "task": {"name": "modular-chains"}, "engine": "synthetic", "seeds": list(range(400)),
+    }  # fmt: skip
+    text = tmp_path / "many.yaml"
+    text.write_text(json.dumps(study))
+    assert main(["plan", str(text), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["totals"]["runs"], len(document["runs"]), document["left_out"]) == (1200, 3, 1197)
+    assert [run["alike"] for run in document["runs"]] == [400, 400, 400]
+    assert document["totals"]["executed_flops"] == pytest.approx(
+        400 * sum(r["executed_flops"] for r in document["runs"])
+    )
+    assert main(["plan", str(text)]) == 0
+    assert "(400 like it)" in capsys.readouterr().out

@@ -13,7 +13,6 @@ from rlaw.text import table
 if TYPE_CHECKING:
     from rlaw.study.plan import Plan, Run
 
-MOST_LISTED = 1000  # runs; of a longer plan one of each size, variant and arm is listed
 StudyFile = Annotated[Path, Argument(metavar="STUDY", help="a study file, or a preset's name; `rlaw init` writes one")]
 Workers = Annotated[int | None, Option(min=1, help="runs side by side, one thread each; one per core when left out")]
 
@@ -74,6 +73,7 @@ def costs_and_text(
 
 def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, Any]:
     """What the plan's runs cost, each and together: FLOPs, and seconds as the engines estimate them."""
+    from rlaw.cli.plan_gpus import listed_of
     from rlaw.execution.local import cores
     from rlaw.execution.runner import estimate
     from rlaw.store import DONE
@@ -104,19 +104,13 @@ def costs(plan: "Plan", store: Path | None, workers: int | None) -> dict[str, An
         "estimated_seconds": sum(left),
         "wall_seconds": max(sum(left) / workers, max(left, default=0.0)) if workers else None,
     }
-    about = {"study": plan.study.name, "digest": plan.study.digest, "accounting": plan.study.fit.accounting}
+    about: dict[str, Any] = {
+        "study": plan.study.name,
+        "digest": plan.study.digest,
+        "accounting": plan.study.fit.accounting,
+    }
     about["left_out"] = len(plan) - len(runs)
     return {**about, "workers": workers, "runs": runs, "totals": totals, "unheeded_caps": plan.unheeded_caps}
-
-
-def listed_of(plan: "Plan") -> list["Run"]:
-    """The runs that are listed: every one, or of a long plan the first of those that differ in their seed alone."""
-    return list(plan if len(plan) <= MOST_LISTED else plan.kinds.values())[:MOST_LISTED]
-
-
-def name_of(run: dict[str, Any], document: dict[str, Any]) -> str:
-    """The run's label; of a long plan with the number of those like it."""
-    return f"{run['label']} ({run['alike']:,} like it)" if document["left_out"] else run["label"]
 
 
 def _of_kind(run: "Run", accounting: str) -> dict[str, Any]:
@@ -135,6 +129,7 @@ def _of_kind(run: "Run", accounting: str) -> dict[str, Any]:
 def text(document: dict[str, Any]) -> str:
     """The costs as people read them."""
     from rlaw import units
+    from rlaw.cli.plan_gpus import name_of
 
     totals = document["totals"]
     rows = [

@@ -5,13 +5,24 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rlaw.cli.options import pairs
-from rlaw.cli.plan import listed_of, name_of
 from rlaw.errors import UsageError
 from rlaw.text import table
 
 if TYPE_CHECKING:
     from rlaw.study.gpu_cost import Rates
     from rlaw.study.plan import Plan, Run
+
+MOST_LISTED = 1000  # runs; of a longer plan one of each size, variant and arm is listed
+
+
+def listed_of(plan: "Plan") -> list["Run"]:
+    """The runs that are listed: every one, or of a long plan the first of those that differ in their seed alone."""
+    return list(plan if len(plan) <= MOST_LISTED else plan.kinds.values())[:MOST_LISTED]
+
+
+def name_of(run: dict[str, Any], document: dict[str, Any]) -> str:
+    """The run's label; of a long plan with the number of those like it."""
+    return f"{run['label']} ({run['alike']:,} like it)" if document["left_out"] else run["label"]
 
 
 def rates_of(gpus: Sequence[str], mfu: float, prices: Sequence[str]) -> "Rates":

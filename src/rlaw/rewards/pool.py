@@ -133,16 +133,23 @@ class Pool:
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
         arguments = [str(theirs.fileno()), str(self.memory_mb), self.judge]
         with theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-PBs", "-m", "rlaw.rewards.worker", *arguments],
-                pass_fds=[theirs.fileno()],
-                env=environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is ours to handle
-            )
+            try:
+                process = subprocess.Popen(  # noqa: S603 - our own module
+                    [sys.executable, "-PBs", "-m", "rlaw.rewards.worker", *arguments],
+                    pass_fds=[theirs.fileno()],
+                    env=environment,
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is ours to handle
+                )
+            except OSError as error:
+                ours.close()
+                raise EngineError(
+                    f"cannot start a process that checks answers: {error.strerror or error}\n"
+                    f"  next: higher limits of files and processes (ulimit -n, ulimit -u), or fewer workers"
+                ) from error
         ours.settimeout(SECONDS_TO_START)
         try:
             reply = json.loads(ours.recv(BYTES) or b'{"failed": "it ended at once"}')

@@ -39,7 +39,7 @@ test-hf: install-dev                ## against transformers and TRL: same logits
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check 'transformers>=5.10,<6' trl==1.16.0
 	$(BIN)/pytest -q tests/engines/test_local_model.py tests/engines/test_faithful_trl.py tests/engines/test_trl.py \
-		tests/engines/test_trl_words.py tests/engines/test_trl_curves.py
+		tests/engines/test_trl_words.py tests/engines/test_trl_curves.py tests/engines/test_integrations.py
 
 test-trackers: install-dev          ## files that TensorBoard, W&B and MLflow write themselves are read (large install)
 	$(BIN)/pip install --quiet --disable-pip-version-check tensorboard wandb mlflow

@@ -69,7 +69,10 @@ def paints(url, view, times=3):
 
 def paint(data):
     with serving(data) as (url, pid, up):
-        print(f"up after {up:.1f} s, {megabytes(pid):.0f} MB")
+        about = json.load(urlopen(f"{url}api/about"))  # noqa: S310 - our own address
+        print(f"up after {up:.1f} s, {megabytes(pid):.0f} MB; {about['problem'] or about['notes']}")
+        if about["problem"]:
+            return
         for view in ("overview", "curves?draws=0", "law", "planner", "compare"):
             found = paints(url, view)
             print(
@@ -87,10 +90,8 @@ def large(rows):
     k = 0.13 / (1 + 13e9 / params)
     rng = np.random.default_rng(0)
     loss = np.clip(1.2 * (compute / 1e15) ** -k + rng.normal(0, 0.01, len(step)), 0.01, 0.99)
-    names = {i: f"m-{n / 1e9:g}B" for i, n in enumerate(SIZES)}
-    models = pl.Series(np.repeat(np.arange(7), 10 * steps)).replace_strict(names, return_dtype=pl.String)
     seed = np.repeat(np.arange(70) % 10, steps).astype(np.int8)
-    columns = {"model": models, "n_params": params, "seed": seed, "step": step.astype(np.int32)}
+    columns = {"n_params": params, "seed": seed, "step": step.astype(np.int32)}  # six columns are more than rlaw reads
     return pl.DataFrame({**columns, "compute_flops": compute, "test_loss": loss})
 
 

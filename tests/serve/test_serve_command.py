@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from urllib.parse import urlsplit
 
 from rlaw.cli import main
@@ -14,9 +15,10 @@ from rlaw.cli import main
 def answered(url, headers):
     """The status of the answer to a request for the runs."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=20)
-    connection.request("GET", f"{parts.path}api/overview", headers=headers)
-    return connection.getresponse().status
+    with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=20)) as connection:
+        connection.request("GET", f"{parts.path}api/overview", headers=headers)
+        with connection.getresponse() as answer:
+            return answer.status
 
 
 def test_the_command_prints_an_address_that_answers_until_it_is_interrupted(table):

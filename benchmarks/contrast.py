@@ -1,6 +1,7 @@
 """How often equal recipes are called different, intervals hold the truth, and a real difference is found.
 
     python benchmarks/contrast.py [STUDIES] [SIZES RUNS]   # writes results/contrast.md when all designs are run
+    python benchmarks/contrast.py rule                     # the rule alone, on normal numbers of runs
 
 STUDIES simulated studies of two recipes in each of several designs: 3 to 7 sizes, 2 to 5 seeds, 16 evaluations that
 all ask the same 300 problems. Runs scatter in two ways: by a level of their own, in units of the binomial standard
@@ -28,6 +29,7 @@ import numpy as np
 from scipy import stats
 
 from rlaw.analysis.contrast.contrast import SizeRuns, pair_of
+from rlaw.analysis.contrast.pooling import _BELIEF, _RATIOS, Difference, Pooled
 from rlaw.analysis.contrast.runs import Run
 from rlaw.fitting.items import ability_of, chance
 
@@ -199,6 +201,45 @@ def main(studies: int, designs) -> None:
         RESULT.write_text("\n".join(lines))
 
 
+def rule(studies: int = 10_000) -> list[str]:
+    """How often equal recipes are called different where runs are normal numbers: `Pooled`, for all studies at once."""
+    rows = []
+    for sizes, runs in ((3, 2), (3, 3), (3, 5), (5, 2), (5, 3), (7, 2), (7, 5)):
+        shares = []
+        for times, ratio in ((1, 0.0), (3, 0.0), (1, 0.5), (1, 1.0), (1, 3.0)):
+            rng = np.random.default_rng([sizes, runs])
+            spread = np.geomspace(1, times, sizes)
+            spread /= np.sqrt(np.mean(spread**2))
+            own, between = rng.standard_normal((2, studies, sizes))
+            value = (own * spread + between * ratio) / np.sqrt(runs)
+            squares = spread**2 * rng.chisquare(runs - 1, (studies, sizes))
+            shares.append(float(np.mean(_p(value, squares, runs) < 0.05)))
+        one = tuple(Difference(v, 1 / runs, q, runs - 1, floor=0.25) for v, q in zip(value[0], squares[0], strict=True))
+        assert np.isclose(_p(value[:1], squares[:1], runs)[0], Pooled(one, np.arange(sizes) * 1.0).over_sizes().p)
+        rows.append(f"| {sizes} | {runs} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
+    return rows
+
+
+def _p(value: np.ndarray, squares: np.ndarray, runs: int) -> np.ndarray:
+    """(studies,) p-values of (studies, sizes) differences of so many pairs each, and their squares about the mean."""
+    sizes = value.shape[1]
+    within, mean = sizes * (runs - 1), value.mean(axis=1)
+    left = np.sum((value - mean[:, None]) ** 2, axis=1)
+    logs, scales = [], []
+    for ratio, belief in zip(_RATIOS, _BELIEF, strict=True):
+        variance = (1 + ratio) / runs
+        total = np.maximum(squares.sum(axis=1), 0.25 * within) + left / variance
+        freedom = within + sizes - 1
+        logs.append(np.log(belief) - 0.5 * (sizes - 1) * np.log(variance) - 0.5 * freedom * np.log(total))
+        scales.append(np.sqrt(total / freedom * variance / sizes))
+    weight = np.exp(np.array(logs) - np.max(logs, axis=0))
+    tails = 2 * stats.t.sf(np.abs(mean) / np.array(scales), within + sizes - 1)
+    return np.sum(weight / weight.sum(axis=0) * tails, axis=0)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["rule"]:
+        print("\n".join(rule()))
+        sys.exit()
     numbers = [int(text) for text in sys.argv[1:]]
     main(numbers[0] if numbers else 200, ((numbers[1], numbers[2]),) if len(numbers) > 2 else DESIGNS)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from rlaw.analysis.evidence import Evidence
+from rlaw.fitting.nearby import line_at_zero
 from rlaw.measurements.frame import AXES
 
 Availability = Literal["measured", "not begun", "not reached"]
@@ -104,14 +105,6 @@ class _Curve:
         loss = math.exp(share @ np.log(self.loss[near]))
         runs = float(self.runs[near].mean())
         return Placing(self.model, self.params, state, loss, runs if self.replicated else runs / float(share @ share))
-
-
-def line_at_zero(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The share of each value in a weighted straight line's value at 0: what local regression multiplies them by."""
-    weight = weight / weight.sum()
-    mean = float(weight @ x)
-    spread = float(weight @ (x - mean) ** 2)
-    return weight * (1 - mean * (x - mean) / spread) if spread > 0 else weight
 
 
 def _curves(evidence: Evidence, axis: str) -> list[_Curve]:

@@ -20,7 +20,8 @@ def level_off(runs: Sequence[Run]) -> bool:
     """Whether the runs of a size clearly fall less at their end than before: without that no fit is tried."""
     falls = []
     for run in runs:
-        ends = np.interp(np.linspace(*np.log(run.x[[0, -1]]), _PARTS + 1), np.log(run.x), np.log(positive(run.loss)))
+        z = np.log(run.x)
+        ends = np.interp(np.linspace(z[0], z[-1], _PARTS + 1), z, np.log(positive(run.loss)))
         falls.append(-np.diff(ends))
     mean, error = np.mean(falls, axis=0), np.std(falls, axis=0)[-1] / np.sqrt(max(len(runs) - 1, 1))
     return bool(mean.max() > 0 and mean[-1] + _ERRORS * error < _FLATTER * mean.max())

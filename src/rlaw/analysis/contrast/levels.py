@@ -14,7 +14,6 @@ from rlaw.measurements import identity
 from rlaw.measurements.columns import COLUMNS, OURS, theirs
 from rlaw.measurements.frame import SINGLE, Frame
 from rlaw.measurements.load import load
-from rlaw.store import Store
 from rlaw.text import listed
 
 DATA = "data"
@@ -127,6 +126,8 @@ def _with_settings(frame: Frame, data: Any) -> tuple[Frame, tuple[str, ...]]:
     """The frame of a store with a column for each setting in which its runs differ."""
     if not isinstance(data, str | Path) or not (Path(data) / "study.json").is_file():
         return frame, ()
+    from rlaw.store import Store
+
     store = Store.open(data)
     started = [label for label in store.labels() if (store.folder(label) / "run.json").is_file()]
     settings = [_flat(store.spec(label)["run"]) for label in started]

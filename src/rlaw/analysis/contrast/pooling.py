@@ -25,6 +25,7 @@ _BELIEF = np.array([72.0, *np.ones(8)]) / 80  # 0 has nine tenths: then equal re
 _LENT = 4  # degrees of freedom of the other sizes that a single size's variance borrows at most
 _MANY = 1e6  # degrees of freedom of a scatter that is known
 _STEPS = 40  # halvings for a quantile
+_FAINT = 1e-9  # weight of a part that moves no quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Belief:
         from scipy.special import stdtrit
 
         ends = self.mean + self.scale * stdtrit(self.freedom, share)
+        ends = ends[self.weight > _FAINT]
         low, high = float(ends.min()), float(ends.max())
         for _ in range(_STEPS if high > low else 0):
             middle = (low + high) / 2

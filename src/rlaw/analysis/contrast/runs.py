@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rlaw.analysis.ranking import line_at_zero
+from rlaw.fitting.nearby import line_at_zero
 from rlaw.fitting.selection import Window, window_of
 from rlaw.measurements.frame import Frame
 

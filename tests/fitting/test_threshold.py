@@ -90,17 +90,17 @@ def test_without_censoring_the_profile_interval_is_students():
 
 
 def test_runs_that_never_got_there_are_neither_dropped_nor_capped():
-    seen, dropped, capped = [], [], []
+    fitted, dropped, capped = [], [], []
     for seed in range(20):
         rows = intervals(scatter=0.25, budget=330, seed=seed)
-        seen.append(rlaw.threshold(rows, draws=20).groups[0].gamma.value)
+        fitted.append(rlaw.threshold(rows, draws=20).groups[0].gamma.value)
         x, crossed = np.log(rows["depth"].to_numpy()), rows["high"].is_not_null().to_numpy()
         y = np.log(rows["high"].fill_null(330).to_numpy())
         dropped.append(np.polyfit(x[crossed], y[crossed], 1)[0])
         capped.append(np.polyfit(x, y, 1)[0])
-    assert np.mean(seen) == pytest.approx(1.8, abs=0.08)
+    assert np.mean(fitted) == pytest.approx(1.8, abs=0.08)
     assert np.mean(capped) < 1.7
-    assert np.mean(dropped) < np.mean(seen) - 0.05
+    assert np.mean(dropped) < np.mean(fitted) - 0.05
 
 
 def test_equal_gammas_are_not_told_apart_and_others_are():

@@ -278,8 +278,8 @@ def _doublings(
 ) -> Doublings:  # fmt: skip
     """What a loss costs past a place, with the floor that the observed points of the target show."""
     drawn, *_ = draw_target(law, aim, np.array([x, 2 * x]), draws=draws, level=level, seed=seed)
-    seen, _ = aim.rows(aim.observed) if aim.observed.any() else (np.zeros(1), None)
-    how: dict[str, Any] = {"window": window, "level": level, "seed": seed, "last": float(seen.max())}
+    used, _ = aim.rows(aim.observed) if aim.observed.any() else (np.zeros(1), None)
+    how: dict[str, Any] = {"window": window, "level": level, "seed": seed, "last": float(used.max())}
     floors, source = floor_draws(frame, aim.model, along, **how)
     flops = x if along == "compute" else None
     hardware = None if flops is None else physical(flops, frame.accounting, frame.executed_factor)

@@ -29,7 +29,7 @@ def is_imported(path: Path) -> bool:
 def document_of(run: ImportedRun, score: str) -> dict[str, Any]:
     """One run in the document of `rlaw import --json`."""
     steps, scores = run.steps, run.evaluations.drop_nulls("score").sort("step")
-    trained = steps["step"].to_list() + scores["step"].to_list()
+    ends = [table["step"] for table in (steps, scores) if len(table)]
     benchmarks = {}
     for (name,), own in scores.group_by("benchmark", maintain_order=True):
         items = own["items"].drop_nulls()
@@ -41,8 +41,8 @@ def document_of(run: ImportedRun, score: str) -> dict[str, Any]:
         "model": run.model,
         "params": run.params,
         "params_from": run.params_from or None,
-        "first_step": min(trained, default=None),
-        "last_step": max(trained, default=None),
+        "first_step": min((int(own.min()) for own in ends), default=None),
+        "last_step": max((int(own.max()) for own in ends), default=None),
         "steps": len(steps),
         "evaluations": scores["step"].n_unique(),
         "benchmarks": benchmarks,
@@ -112,16 +112,8 @@ def _write_run(folder: Path, run: ImportedRun, score: str) -> list[Note]:
         if rows.is_empty():
             file.unlink(missing_ok=True)
         else:
-            write_atomically(file, _parquet(rows))
+            write_atomically(file, rows.write_parquet)
     return notes
-
-
-def _parquet(rows: pl.DataFrame) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    rows.write_parquet(buffer)
-    return buffer.getvalue()
 
 
 def _place(path: Path) -> str:

@@ -58,6 +58,7 @@ _NOT_LOGS = (
 )
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__", "site-packages"}
 _CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
+_LOOKED_AT = 10_000  # rewards of a run, for the digits of its numbers
 _SHARED = 0.9  # of the steps that two views share
 
 
@@ -129,7 +130,8 @@ def read(
     sources = []
     for path in paths:
         for file, kind in found(path, format):
-            log = kind.log(file)
+            large = isinstance(kind, MetricsJsonl)
+            log = MetricsJsonl(frozenset((mapping or {}).values())).log(file) if large else kind.log(file)
             names = with_mapping(called(log.trainer), mapping or {})
             logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
             sources.append(Source(log, tuple(interpret(run, names) for run in logged), log.notes))
@@ -262,8 +264,9 @@ def _views(sources: list[Source]) -> list[Source]:
 
 def _fineness(source: Source) -> tuple[int, int]:
     """How many training rows and digits a source has."""
-    rewards = [value for run in source.runs for value in run.steps["reward_mean"].drop_nulls().to_list()]
-    return len(rewards), sum(len(repr(value)) for value in rewards)
+    rewards = [run.steps["reward_mean"].drop_nulls() for run in source.runs]
+    digits = [len(repr(value)) for own in rewards for value in own.head(_LOOKED_AT).to_list()]
+    return sum(map(len, rewards)), sum(digits)
 
 
 def _same(one: Source, other: Source) -> bool:

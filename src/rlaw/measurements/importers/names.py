@@ -10,6 +10,7 @@ evaluate after update s, Tinker before the next. Docs: "My own logs".
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 #: what a step measured, in our names
 TELEMETRY = (
@@ -296,6 +297,16 @@ def trainer_of(columns: list[str]) -> Names:
     """The trainer whose own names occur most among these; `GENERIC` where none does."""
     found = [sum(any(re.fullmatch(mark, c) for c in columns) for mark in names.marks) for names in TRAINERS]
     return TRAINERS[found.index(max(found))] if max(found) else GENERIC
+
+
+@cache
+def is_known(column: str) -> bool:
+    """Whether a name has a meaning here: a counter, or a trainer's name for what we measure."""
+    return column in _KNOWN or any(pattern.fullmatch(column) for pattern in _KNOWN_PATTERNS)
+
+
+_KNOWN = {*STEPS}.union(*({*n.reward, *sum(n.tokens, ()), *sum(n.others.values(), ())} for n in (*TRAINERS, GENERIC)))
+_KNOWN_PATTERNS = [re.compile(p, re.IGNORECASE) for n in (*TRAINERS, GENERIC) for p in n.scores]
 
 
 def called(trainer: str) -> Names:

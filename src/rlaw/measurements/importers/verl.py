@@ -23,7 +23,7 @@ _LOOKED_AT = 3000  # lines, for a sign of veRL
 _PLANNED = re.compile(r"Total training steps: (\d+)")
 _LENGTH = re.compile(r"^(?:\S+ )?dataset len: (\d+)")
 _OVERRIDE = re.compile(r"'?actor_rollout_ref\.model\.path=([^\s,']+)")
-_CONFIG = re.compile(r"\w*Config \{$")
+_CONFIG = "Config {"
 _MOST = 5000  # lines of a printed configuration
 
 
@@ -45,16 +45,24 @@ class VerlConsole:
         """The entries of a console; several runs in one file are attempts at one."""
         rows: list[dict[str, float]] = []
         between = _Between()
-        for line in text.lines(path):
-            if "step:" in line and (row := _row(line)) is not None:
+        for raw in text.raw_lines(path):
+            if "step:" in raw and (row := _row(text.plain(raw))) is not None:
                 rows.append(row)
                 between.progressed()
-            else:
-                between.take(line)
+            elif "{'" in raw or _has_sign(raw) or between.is_open:
+                between.take(text.plain(raw))
         notes = ()
         if rows and not any(name.startswith(("actor/", "critic/", "val")) for row in rows for name in row):
             notes = (Note("not-rl", "a log of supervised fine-tuning: it has no reward and no rollout"),)
         return Log(path, self.name, "verl", (RunLog(path.stem, table_of(rows), between.facts()),), {}, notes)
+
+
+def _has_sign(line: str) -> bool:
+    """Whether a line says something of a run, beside metrics and dictionaries."""
+    return (
+        "dataset len" in line or "model.path=" in line or "Total training steps" in line
+        or _CONFIG in line or text.TRACEBACK in line
+    )  # fmt: skip
 
 
 def _row(line: str) -> dict[str, float] | None:
@@ -65,6 +73,8 @@ def _row(line: str) -> dict[str, float] | None:
     row: dict[str, float] = {"step": int(found[1])}
     for pair in line[found.end() :].split(" - "):
         name, _, value = pair.rpartition(":")
+        if value[-1:] == ")":  # np.float64(0.5)
+            value = value[value.find("(") + 1 : -1]
         try:
             row[name] = float(value)
         except ValueError:
@@ -85,6 +95,12 @@ class _Between:
         self.trace = text.Trace()
         self._block: list[str] = []
         self._depth = 0
+        self._size = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line belongs to what came before."""
+        return bool(self._block) or self.trace.is_open
 
     def progressed(self) -> None:
         """A step was logged: an earlier error was not the end."""
@@ -93,7 +109,7 @@ class _Between:
     def take(self, line: str) -> None:
         """Take one line."""
         self.trace.take(line)
-        if self._block or line.lstrip().startswith("{'") or _CONFIG.search(line):
+        if self._block or line.lstrip().startswith("{'") or line.endswith(_CONFIG):
             self._go_on(line)
         elif "Total training steps" in line and (found := _PLANNED.search(line)):
             self.planned = int(found[1])
@@ -105,9 +121,10 @@ class _Between:
     def _go_on(self, line: str) -> None:
         """Collect a configuration until its braces are closed: veRL's own, or that of the model."""
         self._block.append(line)
+        self._size += len(line)
         self._depth += line.count("{") - line.count("}")
-        if self._depth <= 0 or len(self._block) > _MOST:
-            block, self._block, self._depth = "\n".join(self._block), [], 0
+        if self._depth <= 0 or len(self._block) > _MOST or self._size > text.LONGEST:
+            block, self._block, self._depth, self._size = "\n".join(self._block), [], 0, 0
             if "actor_rollout_ref" in block:
                 self.config = self.config or _literal(block)
             elif self.params is None and '"hidden_size"' in block:

@@ -1,5 +1,10 @@
 """`rlaw import`."""
 
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +28,7 @@ class Score(StrEnum):
 
 
 def import_(
-    paths: Annotated[list[Path], Argument(metavar="PATH…", help="logs, or folders of logs")],
+    paths: Annotated[list[Path], Argument(metavar="PATH…", help="logs, or folders of logs; - reads standard input")],
     store: Annotated[Path | None, Option(help="where the runs are kept: a new folder, or one of imported runs")] = None,
     format: Format = "auto",
     model: Annotated[
@@ -48,7 +53,9 @@ def import_(
 
     if store is None and not dry_run:
         raise UsageError("rlaw import takes --store DIR, or --dry-run to see what it would read")
-    sources = logs.read(paths, format, _models(model or []), items, pairs(mapping or [], "--map"))
+    with _spooled(paths) as (files, named):
+        sources = logs.read(files, format, _models(model or []), items, pairs(mapping or [], "--map"))
+    sources = [replace(source, log=replace(source.log, path=named.get(p := source.log.path, p))) for source in sources]
     notes = [] if dry_run or store is None else imported.write(store, sources, score.value)
     warnings = imported.warnings_of(sources, notes)
     documents = [imported.document_of_source(source, score.value) for source in sources]
@@ -56,6 +63,24 @@ def import_(
     terminal.show(document, _text(document, store, dry_run), as_json=json)
     if (refused := _refused(sources)) is not None:
         terminal.gate(refused)
+
+
+@contextmanager
+def _spooled(paths: list[Path]) -> Iterator[tuple[list[Path], dict[Path, Path]]]:
+    """The paths with a file in the place of `-`, and what that file stands for: standard input."""
+    from rlaw.measurements.importers import logs
+
+    if Path("-") not in paths:
+        yield paths, {}
+        return
+    with tempfile.TemporaryDirectory(prefix="rlaw-") as folder:
+        file = Path(folder) / "stdin.log"
+        file.write_bytes(sys.stdin.buffer.read())
+        for suffix in (".json", ".jsonl", ".csv", ".tsv", ".log"):  # a format may ask for the suffix of its files
+            file = file.rename(file.with_suffix(suffix))
+            if logs.format_of(file) is not None:
+                break
+        yield [file if path == Path("-") else path for path in paths], {file: Path("-")}
 
 
 def _models(given: list[str]) -> dict[str, str]:
@@ -69,8 +94,10 @@ def _refused(sources: "list[Source]") -> RlawError | None:
     if any(len(run.steps) or len(run.evaluations) for run in runs):
         return None
     causes = [f"{run.name} failed with {run.cause}" for run in runs if run.cause]
-    texts = [note.text for source in sources for note in source.notes if note.code == "not-rl"]
-    why = "; ".join([*texts, *causes]) or "no entry has a training reward or a held-out score"
+    notes = [note for source in sources for note in source.notes] + [note for run in runs for note in run.notes]
+    texts = dict.fromkeys(note.text for note in notes if note.code == "not-rl")
+    begun = [f"{run.name} ends before its first step" for run in runs if not run.unknown and not run.cause]
+    why = "; ".join([*texts, *causes, *begun]) or "no entry has a training reward or a held-out score"
     return DataError(
         f"no training row: {why}\n  next: another log, or `mapping={{'reward': 'THEIRS'}}` to name the reward"
     )

@@ -1,12 +1,17 @@
 """Entries of one step made one, and attempts known apart: a counter that goes back is a run started again."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-#: columns of the clock: they differ between entries of one step that say the same
-_CLOCK = ("time", "_timestamp", "_runtime", "_step", "time_elapsed", "elapsed_time", "timestamp", "wall_time", "epoch")
+#: columns of the clock and the machine: they differ between entries of one step that say the same
+_CLOCK = re.compile(
+    r"(.*[_/])?(wall_?time|time|timestamp|datetime|date|elapsed|remaining|runtime|duration)([_/].*)?"
+    r"|(time|timestamp)_\w+|_?step|epoch|percentage|memory.*|train_speed.*|throughput|(samples|steps|tokens)_per_sec.*",
+    re.IGNORECASE,
+)
 
 
 class Lineage(NamedTuple):
@@ -62,7 +67,7 @@ def _one_per_step(entries: pl.DataFrame) -> tuple[pl.DataFrame, int, bool]:
     if not same.any():
         return entries, 0, False
     group = (~same).cum_sum()
-    measured = [c for c in entries.columns if c not in ("step", *_CLOCK)]
+    measured = [c for c in entries.columns if not _CLOCK.fullmatch(c)]
     counts = entries.group_by(group.alias("group"), maintain_order=True).agg(
         pl.len().alias("entries"),
         (pl.max_horizontal(pl.col(c).drop_nulls().n_unique() for c in measured) > 1).alias("apart"),

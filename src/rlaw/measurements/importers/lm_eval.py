@@ -22,7 +22,7 @@ class LmEval:
 
     def recognises(self, path: Path) -> bool:
         """By its keys: results by task, and the arguments of the model."""
-        if path.is_dir() or not path.name.removesuffix(".gz").endswith(".json"):
+        if path.is_dir() or not text.bare(path).endswith(".json"):
             return False
         with text.opened(path) as file:
             whole = file.read(1 << 25)

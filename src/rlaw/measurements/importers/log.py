@@ -23,6 +23,7 @@ class Facts:
         group_size: answers to a prompt.
         items: problems of a benchmark; under "" those of any other.
         finished: whether the log says so.
+        cut: whether the log would say how the run ended, and does not.
         cause: of a failure, as the log names it.
     """
 
@@ -33,6 +34,7 @@ class Facts:
     group_size: int | None = None
     items: dict[str, int] = field(default_factory=dict)
     finished: bool = False
+    cut: bool = False
     cause: str | None = None
 
 

@@ -1,8 +1,11 @@
 """Logs of any trainer as runs: which format a file is, which files of a folder are logs, which of them are one run."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Protocol
 
@@ -11,13 +14,14 @@ import polars as pl
 
 from rlaw import units
 from rlaw.errors import DataError, NotFound, UsageError
+from rlaw.measurements.importers import settings, text, workbook
 from rlaw.measurements.importers.lm_eval import LmEval
 from rlaw.measurements.importers.log import ImportedRun, Log
 from rlaw.measurements.importers.metrics_csv import MetricsCsv
 from rlaw.measurements.importers.metrics_jsonl import MetricsJsonl
 from rlaw.measurements.importers.mlflow import MlflowFiles, MlflowSqlite
 from rlaw.measurements.importers.models import params_of_name
-from rlaw.measurements.importers.names import called, with_mapping
+from rlaw.measurements.importers.names import called, trainer_of, with_mapping
 from rlaw.measurements.importers.printed import Printed
 from rlaw.measurements.importers.reading import interpret
 from rlaw.measurements.importers.tensorboard import TensorBoard
@@ -54,9 +58,12 @@ FORMATS: tuple[LogFormat, ...] = (
 _NOT_LOGS = (
     *(".py", ".safetensors", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".npy", ".npz", ".zip", ".tar", ".tgz", ".whl"),
     *(".yaml", ".yml", ".toml", ".md", ".png", ".svg", ".pdf", ".html", ".ipynb", ".sh", ".cfg", ".ini", ".lock"),
-    *(".parquet", ".xlsx", ".model", ".arrow", ".so"),
+    *(".model", ".arrow", ".so"),
 )
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__", "site-packages"}
+_OF_TRACKERS = ("debug.log", "debug-internal.log", "debug-core.log", "debug-cli.log")  # what W&B logs of itself
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+_WANDB_RUN = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+")
 _CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
 _LOOKED_AT = 10_000  # rewards of a run, for the digits of its numbers
 _SHARED = 0.9  # of the steps that two views share
@@ -136,7 +143,7 @@ def read(
             logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
             sources.append(Source(log, tuple(interpret(run, names) for run in logged), log.notes))
     _check_mapping(sources, mapping or {})
-    named = _named(_views(_checkpoints(sources)))
+    named = _named(_views(_checkpoints(_event_files(sources, mapping or {}))))
     _check_models([run.name for source in named for run in source.runs], models or {})
     sized = [tuple(_sized(run, models or {}, items) for run in source.runs) for source in named]
     return [replace(source, runs=runs) for source, runs in zip(named, sized, strict=True)]
@@ -187,7 +194,11 @@ def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
             folders.remove(whole)
         for name in sorted(files):
             file = here / name
-            if file.is_symlink() or not file.is_file() or name.removesuffix(".gz").endswith(_NOT_LOGS):
+            if file.suffix == ".xlsx" and not workbook.is_readable():
+                continue
+            if name in _OF_TRACKERS and "wandb" in file.parts:
+                continue
+            if file.is_symlink() or not file.is_file() or text.bare(file).endswith(_NOT_LOGS):
                 continue
             if (of_file := kind if kind and kind.recognises(file) else None if kind else format_of(file)) is not None:
                 logs.append((file, of_file))
@@ -220,6 +231,42 @@ def _sized(run: ImportedRun, models: Mapping[str, str], items: int | None) -> Im
     if items is not None:
         run = replace(run, evaluations=run.evaluations.with_columns(pl.col("items").fill_null(items)))
     return run
+
+
+def _event_files(sources: list[Source], mapping: Mapping[str, str]) -> list[Source]:
+    """TensorBoard's files of one folder as one run: a resumed run begins another file, and evaluations may have one."""
+    merged: list[Source] = []
+    folders: dict[Path, list[Source]] = {}
+    for source in sources:
+        if source.log.format == TensorBoard.name and source.log.path.is_file():
+            folders.setdefault(source.log.path.parent, []).append(source)
+        else:
+            merged.append(source)
+    for folder, group in folders.items():
+        if len(group) == 1:
+            merged.append(group[0])
+            continue
+        group.sort(key=lambda source: source.log.path.name)  # the name begins with the time
+        logged = [source.log.runs[0] for source in group]
+        entries = logged[0].entries
+        for run in logged[1:]:
+            entries = _with_tags(entries, run.entries)
+        facts = reduce(settings.merged, (run.facts for run in logged))
+        log = group[0].log
+        run = replace(logged[0], entries=entries, facts=facts)
+        names = trainer_of(entries.columns)
+        dropped = dict(sum((Counter(source.log.dropped) for source in group), Counter()))
+        log = replace(log, path=folder, trainer=names.trainer, runs=(run,), dropped=dropped)
+        notes = tuple(note for source in group for note in source.notes)
+        merged.append(Source(log, (interpret(run, with_mapping(names, mapping)),), notes))
+    return merged
+
+
+def _with_tags(entries: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Entries with those of a later file: beside them where it has other tags, below them where it has the same."""
+    if set(entries.columns) & set(more.columns) == {"step"}:
+        return entries.join(more, on="step", how="full", coalesce=True, maintain_order="left_right").sort("step")
+    return pl.concat([entries, more], how="diagonal_relaxed")
 
 
 def _checkpoints(sources: list[Source]) -> list[Source]:
@@ -257,29 +304,54 @@ def _views(sources: list[Source]) -> list[Source]:
         if better is None:
             winners.append(i)
             continue
+        kept[better] = _with_facts_of(kept[better], source)
         text = f"the run of {sources[better].log.path} again: {_compared(sources[better], source)}"
         kept[i] = replace(source, runs=(), notes=(*source.notes, Note("same-run", text)))
     return kept
 
 
-def _fineness(source: Source) -> tuple[int, int]:
-    """How many training rows and digits a source has."""
+def _with_facts_of(source: Source, other: Source) -> Source:
+    """A source with what another view of its run says and it does not."""
+    (run,), (more,) = source.runs, other.runs
+    if run.model is None and run.params is None:
+        run = replace(run, model=more.model, params=more.params, params_from=more.params_from)
+    prompts, group = run.prompts or more.prompts, run.group_size or more.group_size
+    items = dict(more.evaluations.select("benchmark", "items").drop_nulls().iter_rows())
+    scores = run.evaluations
+    if items:
+        known = pl.col("benchmark").replace_strict(items, default=None, return_dtype=pl.Int64)
+        scores = scores.with_columns(pl.col("items").fill_null(known))
+    return replace(source, runs=(replace(run, prompts=prompts, group_size=group, evaluations=scores),))
+
+
+def _fineness(source: Source) -> tuple[int, int, bool]:
+    """How many training rows and digits a source has, and whether its steps are its own."""
     rewards = [run.steps["reward_mean"].drop_nulls() for run in source.runs]
     digits = [len(repr(value)) for own in rewards for value in own.head(_LOOKED_AT).to_list()]
-    return sum(map(len, rewards)), sum(digits)
+    return sum(map(len, rewards)), sum(digits), source.log.format != "console"
 
 
 def _same(one: Source, other: Source) -> bool:
     """Whether two sources show the same one run: rewards that agree and are not all alike."""
     if len(one.runs) != 1 or len(other.runs) != 1:
         return False
+    if _of_one_wandb_run(one.log.path, other.log.path):
+        return True
     a, b = _shared(one.runs[0], other.runs[0])
     if len(a) == 0 or len(a) < 0.5 * min(len(one.runs[0].steps), len(other.runs[0].steps)):
         return False
     close = np.abs(a - b) <= _CLOSE * np.maximum(1e-3, np.abs(a)) + 5e-4
     near = os.path.commonpath([one.log.path.absolute(), other.log.path.absolute()])
-    folder = Path(near) in (one.log.path.absolute().parent, other.log.path.absolute().parent)
+    parents = (one.log.path.absolute().parent, other.log.path.absolute().parent)
+    checkpoints = all(_CHECKPOINT.fullmatch(p.name) for p in parents) and parents[0].parent == parents[1].parent
+    folder = Path(near) in parents or checkpoints
     return bool(close.mean() >= _SHARED) and (len(np.unique(a)) >= 3 or folder)
+
+
+def _of_one_wandb_run(one: Path, other: Path) -> bool:
+    """Whether two files lie in W&B's folder of one run."""
+    folders = [{p for p in path.absolute().parents if _WANDB_RUN.fullmatch(p.name)} for path in (one, other)]
+    return bool(folders[0] & folders[1])
 
 
 def _shared(one: ImportedRun, other: ImportedRun) -> tuple[np.ndarray, np.ndarray]:

@@ -7,15 +7,17 @@ from pathlib import Path
 import polars as pl
 
 from rlaw.errors import DataError
-from rlaw.measurements.importers import text
+from rlaw.measurements.importers import settings, text, workbook
 from rlaw.measurements.importers.log import Log, RunLog
-from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
+from rlaw.measurements.importers.names import GENERIC, STEPS, names_of_flat, trainer_of
 from rlaw.measurements.importers.rows import stepped
 from rlaw.measurements.raw import Note
 
 _WIDE = re.compile(r"(?P<run>.+) - (?P<metric>[^-]+(?:-[^ ][^-]*)*?)(?P<band>__MIN|__MAX)?")
 _SAMPLED = 500  # rows that W&B's history gives by default
 _EXPORTED = 1000  # rows that TensorBoard's page gives
+_FEW = 3  # rows of a run, below which a table lists runs
+_RUN = ("run", "run_id", "run_name", "run_uuid", "Name", "experiment")
 _TENSORBOARD = ["Wall time", "Step", "Value"]
 
 
@@ -26,13 +28,21 @@ class MetricsCsv:
 
     def recognises(self, path: Path) -> bool:
         """By its header; a table of evaluations with sizes is none."""
-        if path.is_dir() or not path.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        if path.is_dir() or not text.bare(path).endswith((".csv", ".tsv", ".parquet", ".xlsx")):
             return False
-        header = _header(path)
+        if path.suffix == ".xlsx" and not workbook.is_readable():
+            return True  # reading it says what is missing
+        try:
+            header = _header(path)
+        except DataError:
+            return False
         if header == _TENSORBOARD or _wide(header):
             return True
         if {"test_loss", "correct", "n_params", "params", "model"} & set(header) or not set(STEPS) & set(header):
             return False
+        if _lists_runs(path, header):
+            return False
+        header = [names_of_flat(header).get(name, name) for name in header]
         return trainer_of(header) is not GENERIC or "_step" in header or any(c in header for c in GENERIC.reward)
 
     def log(self, path: Path) -> Log:
@@ -42,14 +52,7 @@ class MetricsCsv:
             DataError: it cannot be read.
         """
         header = _header(path)
-        try:
-            with text.opened(path) as file:
-                table = pl.read_csv(
-                    file.read().encode(), infer_schema_length=None, separator="\t" if ".tsv" in path.name else ",",
-                    null_values=["", "NaN", "nan", "NA"],
-                )  # fmt: skip
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error
+        table = _table(path)
         notes = []
         if header == _TENSORBOARD:
             if len(table) == _EXPORTED:
@@ -61,7 +64,7 @@ class MetricsCsv:
         elif _wide(header):
             runs = _runs(table)
         else:
-            runs = [RunLog(path.stem, stepped(table))]
+            runs = _by_run(path, table)
             gaps = runs[0].entries["step"].diff().drop_nulls()
             if len(table) <= _SAMPLED and "_step" in header and len(gaps) and gaps.n_unique() > 1:
                 notes.append(
@@ -75,9 +78,53 @@ class MetricsCsv:
 
 
 def _header(path: Path) -> list[str]:
+    if path.suffix in (".parquet", ".xlsx"):
+        return _table(path, rows=0).columns
     with text.opened(path) as file:
         first = file.readline(1 << 20)
     return [cell.strip() for cell in next(csv.reader([first], delimiter="\t" if ".tsv" in path.name else ","), [])]
+
+
+def _table(path: Path, rows: int | None = None) -> pl.DataFrame:
+    """The rows of a file, or its first ones.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        if path.suffix == ".xlsx":
+            return workbook.read(path)
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path, n_rows=rows)
+            return table.select(name for name, kind in table.schema.items() if not kind.is_nested())
+        with text.opened(path) as file:
+            return pl.read_csv(
+                file.read().encode(), infer_schema_length=None, separator="\t" if ".tsv" in path.name else ",",
+                null_values=["", "NA", "N/A", "null", "None"],
+            )  # fmt: skip
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error
+
+
+def _lists_runs(path: Path, header: list[str]) -> bool:
+    """Whether a table has a row for each run: a list of runs is no log of one."""
+    name = next((name for name in _RUN if name in header), None)
+    if name is None:
+        return False
+    try:
+        runs = _table(path)[name]
+    except DataError:
+        return False
+    return runs.n_unique() > len(runs) / _FEW
+
+
+def _by_run(path: Path, table: pl.DataFrame) -> list[RunLog]:
+    """A run for each that a column names; all rows are one run where none does."""
+    name = next((name for name in _RUN if name in table.columns), None)
+    if name is None or table[name].n_unique() < 2:
+        return [RunLog(settings.run_of(path), stepped(table))]
+    parts = table.partition_by(name, maintain_order=True)
+    return [RunLog(str(part[name][0]), stepped(part.drop(name))) for part in parts]
 
 
 def _wide(header: list[str]) -> bool:

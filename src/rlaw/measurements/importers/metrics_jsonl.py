@@ -3,21 +3,19 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import polars as pl
 
-from rlaw.measurements.importers import text
+from rlaw.measurements.importers import settings, text
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import STEPS, trainer_of
 from rlaw.measurements.importers.rows import flat_row, json_lines
 from rlaw.measurements.raw import Note
 
 _PLANNED = ("total_steps", "max_steps", "progress/done_frac")
-T = TypeVar("T")
 _LOOKED_AT = 20  # lines
 _MODEL = ("model_name", "model", "model_name_or_path", "base_model", "model_path", "pretrained_model_name_or_path")
-_GROUPS = {"prompts": ("groups_per_batch", "prompts_per_step"), "group_size": ("group_size", "num_generations")}
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class MetricsJsonl:
 
     def recognises(self, path: Path) -> bool:
         """By its first lines: objects, one of which has a counter of steps, and more than a table of ours has."""
-        if path.is_dir() or path.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        if path.is_dir() or text.bare(path).endswith((".csv", ".tsv")):
             return False
         for count, line in enumerate(text.lines(path)):
             if line.strip():
@@ -50,7 +48,7 @@ class MetricsJsonl:
         """The entries of a file; what a config.json or args.json beside it says of the run."""
         table, dropped, left = json_lines(path, {*self.wanted, *_MODEL, *_PLANNED})
         names = trainer_of([*table.columns, *left])
-        run = RunLog(_run(path), table, _facts(path, table), left)
+        run = RunLog(settings.run_of(path), table, _facts(path, table), left)
         notes = ()
         if "current_steps" in table.columns and "reward" not in table.columns:
             notes = (
@@ -68,30 +66,15 @@ def _object(line: str) -> dict[str, Any] | None:
     return flat_row(row) if isinstance(row, dict) else None
 
 
-def _run(path: Path) -> str:
-    """The name of the run: of its folder where the file's own says nothing."""
-    stem = path.name.partition(".")[0]
-    plain = ("metrics", "logging", "trainer_log", "log", "train", "history", "trainer_state")
-    return path.absolute().parent.name if stem in plain else stem
-
-
 def _facts(path: Path, table: pl.DataFrame) -> Facts:
-    config, episodes = beside(path), "/env/all/total_episodes"
+    episodes = "/env/all/total_episodes"
     items = {c.removesuffix(episodes): _most(table, c) for c in table.columns if c.endswith(episodes)}
-    counts = {ours: _first(config, theirs, int) for ours, theirs in _GROUPS.items()}
-    model = _first(config, _MODEL, str) or _one_word(table, _MODEL)
-    return Facts(
-        model=model.rstrip("/").rpartition("/")[2] if model else None,
+    said = Facts(
+        model=settings.short(_one_word(table, _MODEL)),
         planned_steps=_planned(table),
         items={name: n for name, n in items.items() if n},
-        prompts=counts["prompts"],
-        group_size=counts["group_size"],
     )
-
-
-def _first(config: dict[str, Any], names: tuple[str, ...], kind: type[T]) -> T | None:
-    """The first of these settings that is of a kind."""
-    return next((config[name] for name in names if isinstance(config.get(name), kind)), None)
+    return settings.merged(settings.facts_of(settings.beside(path)), said)
 
 
 def _one_word(table: pl.DataFrame, names: tuple[str, ...]) -> str | None:
@@ -117,17 +100,3 @@ def _planned(table: pl.DataFrame) -> int | None:
         last = _most(table, "step")
         return round(((last or 0) + 1) / float(share)) - 1  # pyright: ignore[reportArgumentType]
     return None
-
-
-def beside(path: Path) -> dict[str, Any]:
-    """The run's settings in a file beside its log, flat; empty where there is none."""
-    for name in ("config.json", "args.json", "run_config.json"):
-        file = path.parent / name
-        if file.is_file() and file.stat().st_size < 1 << 22:
-            try:
-                found = json.loads(file.read_text(encoding="utf-8", errors="replace"))
-            except ValueError:
-                continue
-            if isinstance(found, dict):
-                return found | {k.rpartition("/")[2]: v for k, v in flat_row(found).items()}
-    return {}

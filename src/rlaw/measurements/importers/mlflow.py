@@ -3,10 +3,12 @@
 import math
 import sqlite3
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rlaw.errors import DataError
+from rlaw.measurements.importers import settings
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import trainer_of
 from rlaw.measurements.importers.rows import table_of
@@ -103,18 +105,9 @@ def _rows(metrics: Any) -> list[dict[str, Any]]:
 
 
 def _facts(parameters: dict[str, str], status: str) -> Facts:
-    model = next(
-        (
-            parameters[k]
-            for k in ("model_name_or_path", "model_name", "actor_rollout_ref/model/path", "_name_or_path")
-            if parameters.get(k)
-        ),
-        None,
-    )
-    steps = parameters.get("max_steps", "")
-    return Facts(
-        model=model.rstrip("/").rpartition("/")[2] if model else None,
-        planned_steps=int(steps) if steps.isdigit() and int(steps) else None,
+    numbers = {name: int(value) for name, value in parameters.items() if value.isdigit()}
+    return replace(
+        settings.facts_of({**parameters, **numbers}),
         finished=status == "FINISHED",
         cause=f"MLflow's state {status}" if status in ("FAILED", "KILLED") else None,
     )

@@ -8,7 +8,7 @@ evaluate after update s, Tinker before the next. Docs: "My own logs".
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -19,9 +19,12 @@ TELEMETRY = (
 )
 #: names of the counter of steps, the surest first
 STEPS = (
-    *("training/global_step", "train/global_step", "trainer/global_step", "global_step", "step", "training_step"),
-    *("current_steps", "global_step/max_steps", "progress/batch", "rollout/step", "train/step", "iteration", "_step"),
+    *("training/global_step", "train/global_step", "trainer/global_step", "global_step/max_steps", "global_step"),
+    *("step", "training_step", "current_steps", "progress/batch", "rollout/step", "train/step", "eval/step"),
+    *("iteration", "Step", "_step"),
 )
+#: counters that count something else in some logs: they fill a gap only where they are known to be the same
+BARE_STEPS = ("global_step", "step", "iteration", "Step", "_step")
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,10 @@ GENERIC = Names(
         *("train_reward", "avg_reward", "reward/all/mean", "env/reward", "rollout/reward", "score_mean"),
     ),
     (
-        rf"(?:eval|test|val|valid|validation|heldout|held[-_]out)[/_.](?P<benchmark>.+?)[/_.](?:mean[/_.])?{_SCORE}",
+        rf"(?!.*token_acc)(?:eval|test|val|valid|validation|heldout|held[-_]out)[/_.](?P<benchmark>.+?)[/_.](?:mean[/_.])?{_SCORE}",
         rf"(?P<benchmark>eval|test|val|valid|validation|heldout|held[-_]out)[/_.](?:mean[/_.])?{_SCORE}(?:[/_.]mean)?",
     ),
-    (("num_tokens",), ("tokens",), ("total_tokens",)),
+    (("num_tokens",), ("train/num_tokens",), ("tokens",), ("total_tokens",)),
     None,
     1,
     {name: (*names, f"train/{names[0]}") for name, names in _TRL.items()},
@@ -291,6 +294,32 @@ _OWN = (
 )
 #: ms-swift is TRL with a counter of its own
 TRAINERS = (*_OWN, replace(_OWN[-1], trainer="ms-swift", marks=(r"global_step/max_steps", *_OWN[-1].marks)))
+
+
+#: veRL's names with underscores for slashes, as authors write them into tables of their own
+_FLAT = (
+    (r"critic_(score|rewards|advantages|returns|values)_(mean|max|min)", r"critic/\1/\2"),
+    (r"(response_length_non_aborted|response_length|prompt_length)_(mean|max|min|clip_ratio)", r"\1/\2"),
+    (r"val_(core|aux)_(.+)_(acc|accuracy|reward|score)_mean_?(?:@|at)_?(\d+)", r"val-\1/\2/\3/mean@\4"),
+    (r"val_(core|aux)_(acc|accuracy|reward|score)_mean_?(?:@|at)_?(\d+)", r"val-\1/val/\2/mean@\3"),
+    (r"val_test_score_(.+)", r"val/test_score/\1"),
+    (r"(actor|timing_s|perf)_(.+)", r"\1/\2"),
+    (r"training_(global_step|epoch)", r"training/\1"),
+)
+_SIGN = re.compile(r"critic_(score|rewards)_mean|val_core_.+|val_test_score_.+")
+
+
+def names_of_flat(columns: Sequence[str]) -> dict[str, str]:
+    """veRL's own names of columns whose slashes were written as underscores, by the name that is there."""
+    if not any(_SIGN.fullmatch(column) for column in columns):
+        return {}
+    found = {}
+    for column in columns:
+        for pattern, name in _FLAT:
+            if re.fullmatch(pattern, column):
+                found[column] = re.sub(pattern, name, column)
+                break
+    return {theirs: ours for theirs, ours in found.items() if ours not in columns}
 
 
 def trainer_of(columns: list[str]) -> Names:

@@ -1,10 +1,11 @@
 """Consoles with dictionaries or tables: TRL, unsloth, ms-swift, OpenRLHF, slime, miles, ROLL, SkyRL, NeMo-RL, AReaL."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rlaw.measurements.importers import text
+from rlaw.measurements.importers import settings, text
+from rlaw.measurements.importers.bars import Bars, noted, steps_of
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
 from rlaw.measurements.importers.rows import table_of
@@ -18,10 +19,10 @@ _NAMED = re.compile(r"(?:^|[\s\]✨-])(?:Global step|global_step|rollout|perf|ev
 _BEFORE = 300
 #: a line that says which step comes, with a dictionary or a table below it
 _STEP = re.compile(r"^(?:.*?(?:[Gg]lobal[ _]step|[Tt]rain step)|(?:.*[\s=])?[Ss]tep) (\d+)(?:/\d+)?(?:[: ]|$)")
-_BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
-_BANNER = re.compile(r"Total steps = ([\d,]+)")
 _POINT = re.compile(r"•\s*([A-Za-z][\w ()/]*?):\s*([-+\d.eE]+)")
 _GRID = re.compile(r"[│|]\s*([\w./@-]+)\s*[│|]\s*([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)\s*(?=[│|])")
+_ENGINE = "LLM engine "
+_MODEL = re.compile(_ENGINE + r".*\bmodel(?:_name_or_path)?='([^']+)'")
 _LONGEST_BLOCK = 400  # lines of a dictionary
 
 
@@ -34,7 +35,7 @@ class Printed:
         """By an entry that tells its trainer, or has a reward."""
         if path.is_dir():
             return False
-        for count, row in enumerate(_rows(path, _Console(), _LOOKED_AT)):
+        for count, row in enumerate(_rows(text.lines(path), _Console(), _LOOKED_AT)):
             names = trainer_of(list(row))
             if names is not GENERIC or any(name in row for name in GENERIC.reward):
                 return True
@@ -44,32 +45,32 @@ class Printed:
 
     def log(self, path: Path) -> Log:
         """The entries of a console, those of one step together."""
-        console = _Console()
-        rows = list(_rows(path, console))
-        names = trainer_of(list({name for row in rows for name in row}))
-        notes: list[Note] = []
-        if rows and all(_COUNTERS.isdisjoint(row) for row in rows):
-            for number, row in enumerate(rows, 1):
-                row["step"] = number
-            notes.append(Note("steps-counted", "the console does not print steps: its entries are counted, from 1"))
-        return Log(
-            path, self.name, names.trainer, (RunLog(path.stem, table_of(rows), console.facts()),), {}, tuple(notes)
-        )
+        return log_of(path, text.raw_lines(path), self.name)
 
 
-def _rows(path: Path, console: "_Console", at_most: int | None = None) -> Iterator[dict[str, float]]:
+def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
+    """The entries of a console's lines, wherever they were kept."""
+    console = _Console()
+    rows = list(_rows(lines, console))
+    names = trainer_of(list({name: None for row in rows for name in row}))
+    notes = console.place(rows)
+    facts = settings.merged(console.facts(), settings.facts_of(settings.beside(path)))
+    return Log(path, format, names.trainer, (RunLog(settings.run_of(path), table_of(rows), facts),), {}, notes)
+
+
+def _rows(lines: Iterable[str], console: "_Console", at_most: int | None = None) -> Iterator[dict[str, float]]:
     """The entries of a console in order, each with its step where it is printed."""
-    for count, raw in enumerate(text.raw_lines(path)):
+    for count, raw in enumerate(lines):
         if at_most is not None and count > at_most:
             break
-        if "{" in raw or "|" in raw or "tep " in raw or _has_sign(raw) or console.is_open:
+        if "{" in raw or "%" in raw or "tep " in raw or _has_sign(raw) or console.is_open:
             yield from console.take(text.plain(raw))
     yield from console.end()
 
 
 def _has_sign(line: str) -> bool:
     """Whether a line says something of a run, beside dictionaries, bars and steps."""
-    return "•" in line or "│" in line or "Total steps" in line or text.TRACEBACK in line
+    return "•" in line or "│" in line or "|" in line or "steps = " in line or _ENGINE in line or text.TRACEBACK in line
 
 
 class _Console:
@@ -79,8 +80,10 @@ class _Console:
         self.planned: int | None = None
         self.trace = text.Trace()
         self.finished = False
+        self.model: str | None = None
+        self.bars = Bars()
+        self._unplaced: list[dict[str, float]] = []
         self._step: int | None = None
-        self._bar: int | None = None
         self._block: list[str] = []
         self._points: dict[str, float] = {}
         self._size = 0
@@ -92,7 +95,30 @@ class _Console:
 
     def facts(self) -> Facts:
         """What was said of the run."""
-        return Facts(planned_steps=self.planned, cause=self.trace.cause, finished=self.finished)
+        return Facts(
+            model=settings.short(self.model), planned_steps=self.planned, cause=self.trace.cause, finished=self.finished
+        )
+
+    def place(self, rows: list[dict[str, float]]) -> tuple[Note, ...]:
+        """Give the entries that were printed without a step theirs, and say how where they were counted."""
+        self.bars.close()
+        unplaced, notes, at = self._unplaced, [], 0
+        rewarded = any("reward" in row for row in unplaced)
+        for stage in self.bars.stages:
+            own = unplaced[at : at + len(stage.trained)]
+            at += len(own)
+            if rewarded and not any("reward" in row for row in own):
+                continue  # supervised training before or after: no steps of this run
+            steps, self.planned, how = steps_of(stage)
+            for row, step in zip(own, steps, strict=True):
+                row["step"] = step
+            if how:
+                notes.append(Note("steps-counted", f"the console does not print steps: entries are counted, {how}"))
+        if not unplaced and rows and not any(name in row for row in rows for name in STEPS):
+            for number, row in enumerate(rows, 1):
+                row["step"] = number
+            notes.append(Note("steps-counted", "the console does not print steps: its entries are counted, from 1"))
+        return tuple(notes)
 
     def take(self, line: str) -> Iterator[dict[str, float]]:
         """Take one line; the entry that it completes."""
@@ -100,7 +126,9 @@ class _Console:
         if self._block:
             yield from self._go_on(line)
             return
-        self._count(line)
+        self.bars.take(line)
+        if self.model is None and _ENGINE in line and (found := _MODEL.search(line)):
+            self.model = found[1]
         if "tep " in line and (found := _STEP.match(line)):
             yield from self.end()
             self._step = int(found[1])
@@ -113,17 +141,10 @@ class _Console:
             self._points |= {name: float(value) for name, value in found}
 
     def end(self) -> Iterator[dict[str, float]]:
-        """The entry of a table that is complete."""
-        if self._points:
+        """The entry of a table that is complete; a table of texts is none."""
+        if any("/" in name or name in GENERIC.reward or name.startswith("Avg ") for name in self._points):
             yield self._placed(self._points)
         self._points = {}
-
-    def _count(self, line: str) -> None:
-        """Note the counters of a line: a bar's, a banner's."""
-        if "[" in line and (found := _BAR.search(line)):
-            self._bar, self.planned = int(found[1]), int(found[2])
-        if "Total steps" in line and (found := _BANNER.search(line)):
-            self.planned = int(found[1].replace(",", ""))
 
     def _go_on(self, line: str) -> Iterator[dict[str, float]]:
         self._block.append(line)
@@ -151,9 +172,11 @@ class _Console:
         row = text.numbers(read) if read else {}
         if "train_runtime" in row:
             self.finished = True
+            self.bars.finished(row["train_runtime"], row.get("train_steps_per_second"))
         elif _is_entry(row):
-            if self._bar is not None and _COUNTERS.isdisjoint(row):
-                row["step"] = self._bar
+            if _COUNTERS.isdisjoint(row):
+                self.bars.entry(trained=noted(row))
+                self._unplaced.append(row)
             yield row
 
 

@@ -40,7 +40,7 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
     scores = scores_of(rows, names)
     steps = _steps(rows, reward, names)
     evaluations = _evaluations(rows, scores, facts)
-    dropped, notes = _dropped(log, lineage, rows, reward, scores, nonfinite), _notes(lineage, rows, reward)
+    dropped, notes = _dropped(log, lineage, rows, reward, scores, nonfinite), _notes(lineage, rows, reward, scores)
     last = int(rows["step"].max()) if len(rows) else 0  # pyright: ignore[reportArgumentType]
     known = {"step", reward, *(s.column for s in scores), *sum(names.tokens, ()), *sum(names.others.values(), ())}
     return ImportedRun(
@@ -151,12 +151,14 @@ def _dropped(
         pl.col(s.column).is_not_null() for s in scores
     ))  # fmt: skip
     idle = len(rows) - rows.filter(used).height
+    if not lineage.dropped:  # entries of a step that is not used, however many parts it was logged in
+        idle = log.entries.drop_nulls("step").join(rows.filter(used), on="step", how="anti").height
     counts = {"no_step": log.entries["step"].null_count(), **lineage.dropped}
     counts |= {"nonfinite_reward": min(nonfinite, idle), "no_reward_or_score": max(idle - nonfinite, 0)}
     return {reason: n for reason, n in counts.items() if n}
 
 
-def _notes(lineage: Lineage, rows: pl.DataFrame, reward: str | None) -> tuple[Note, ...]:
+def _notes(lineage: Lineage, rows: pl.DataFrame, reward: str | None, scores: list[Score]) -> tuple[Note, ...]:
     notes = []
     if lineage.attempts > 1:
         notes.append(
@@ -175,11 +177,23 @@ def _notes(lineage: Lineage, rows: pl.DataFrame, reward: str | None) -> tuple[No
         notes.append(Note("part", f"the log begins at step {step[0]}: what came before is not in it"))
     if reward is None:
         notes.append(Note("no-reward", "no entry has a training reward"))
+        if not scores and (what := _instead(rows.columns)):
+            notes.append(Note("not-rl", what))
     return tuple(notes)
+
+
+def _instead(columns: list[str]) -> str:
+    """What a log without rewards and scores is of; "" where it does not say."""
+    if any(re.fullmatch(r"(.*/)?(rewards/(chosen|rejected|margins|accuracies)|logps/.+)", c) for c in columns):
+        return "a log of preference training: its rewards and accuracies are of preferences, no score"
+    if any(re.fullmatch(r"(train[_/])?loss|eval[_/]loss", c) for c in columns):
+        return "a log of losses without rewards: supervised fine-tuning or preference training"
+    return ""
 
 
 def _state(facts: Facts, last: int) -> State:
     if facts.cause:
         return "failed"
     planned = facts.planned_steps
-    return "cut" if not facts.finished and planned is not None and last < planned else "finished"
+    short = planned is not None and last < planned
+    return "cut" if not facts.finished and (short or (facts.cut and planned is None)) else "finished"

@@ -14,7 +14,7 @@ import polars.selectors as cs
 
 from rlaw.errors import DataError
 from rlaw.measurements.importers import text
-from rlaw.measurements.importers.names import STEPS, is_known
+from rlaw.measurements.importers.names import BARE_STEPS, STEPS, is_known, names_of_flat
 
 _SMALL = 1 << 15  # bytes; a block with a bad line is read line by line from here on
 _LARGE = 200_000_000  # bytes of a table; of a larger one the columns that have a meaning are kept
@@ -67,18 +67,38 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
 
 
 def stepped(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with its counter of steps, whatever it is called, as whole numbers in the first column `step`."""
-    name = next((name for name in STEPS if name in table.columns), None)
-    if name is None:
-        return table.select(pl.Series("step", [None] * len(table), dtype=pl.Int64), pl.all())
-    counter = table[name]
+    """The table with its counter of steps, whatever it is called, as whole numbers in the first column `step`.
+
+    Rows that lack the counter have that of another axis, where the two contradict each other nowhere: veRL logs no
+    `training/global_step` before its first step, slime has an axis for rollouts, training and evaluations each.
+    """
+    table = canonical(table)
+    counters = {name: _counter(table[name]) for name in STEPS if name in table.columns}
+    counters = {name: counter for name, counter in counters.items() if counter.null_count() < len(table)}
+    if not counters:
+        return table.drop("step", strict=False).select(pl.Series("step", [None] * len(table), dtype=pl.Int64), pl.all())
+    first, *others = counters
+    step = counters[first]
+    for name in others:
+        both = step.is_not_null() & counters[name].is_not_null()
+        agree = bool((step == counters[name]).filter(both).all())
+        if step.null_count() and agree and (both.any() or name not in BARE_STEPS):
+            step = pl.select(pl.coalesce(step, counters[name])).to_series()
+    return table.drop("step", strict=False).select(step.alias("step"), pl.all())
+
+
+def _counter(counter: pl.Series) -> pl.Series:
     if counter.dtype == pl.String:  # "12/500", as ms-swift counts
         counter = counter.str.extract(r"^\s*(\d+)").cast(pl.Int64, strict=False)
     elif not counter.dtype.is_numeric():
         counter = counter.cast(pl.Int64, strict=False)
     counter = counter.cast(pl.Float64).round(0)
-    whole = pl.select(pl.when(counter.is_finite() & (counter.abs() < 1e15)).then(counter)).to_series().cast(pl.Int64)
-    return table.drop("step", strict=False).select(whole.alias("step"), pl.all())
+    return pl.select(pl.when(counter.is_finite() & (counter.abs() < 1e15)).then(counter)).to_series().cast(pl.Int64)
+
+
+def canonical(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with veRL's and Tinker's own names where someone wrote them with underscores for slashes."""
+    return table.rename(names_of_flat(table.columns))
 
 
 def json_lines(path: Path, wanted: Collection[str] = ()) -> JsonLines:
@@ -98,7 +118,8 @@ def json_lines(path: Path, wanted: Collection[str] = ()) -> JsonLines:
         part, lost = reader.table(block)
         dropped.update(lost)
         if size > _LARGE:
-            kept = [c for c in part.columns if c in wanted or is_known(c)]
+            flat = names_of_flat(part.columns)
+            kept = [c for c in part.columns if c in wanted or is_known(flat.get(c, c))]
             left |= dict.fromkeys(c for c in part.columns if c not in kept)
             part = part.select(kept)
         size += part.estimated_size()

@@ -8,7 +8,7 @@ import polars as pl
 
 from rlaw.errors import DataError, NotFound
 from rlaw.measurements.columns import ACCURACIES, ATTEMPT, COLUMNS, OURS, plain_name, rename
-from rlaw.measurements.importers import delimited, json_lines, parquet
+from rlaw.measurements.importers import delimited, json_lines, parquet, workbook
 from rlaw.measurements.importers.base import Read
 from rlaw.measurements.raw import ROW, Note, Raw
 
@@ -19,6 +19,7 @@ READERS: dict[str, Callable[[Path, Collection[str]], Read]] = {
     ".jsonl": json_lines.read,
     ".ndjson": json_lines.read,
     ".json": json_lines.read,
+    ".xlsx": lambda path, _: Read(workbook.read(path), lambda index: f"row {index + 2}", blank_rows=True),
 }
 #: how a file of another kind begins, and what it is
 _KINDS = {
@@ -81,7 +82,7 @@ def read_raw(path: Path, mapping: Mapping[str, str]) -> Raw:
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty\n  next: it needs a header and rows")
-    if kind := _kind(path):
+    if (kind := _kind(path)) and path.suffix.lower() != ".xlsx":
         raise DataError(f"{path} is {kind}, whatever its name says\n  next: unpack it, and give the table itself")
     try:
         found = reader(path, _wanted(mapping))

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from rlaw import units
 from rlaw.errors import DataError
 
@@ -85,6 +87,9 @@ def binary(path: Path) -> io.BufferedIOBase:
     file: Any = path.open("rb")
     if path.suffix == ".gz":
         file = io.BufferedReader(_Unpacked(path, gzip.GzipFile(fileobj=file)), _FIRST)
+    elif path.suffix == ".zst":
+        file.close()
+        file = io.BufferedReader(io.BytesIO(_of_zstd(path)), _FIRST)  # pyright: ignore[reportArgumentType]
     head = file.peek(3)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):  # as PowerShell writes
         file = io.BufferedReader(_Utf8(io.TextIOWrapper(file, encoding="utf-16", errors="replace")), _FIRST)
@@ -139,6 +144,23 @@ class _Utf8(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _of_zstd(path: Path) -> bytes:
+    """The lines of a file compressed by zstd: polars unpacks it, as Python does from 3.14 on."""
+    try:
+        lines = pl.read_csv(
+            path, has_header=False, separator="\x01", quote_char=None, infer_schema=False, encoding="utf8-lossy",
+            new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False,
+        )  # fmt: skip
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
+    return "\n".join("" if line is None else line for line in lines["line"]).encode() if lines.width else b""
+
+
+def bare(path: Path) -> str:
+    """A file's name without the suffix of its compression."""
+    return path.name.removesuffix(".gz").removesuffix(".zst")
 
 
 def plain(line: str) -> str:
@@ -199,13 +221,25 @@ def numbers(row: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, 
     for name, value in row.items():
         kind = type(value)
         if kind is str:
-            if (read := number(value)) is not None:
+            if not is_below(name, value) and (read := number(value)) is not None:
                 found[prefix + name] = read
         elif kind is float or kind is int or kind is bool:
             found[prefix + name] = value
         elif kind is dict and depth < _DEEPEST:
             found |= numbers(value, f"{prefix}{name}/", depth + 1)
     return found
+
+
+_SMALL = re.compile(r".*(?:lr(?:\(1e-4\))?|learning_rate|kl|kl_loss|grad_norm|clipfrac|clip_ratio|pg_loss|loss)")
+_ZERO = re.compile(r"-?0\.00+")
+
+
+def is_below(name: str, value: str) -> bool:
+    """Whether a number printed as zero is one below the last printed digit: `lr:0.000` is no rate of zero.
+
+    A share of answers or a reward may well be nothing, and stays what it is.
+    """
+    return value[-1:] == "0" and _ZERO.fullmatch(value) is not None and _SMALL.fullmatch(name) is not None
 
 
 TRACEBACK = "Traceback (most recent call last)"
@@ -224,7 +258,7 @@ class Trace:
 
     def take(self, line: str) -> None:
         """Take one line."""
-        if TRACEBACK in line:
+        if line.startswith(TRACEBACK):  # one with a stamp before it was logged and survived
             self.is_open = True
         elif self.is_open and line[:1].strip() and (found := self._ERROR.match(line)):
             wrapped = re.match(r"[\w.]*RayTaskError\((\w+)\)", line)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rlaw.errors import DataError
-from rlaw.measurements.importers import text
+from rlaw.measurements.importers import settings, text
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.names import called
 from rlaw.measurements.importers.rows import flat_row, table_of
-from rlaw.measurements.raw import Note
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
@@ -22,7 +21,7 @@ class TrainerState:
 
     def recognises(self, path: Path) -> bool:
         """By its key, within the first megabyte."""
-        if path.is_dir() or not path.name.removesuffix(".gz").endswith(".json"):
+        if path.is_dir() or not text.bare(path).endswith(".json"):
             return False
         with text.opened(path) as file:
             head = file.read(1 << 20)
@@ -54,22 +53,17 @@ class TrainerState:
         run = folder.parent.name if _CHECKPOINT.fullmatch(folder.name) else folder.name
         config = _config(folder)
         facts = Facts(model=config.get("model"), params=config.get("params"), planned_steps=planned, finished=finished)
-        notes = ()
-        if not any(name == "reward" or name.startswith("rewards/") for name in table.columns):
-            notes = (Note("not-rl", "a history without rewards: supervised fine-tuning or preference training"),)
-        return Log(path, self.name, called("trl").trainer, (RunLog(run, table, facts),), {}, notes)
+        return Log(path, self.name, called("trl").trainer, (RunLog(run, table, facts),))
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The model of the checkpoint, from its own config.json."""
+    """The model of the checkpoint, from its own config.json; of adapters, the model below them."""
     from rlaw.measurements.importers.models import params_of
 
-    file = folder / "config.json"
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8", errors="replace"))
-    except ValueError:
-        return {}
-    name = found.get("_name_or_path") or None
-    return {"model": name.rstrip("/").rpartition("/")[2] if name else None, "params": params_of(found)}
+    found: dict[str, Any] = {}
+    for name in ("config.json", "adapter_config.json", "args.json"):
+        file = folder / name
+        if file.is_file() and not found:
+            found = settings.read(file)
+    name = found.get("_name_or_path") or found.get("base_model_name_or_path") or found.get("model")
+    return {"model": settings.short(name if isinstance(name, str) else None), "params": params_of(found)}

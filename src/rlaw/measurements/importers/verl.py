@@ -3,10 +3,11 @@
 import ast
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rlaw.measurements.importers import text
+from rlaw.measurements.importers import settings, text
 from rlaw.measurements.importers.log import Facts, Log, RunLog
 from rlaw.measurements.importers.models import params_of
 from rlaw.measurements.importers.rows import table_of
@@ -20,9 +21,10 @@ _OURS = (
 )
 _MARKS = ("actor_rollout_ref", "verl.trainer", "main_ppo", "sft_trainer")
 _LOOKED_AT = 3000  # lines, for a sign of veRL
+_SEARCHED = 1 << 26  # characters, for a line of metrics: answers of a validation may come before the first
 _PLANNED = re.compile(r"Total training steps: (\d+)")
 _LENGTH = re.compile(r"^(?:\S+ )?dataset len: (\d+)")
-_OVERRIDE = re.compile(r"'?actor_rollout_ref\.model\.path=([^\s,']+)")
+_OVERRIDE = re.compile(r"'?actor_rollout_ref\.model\.path=[\"']?([^\s,'\"\\]+)")
 _CONFIG = "Config {"
 _MOST = 5000  # lines of a printed configuration
 
@@ -34,27 +36,37 @@ class VerlConsole:
 
     def recognises(self, path: Path) -> bool:
         """By a line of metrics, or by what veRL prints before its first one."""
+        searched = 0
         for count, line in enumerate(text.lines(path) if path.is_file() else ()):
-            if any(mark in line for mark in _MARKS) or ("step:" in line and _row(line) is not None):
+            if count <= _LOOKED_AT and any(mark in line for mark in _MARKS):
                 return True
-            if count > _LOOKED_AT:
+            if "step:" in line and _row(line) is not None:
+                return True
+            searched += len(line)
+            if searched > _SEARCHED:
                 break
         return False
 
     def log(self, path: Path) -> Log:
         """The entries of a console; several runs in one file are attempts at one."""
-        rows: list[dict[str, float]] = []
-        between = _Between()
-        for raw in text.raw_lines(path):
-            if "step:" in raw and (row := _row(text.plain(raw))) is not None:
-                rows.append(row)
-                between.progressed()
-            elif "{'" in raw or _has_sign(raw) or between.is_open:
-                between.take(text.plain(raw))
-        notes = ()
-        if rows and not any(name.startswith(("actor/", "critic/", "val")) for row in rows for name in row):
-            notes = (Note("not-rl", "a log of supervised fine-tuning: it has no reward and no rollout"),)
-        return Log(path, self.name, "verl", (RunLog(path.stem, table_of(rows), between.facts()),), {}, notes)
+        return log_of(path, text.raw_lines(path), self.name)
+
+
+def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
+    """The entries of a console's lines, wherever they were kept."""
+    rows: list[dict[str, float]] = []
+    between = _Between()
+    for raw in lines:
+        if "step:" in raw and (row := _row(text.plain(raw))) is not None:
+            rows.append(row)
+            between.progressed()
+        elif "{'" in raw or _has_sign(raw) or between.is_open:
+            between.take(text.plain(raw))
+    notes = ()
+    if rows and not any(name.startswith(("actor/", "critic/", "val-", "val/test")) for row in rows for name in row):
+        notes = (Note("not-rl", "a log of supervised fine-tuning: it has no reward and no rollout"),)
+    facts = settings.merged(between.facts(), settings.facts_of(settings.beside(path)))
+    return Log(path, format, "verl", (RunLog(settings.run_of(path), table_of(rows), facts),), {}, notes)
 
 
 def _has_sign(line: str) -> bool:
@@ -75,6 +87,10 @@ def _row(line: str) -> dict[str, float] | None:
         name, _, value = pair.rpartition(":")
         if value[-1:] == ")":  # np.float64(0.5)
             value = value[value.find("(") + 1 : -1]
+        if value[-2:] == "00" and text.is_below(name, value):
+            continue
+        if name.endswith("(1e-4)"):  # 2024: `actor/lr(1e-4):0.010`
+            name, value = name.removesuffix("(1e-4)"), f"{value}e-4"
         try:
             row[name] = float(value)
         except ValueError:

@@ -4,22 +4,22 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rlaw.errors import DataError
-from rlaw.measurements.importers import protobuf
+from rlaw.measurements.importers import printed, protobuf, settings, text, verl
 from rlaw.measurements.importers.log import Facts, Log, RunLog
-from rlaw.measurements.importers.models import params_of
 from rlaw.measurements.importers.names import trainer_of
 from rlaw.measurements.importers.rows import flat_row, table_of
 from rlaw.measurements.raw import Note
 
 _HEADER, _BLOCK = 7, 32768
+_CLOCKS = 3  # _step, _runtime and _timestamp stand in every row
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 #: fields of a record
 _HISTORY, _CONFIG, _OUTPUT, _RUN, _EXIT = 2, 5, 13, 17, 18
-_MODEL = ("model_name_or_path", "model_name", "model", "_name_or_path", "actor_rollout_ref/model/path", "base_model")
 
 
 class WandbFile:
@@ -46,7 +46,8 @@ class WandbFile:
             raise DataError(f"{path}: no .wandb file in it")
         rows: list[dict[str, Any]] = []
         config: dict[str, Any] = {}
-        exit_code, output, name, notes = None, 0, "", []
+        exit_code, name, notes = None, "", []
+        output: list[str] = []
         damage: list[str] = []
         for body in _records(file, damage):
             for number, _, value in protobuf.fields(body):
@@ -62,22 +63,31 @@ class WandbFile:
                             name = one.decode("utf-8", "replace")
                 elif number == _EXIT and isinstance(value, bytes):
                     exit_code = next((int(one) for n, _, one in protobuf.fields(value) if n == 1), 0)
-                elif number == _OUTPUT:
-                    output += 1
-        notes += [Note("damaged", text) for text in damage]
-        if not rows:
-            where = "; its console text is there" if output else ""
-            notes.append(Note("no-history", f"the run recorded no history{where}: try files/output.log beside it"))
-        table = table_of(rows)
+                elif number == _OUTPUT and isinstance(value, bytes):
+                    output += [one.decode("utf-8", "replace") for n, _, one in protobuf.fields(value) if n == 3]  # pyright: ignore[reportAttributeAccessIssue]
+        notes += [Note("damaged", words) for words in damage]
         facts = _facts(flat_row(config), exit_code)
-        return Log(
-            path,
-            self.name,
-            trainer_of(table.columns).trainer,
-            (RunLog(name or file.stem, table, facts),),
-            {},
-            tuple(notes),
-        )
+        if not any(len(row) > _CLOCKS for row in rows):
+            log = _of_console(path, "".join(output), facts)
+            words = (
+                "its console text is read instead" if len(log.runs[0].entries) else "nor metrics in its console text"
+            )
+            note = Note("no-history", f"the run recorded no history; {words}; files/output.log may hold more")
+            run = replace(log.runs[0], name=name or file.stem)
+            return replace(log, format=self.name, runs=(run,), notes=(*notes, note, *log.notes))
+        table = table_of(rows)
+        run = RunLog(name or file.stem, table, facts)
+        return Log(path, self.name, trainer_of(table.columns).trainer, (run,), {}, tuple(notes))
+
+
+def _of_console(path: Path, whole: str, facts: Facts) -> Log:
+    """The entries of the console text that a run recorded; the settings of the run stand above what the text says."""
+    lines = [text.plain(line) for line in whole.replace("\r", "\n").split("\n")]
+    log = verl.log_of(path, lines, "wandb")
+    if log.runs[0].entries.is_empty():
+        log = printed.log_of(path, lines, "wandb")
+    facts = settings.merged(facts, log.runs[0].facts)
+    return replace(log, runs=(replace(log.runs[0], facts=facts),))
 
 
 def _file_of(path: Path) -> Path | None:
@@ -137,15 +147,9 @@ def _items(body: bytes, field: int) -> dict[str, Any]:
 
 
 def _facts(config: dict[str, Any], exit_code: int | None) -> Facts:
-    config = {key.removesuffix("/value"): value for key, value in config.items()}
-    model = next((config[name] for name in _MODEL if isinstance(config.get(name), str) and config[name]), None)
-    steps = config.get("max_steps") or config.get("trainer/total_training_steps")
-    group = config.get("num_generations") or config.get("actor_rollout_ref/rollout/n")
-    return Facts(
-        model=model.rstrip("/").rpartition("/")[2] if model else None,
-        params=params_of(config),
-        planned_steps=steps if isinstance(steps, int) and steps > 0 else None,
-        group_size=group if isinstance(group, int) else None,
+    return replace(
+        settings.facts_of(config),
         finished=exit_code == 0,
+        cut=exit_code is None,
         cause=f"exit code {exit_code}" if exit_code else None,
     )

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from rlaw.errors import StoreError
-from rlaw.files import make_folder, read_json, write_atomically, write_json
+from rlaw.files import leave_no_parts, make_folder, read_json, write_atomically, write_json
 from rlaw.measurements.importers.log import ImportedRun
 from rlaw.measurements.importers.logs import Source, evaluations
 from rlaw.measurements.raw import Note
 
 SCHEMA = 1
 DOCUMENT = "imported.json"
+_HOMES = ("home", "Users")
 _TABLES = ("steps", "evaluations", "earlier")
 
 
@@ -86,6 +88,10 @@ def write(path: Path, sources: Iterable[Source], score: str) -> list[Note]:
     if not before and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"{path} exists and keeps no imported runs\n  next: --store with another folder")
     kept = {source["path"]: source for source in before.get("sources", ())}
+    make_folder(path)
+    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw")}
+    if not before:  # whatever ends this process, the same command can be given again
+        write_json(path / DOCUMENT, {**about, "sources": []})
     notes: list[Note] = []
     for source in sources:
         name = _place(source.log.path)
@@ -97,17 +103,17 @@ def write(path: Path, sources: Iterable[Source], score: str) -> list[Note]:
             notes += _write_run(path / "runs" / folder, run, score)
             documents.append({"folder": folder, **document_of(run, score)})
         kept[name] = {**document_of_source(source, score), "path": name, "runs": documents}
-    make_folder(path)
-    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw")}
     write_json(path / DOCUMENT, {**about, "sources": [kept[name] for name in sorted(kept)]})
     return notes
 
 
 def _write_run(folder: Path, run: ImportedRun, score: str) -> list[Note]:
     make_folder(folder)
+    leave_no_parts(folder)
     scored = len(run.evaluations) or (score == "train" and len(run.steps))
     table, notes = evaluations([run], score) if scored else (pl.DataFrame(), [])
-    for name, rows in zip(_TABLES, (run.steps, table, run.earlier), strict=True):
+    earlier = run.earlier.select(~cs.string())  # words of a log may be anybody's
+    for name, rows in zip(_TABLES, (run.steps, table, earlier), strict=True):
         file = folder / f"{name}.parquet"
         if rows.is_empty():
             file.unlink(missing_ok=True)
@@ -117,11 +123,12 @@ def _write_run(folder: Path, run: ImportedRun, score: str) -> list[Note]:
 
 
 def _place(path: Path) -> str:
-    """Where a log was, in its last two names and a digest: whole paths hold the names of people."""
+    """Where a log was, in its last two names and a digest: whole paths hold the names of people, event files a host's."""
     whole = str(path.absolute())
-    return (
-        f"{'/'.join(Path(whole).parts[-2:])} {hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}"
-    )
+    *_, before, name = ("", *Path(whole).parts)
+    before = "~" if Path(whole).parent.parent.name in _HOMES else before
+    shown = f"{before}/{name.partition('tfevents')[0]}tfevents" if "tfevents" in name else f"{before}/{name}"
+    return f"{shown} {hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
 def _folder(name: str, taken: set[str]) -> str:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
@@ -27,7 +27,7 @@ class MetricsJsonl:
     """
 
     wanted: frozenset[str] = frozenset()
-    name: ClassVar[str] = "metrics-jsonl"
+    name: str = "metrics-jsonl"
 
     def recognises(self, path: Path) -> bool:
         """By its first lines: objects, one of which has a counter of steps, and more than a table of ours has."""

@@ -82,15 +82,20 @@ def whole(path: Path) -> str:
     return found
 
 
-def binary(path: Path) -> io.BufferedIOBase:
+def binary(path: Path) -> io.BufferedReader:
     """A text file or a compressed one as bytes of UTF-8, without a mark of their order."""
     file: Any = path.open("rb")
     if path.suffix == ".gz":
-        file = io.BufferedReader(_Unpacked(path, gzip.GzipFile(fileobj=file)), _FIRST)
+        file.close()
+        file = io.BufferedReader(_Unpacked(path, gzip.open(path)), _FIRST)
     elif path.suffix == ".zst":
         file.close()
         file = io.BufferedReader(io.BytesIO(_of_zstd(path)), _FIRST)  # pyright: ignore[reportArgumentType]
-    head = file.peek(3)
+    try:
+        head = file.peek(3)
+    except DataError:
+        file.close()
+        raise
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):  # as PowerShell writes
         file = io.BufferedReader(_Utf8(io.TextIOWrapper(file, encoding="utf-16", errors="replace")), _FIRST)
     elif head[:3] == b"\xef\xbb\xbf":

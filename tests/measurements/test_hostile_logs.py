@@ -76,7 +76,7 @@ def field(number: int, body: bytes) -> bytes:
 
 def history(step: int) -> bytes:
     items = b""
-    for key, value in (("train/global_step", step), ("train/reward", step / 64)):
+    for key, value in (("step", step), ("reward", step / 64), ("loss", 0.1), ("kl", 0.1), ("lr", 0.1)):
         item = field(1, key.encode()) + key.encode() + field(16, str(value).encode()) + str(value).encode()
         items += field(1, item) + item
     return field(2, items) + items
@@ -205,7 +205,7 @@ def test_names_of_runs_lead_nowhere_out_of_the_store(tmp_path):
         ('{"step": 31, "reward": ' + "9" * 5000 + "}\n", {"torn_line": 1}),
         ("\0" * 4096 + "\n", {}),
         ('[1, 2]\n3\n"x"\n', {"no_object": 3}),
-        ('{"step": 31, "x": ' + '{"a":' * 100 + "1" + "}" * 101 + "\n", {"no_reward_or_score": 1}),
+        ('{"step": 31, "x": ' + '{"a":' * 40 + "1" + "}" * 41 + "\n", {"no_reward_or_score": 1}),
     ],
     ids=["deep-record", "deep-list", "long-line", "long-number", "zeros", "no-record", "nested"],
 )
@@ -239,7 +239,7 @@ def test_lines_that_take_a_search_back_and_forth_end_soon(tmp_path):
 
 def test_lines_with_names_of_their_own_each_are_refused(tmp_path):
     path = write(tmp_path / "metrics.jsonl", "".join(f'{{"step": {s}, "id{s}": 1}}\n' for s in range(12_000)))
-    with pytest.raises(DataError, match="names in .* lines, few of them in many: these are no metrics by step"):
+    with pytest.raises(DataError, match=r"names in [0-9,]+ lines: these are no metrics by step"):
         logs.read([path])
 
 

@@ -18,7 +18,7 @@ from rlaw.measurements.importers.names import BARE_STEPS, STEPS, is_known, names
 
 _SMALL = 1 << 15  # bytes; a block with a bad line is read line by line from here on
 _LARGE = 200_000_000  # bytes of a table; of a larger one the columns that have a meaning are kept
-_MOST_CELLS = 20_000_000  # of a block, by its names and lines
+_MOST_CELLS = 5_000_000  # of a block, by its names and lines
 _DEEPEST = 20  # records inside of records; what is nested more deeply is no metric
 _NAME = re.compile(rb'"([^"\\]*)"\s*:')
 #: numbers of Python's JSON that are none, and the numbers that stand for them where only JSON's own are read
@@ -209,9 +209,7 @@ def _check_names(path: Path, block: bytes) -> None:
     """Refuse lines of which each has other names: they are data, and no table has room for them."""
     lines, names = block.count(b"\n"), len(set(_NAME.findall(block)))
     if lines * names > _MOST_CELLS:
-        raise DataError(
-            f"{path}: {names:,} names in {lines:,} lines, few of them in many: these are no metrics by step"
-        )
+        raise DataError(f"{path}: {names:,} names in {lines:,} lines: these are no metrics by step")
 
 
 def _stand_in(found: re.Match[bytes]) -> bytes:

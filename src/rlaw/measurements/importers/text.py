@@ -87,7 +87,7 @@ def binary(path: Path) -> io.BufferedReader:
     file: Any = path.open("rb")
     if path.suffix == ".gz":
         file.close()
-        file = io.BufferedReader(_Unpacked(path, gzip.open(path)), _FIRST)
+        file = io.BufferedReader(_Unpacked(path, gzip.open(path)), _FIRST)  # noqa: SIM115 - it is closed with what reads it
     elif path.suffix == ".zst":
         file.close()
         file = io.BufferedReader(io.BytesIO(_of_zstd(path)), _FIRST)  # pyright: ignore[reportArgumentType]

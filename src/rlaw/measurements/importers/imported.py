@@ -123,7 +123,7 @@ def _write_run(folder: Path, run: ImportedRun, score: str) -> list[Note]:
 
 
 def _place(path: Path) -> str:
-    """Where a log was, in its last two names and a digest: whole paths hold the names of people, event files a host's."""
+    """Where a log was, in its last two names and a digest: whole paths name people, event files their host."""
     whole = str(path.absolute())
     *_, before, name = ("", *Path(whole).parts)
     before = "~" if Path(whole).parent.parent.name in _HOMES else before

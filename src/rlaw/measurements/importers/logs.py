@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -154,7 +155,7 @@ def read(
     for path in paths:
         for file, kind in found(path, format):
             try:
-                sources.append(_source(file, kind, mapping or {}))
+                sources.append(source_of(file, kind, mapping or {}))
             except DataError as error:
                 if file == path:
                     raise
@@ -171,8 +172,12 @@ def read(
     return [replace(source, runs=runs) for source, runs in zip(named, sized, strict=True)]
 
 
-def _source(file: Path, kind: LogFormat, mapping: Mapping[str, str]) -> Source:
-    """A log and its runs."""
+def source_of(file: Path, kind: LogFormat, mapping: Mapping[str, str] = MappingProxyType({})) -> Source:
+    """A log and its runs.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     wanted = replace(kind, wanted=frozenset(mapping.values())) if isinstance(kind, MetricsJsonl) else kind
     try:
         log = wanted.log(file)

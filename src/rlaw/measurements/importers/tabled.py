@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from rlaw.errors import DataError
+from rlaw.errors import DataError, RlawError
 from rlaw.measurements.frame import Frame
 from rlaw.measurements.importers import memory, table
 from rlaw.measurements.importers.base import Importer
@@ -31,10 +31,17 @@ class Tabled:
         Raises:
             DataError: the table cannot be read.
         """
-        frame = Frame.of_raw(table.raw_of(memory.read(self.importer.read(path)), {}, str(path)))
+        try:
+            found = self.importer.read(path)
+        except RlawError:
+            raise
+        except Exception as error:  # whatever a user's code meets in a file
+            raise DataError(f"{path}: {self.name} cannot read it: {type(error).__name__}: {error}") from error
+        frame = Frame.of_raw(table.raw_of(memory.read(found), {}, str(path)))
         if "step" not in frame.rows.columns or frame.rows["step"].null_count() == len(frame):
             raise DataError(f"{path}: the table of {self.name} has no step\n  next: rlaw fit reads it as it is")
-        own = [name for name in ("run", "model", "variant", "seed") if frame.rows[name].null_count() < len(frame)]
+        several = [name for name in ("run", "variant", "seed") if frame.rows[name].n_unique() > 1]
+        own = ["model", *several]
         runs = [_run(rows, own) for _, rows in frame.rows.group_by(own, maintain_order=True)]
         return Log(path, self.name, "", tuple(runs), frame.dropped, frame.notes)
 
@@ -42,13 +49,13 @@ class Tabled:
 def _run(rows: pl.DataFrame, own: list[str]) -> RunLog:
     scores = rows.select(
         "step",
-        benchmark=pl.format("eval/{}/score", pl.col("benchmark").fill_null(_BENCHMARK)),
+        benchmark=pl.format("eval/{}/score", pl.col("benchmark").replace("", _BENCHMARK).fill_null(_BENCHMARK)),
         score=1 - pl.col("test_loss"),
     )
     entries = scores.pivot(on="benchmark", index="step", values="score", aggregate_function="first").sort("step")
     known = rows.select("benchmark", "items").drop_nulls("items").unique("benchmark", maintain_order=True)
     items = {name or _BENCHMARK: int(n) for name, n in known.iter_rows()}
     first = rows.row(0, named=True)
-    name = first["run"] or "-".join(str(first[c]) for c in own if first[c] is not None)
+    name = first["run"] or "-".join(str(first[c]) for c in own if first[c] not in (None, ""))
     facts = Facts(model=first["model"], params=first["params"], group_size=first.get("group_size"), items=items)
     return RunLog(name, entries, facts)

@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rlaw.errors import NotFound, StoreError
 
@@ -70,8 +70,12 @@ def aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object]) -> None:
     """Write a file so that a crash leaves the old content or the new one, never a part.
+
+    Args:
+        path: of the file.
+        data: its content, or what writes it: a large one need not be in memory.
 
     Raises:
         StoreError: the system refused; nothing is left under the final name.
@@ -79,7 +83,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = aside(path)
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.write(data) if isinstance(data, bytes) else data(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -87,7 +91,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise (cannot_write(path, len(data), error) if path.parent.exists() else gone(path.parent)) from error
+        size = len(data) if isinstance(data, bytes) else 0
+        raise (cannot_write(path, size, error) if path.parent.exists() else gone(path.parent)) from error
 
 
 def is_part(name: str) -> bool:

@@ -54,20 +54,20 @@ def find(kind: Kind, name: str, wanted: type) -> Any | None:
     return found
 
 
-def make(kind: Kind, name: str, protocol: type[T], known: tuple[str, ...] = ()) -> T:
+def make(kind: Kind, name: str, protocol: type[T] | tuple[type[T], ...], known: tuple[str, ...] = ()) -> T:
     """The object of a name or reference, checked for what the protocol asks; a class is called first.
 
     Args:
         kind: what it is for.
         name: as registered, `module:Object`, or `file.py:Object`.
-        protocol: a runtime-checkable protocol that it must fulfil.
+        protocol: a runtime-checkable protocol that it must fulfil, or several of which it must fulfil one.
         known: other names that the message offers.
 
     Raises:
         NotFound: there is none of that name.
         UsageError: it lacks something of the protocol.
     """
-    what = protocol.__name__.lower()
+    what = kind.removesuffix("s")
     found = find(kind, name, object)
     if found is None:
         there = ", ".join((*known, *names(kind))) or "none is registered"

@@ -11,7 +11,7 @@ from rlaw import laws
 from rlaw.errors import NotFound, UsageError
 from rlaw.measurements import datasets
 from rlaw.measurements.frame import Frame
-from rlaw.measurements.importers import FORMATS, choose, get, memory, table
+from rlaw.measurements.importers import FORMATS, Importer, choose, get, memory, table
 from rlaw.measurements.raw import Raw
 
 _LAW_FIRST = "rlaw.fit(law, data); everywhere else the data, and law= by name"
@@ -50,9 +50,9 @@ def load(
     _there(path)
     is_store = (path / "study.json").is_file() and format == "auto"
     importer = None if is_store or format in FORMATS else choose(path) if format == "auto" else get(format)
-    if importer is not None:
+    if isinstance(importer, Importer):
         return _judged(table.raw_of(memory.read(importer.read(path)), mapping or {}, str(path)), measure)
-    if not is_store and not _is_log(path, format):
+    if not is_store and importer is None and not _is_log(path, format):
         return _judged(table.read_raw(path, mapping or {}), measure)
     if mapping or measure:
         given = "mapping" if mapping else "measure"

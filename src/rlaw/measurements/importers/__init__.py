@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from rlaw import plugins
-from rlaw.measurements.importers.base import Importer
+from rlaw.measurements.importers.base import Importer, LogFormat
 
-__all__ = ["FORMATS", "Importer", "choose", "get"]
+__all__ = ["FORMATS", "Importer", "LogFormat", "choose", "get", "registered"]
 
 #: formats of logs that come with rlaw (`logs.FORMATS`, by name)
 FORMATS = (
@@ -14,16 +14,21 @@ FORMATS = (
 )
 
 
-def get(name: str) -> Importer:
+def get(name: str) -> Importer | LogFormat:
     """An importer by its registered name or a reference such as `file.py:IMPORTER`; a class is called.
 
     Raises:
         NotFound: there is none of that name.
         UsageError: it is no importer.
     """
-    return plugins.make("importers", name, Importer, ("auto", *FORMATS))
+    return plugins.make("importers", name, (Importer, LogFormat), ("auto", *FORMATS))
 
 
-def choose(path: Path) -> Importer | None:
+def registered() -> tuple[Importer | LogFormat, ...]:
+    """The importers that installed packages register, by name."""
+    return tuple(map(get, plugins.names("importers")))
+
+
+def choose(path: Path) -> Importer | LogFormat | None:
     """The first registered importer that recognises a file or folder; None when none does."""
-    return next((one for one in map(get, plugins.names("importers")) if one.recognises(path)), None)
+    return next((one for one in registered() if one.recognises(path)), None)

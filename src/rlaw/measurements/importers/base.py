@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import polars as pl
 
+from rlaw.measurements.importers.log import Log
 from rlaw.measurements.raw import Note
 
 
@@ -28,8 +29,27 @@ class Read:
 
 
 @runtime_checkable
+class LogFormat(Protocol):
+    """Reads one kind of log as its trainer wrote it: attempts, names and sizes are what rlaw makes of it."""
+
+    name: str
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file or folder is of this kind, by its content."""
+        ...
+
+    def log(self, path: Path) -> Log:
+        """Its entries, in the trainer's names.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class Importer(Protocol):
-    """Reads one kind of log. It renames and computes, and judges nothing: the frame drops and counts bad rows."""
+    """Reads evaluations. It renames and computes, and judges nothing: the frame drops and counts bad rows."""
 
     name: str
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from rlaw.errors import StoreError
-from rlaw.files import make_folder, read_json, write_atomically, write_json
+from rlaw.files import leave_no_parts, make_folder, read_json, write_atomically, write_json
 from rlaw.measurements.importers.log import ImportedRun
 from rlaw.measurements.importers.logs import Source, evaluations
 from rlaw.measurements.raw import Note
@@ -19,6 +20,7 @@ from rlaw.text import without_secrets
 
 SCHEMA = 1
 DOCUMENT = "imported.json"
+_HOMES = ("home", "Users")
 _TABLES = ("steps", "evaluations", "earlier")
 
 
@@ -30,7 +32,7 @@ def is_imported(path: Path) -> bool:
 def document_of(run: ImportedRun, score: str) -> dict[str, Any]:
     """One run in the document of `rlaw import --json`."""
     steps, scores = run.steps, run.evaluations.drop_nulls("score").sort("step")
-    trained = steps["step"].to_list() + scores["step"].to_list()
+    ends = [table["step"] for table in (steps, scores) if len(table)]
     benchmarks = {}
     for (name,), own in scores.group_by("benchmark", maintain_order=True):
         items = own["items"].drop_nulls()
@@ -42,8 +44,8 @@ def document_of(run: ImportedRun, score: str) -> dict[str, Any]:
         "model": run.model,
         "params": run.params,
         "params_from": run.params_from or None,
-        "first_step": min(trained, default=None),
-        "last_step": max(trained, default=None),
+        "first_step": min((int(own.min()) for own in ends), default=None),
+        "last_step": max((int(own.max()) for own in ends), default=None),
         "steps": len(steps),
         "evaluations": scores["step"].n_unique(),
         "benchmarks": benchmarks,
@@ -89,6 +91,10 @@ def write(path: Path, sources: Iterable[Source], score: str, *, keep_config: boo
     if not before and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"{path} exists and keeps no imported runs\n  next: --store with another folder")
     kept = {source["path"]: source for source in before.get("sources", ())}
+    make_folder(path)
+    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw")}
+    if not before:  # whatever ends this process, the same command can be given again
+        write_json(path / DOCUMENT, {**about, "sources": []})
     notes: list[Note] = []
     for source in sources:
         name = _place(source.log.path)
@@ -102,39 +108,32 @@ def write(path: Path, sources: Iterable[Source], score: str, *, keep_config: boo
                 write_json(path / "runs" / folder / "settings.json", without_secrets(run.settings))
             documents.append({"folder": folder, **document_of(run, score)})
         kept[name] = {**document_of_source(source, score), "path": name, "runs": documents}
-    make_folder(path)
-    about = {"schema": SCHEMA, "rlaw": metadata.version("rlaw")}
     write_json(path / DOCUMENT, {**about, "sources": [kept[name] for name in sorted(kept)]})
     return notes
 
 
 def _write_run(folder: Path, run: ImportedRun, score: str) -> list[Note]:
     make_folder(folder)
+    leave_no_parts(folder)
     scored = len(run.evaluations) or (score == "train" and len(run.steps))
     table, notes = evaluations([run], score) if scored else (pl.DataFrame(), [])
-    for name, rows in zip(_TABLES, (run.steps, table, run.earlier), strict=True):
+    earlier = run.earlier.select(~cs.string())  # words of a log may be anybody's
+    for name, rows in zip(_TABLES, (run.steps, table, earlier), strict=True):
         file = folder / f"{name}.parquet"
         if rows.is_empty():
             file.unlink(missing_ok=True)
         else:
-            write_atomically(file, _parquet(rows))
+            write_atomically(file, rows.write_parquet)
     return notes
 
 
-def _parquet(rows: pl.DataFrame) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    rows.write_parquet(buffer)
-    return buffer.getvalue()
-
-
 def _place(path: Path) -> str:
-    """Where a log was, in its last two names and a digest: whole paths hold the names of people."""
+    """Where a log was, in its last two names and a digest: whole paths name people, event files their host."""
     whole = str(path.absolute())
-    return (
-        f"{'/'.join(Path(whole).parts[-2:])} {hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}"
-    )
+    *_, before, name = ("", *Path(whole).parts)
+    before = "~" if Path(whole).parent.parent.name in _HOMES else before
+    shown = f"{before}/{name.partition('tfevents')[0]}tfevents" if "tfevents" in name else f"{before}/{name}"
+    return f"{shown} {hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
 def _folder(name: str, taken: set[str]) -> str:

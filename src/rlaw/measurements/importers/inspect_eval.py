@@ -69,7 +69,7 @@ def _document(path: Path) -> dict[str, Any]:
     """The log without its samples."""
     try:
         if path.suffix != ".eval":
-            document = json.loads(text.data(path))
+            document = json.loads(text.whole(path))
         else:
             with zipfile.ZipFile(path) as archive:
                 if _HEADER not in archive.namelist():

@@ -52,21 +52,22 @@ def last_lineage(entries: pl.DataFrame, telling: Collection[str] = (), reward: s
     step = entries["step"].to_numpy()
     starts = np.r_[True, np.diff(step) <= 0] if len(step) else np.zeros(0, bool)
     attempt = np.cumsum(starts)
+    counts = {"repeated_entry": repeated} if repeated else {}
+    if np.count_nonzero(starts) < 2:  # the usual case: a large table is not copied
+        return Lineage(entries, _attempts(entries, attempt).clear(), int(len(step) > 0), counts, writers)
     kept, first = np.ones(len(step), bool), np.inf
     for begin in np.flatnonzero(starts)[::-1]:
         end = begin + np.argmax(np.r_[attempt[begin:] != attempt[begin], True])
         kept[begin:end] = step[begin:end] < first
         first = min(first, step[begin])
-    marked = entries.with_columns(attempt=pl.Series(attempt, dtype=pl.Int64))
     replaced = int(np.sum(~kept))
-    dropped = {"repeated_entry": repeated, "earlier_attempt": replaced}
-    return Lineage(
-        entries.filter(kept),
-        marked.filter(~kept),
-        int(attempt[-1]) if len(attempt) else 0,
-        {reason: n for reason, n in dropped.items() if n},
-        writers,
-    )
+    counts |= {"earlier_attempt": replaced} if replaced else {}
+    earlier = _attempts(entries, attempt).filter(~kept)
+    return Lineage(entries.filter(kept), earlier, int(attempt[-1]), counts, writers)
+
+
+def _attempts(entries: pl.DataFrame, attempt: np.ndarray) -> pl.DataFrame:
+    return entries.with_columns(attempt=pl.Series(attempt, dtype=pl.Int64))
 
 
 def _ordered(entries: pl.DataFrame, reward: str) -> pl.DataFrame:

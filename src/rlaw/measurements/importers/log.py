@@ -48,11 +48,13 @@ class RunLog:
         name: of the run.
         entries: a row for each entry, in the order of the log; `step` and the trainer's own names, numbers as such.
         facts: what else the log says.
+        left: names that were let go, since the log is large and they mean nothing here.
     """
 
     name: str
     entries: pl.DataFrame
     facts: Facts = field(default_factory=Facts)
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from rlaw import units
 from rlaw.errors import DataError, NotFound, UsageError
-from rlaw.measurements.importers import settings, text, workbook
+from rlaw.measurements import importers
+from rlaw.measurements.importers import settings, table, text, workbook
+from rlaw.measurements.importers.base import LogFormat
 from rlaw.measurements.importers.inspect_eval import Inspect
 from rlaw.measurements.importers.lm_eval import LmEval
 from rlaw.measurements.importers.log import ImportedRun, Log, RunLog
@@ -27,6 +29,7 @@ from rlaw.measurements.importers.opencompass import OpenCompass
 from rlaw.measurements.importers.pairs import Pairs
 from rlaw.measurements.importers.printed import Printed
 from rlaw.measurements.importers.reading import interpret
+from rlaw.measurements.importers.tabled import Tabled
 from rlaw.measurements.importers.tensorboard import TensorBoard
 from rlaw.measurements.importers.trainer_state import TrainerState
 from rlaw.measurements.importers.verifiers import Verifiers
@@ -34,25 +37,6 @@ from rlaw.measurements.importers.verl import VerlConsole
 from rlaw.measurements.importers.wandb import WandbFile
 from rlaw.measurements.raw import Note
 from rlaw.text import columns_listed, listed
-
-
-class LogFormat(Protocol):
-    """Reads one kind of log."""
-
-    name: str
-
-    def recognises(self, path: Path) -> bool:
-        """Whether a file or folder is of this kind, by its content."""
-        ...
-
-    def log(self, path: Path) -> Log:
-        """Its entries, in the trainer's names.
-
-        Raises:
-            DataError: it cannot be read.
-        """
-        ...
-
 
 #: asked in this order; the console comes last, since it takes what nobody else knows
 FORMATS: tuple[LogFormat, ...] = (
@@ -76,6 +60,7 @@ _OF_WANDB = ("debug.log", "debug-internal.log", "debug-core.log", "debug-cli.log
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 _WANDB_RUN = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+")
 _CLOSE = 2e-3  # of a reward: two views of one run print it in different resolutions
+_LOOKED_AT = 10_000  # rewards of a run, for the digits of its numbers
 _SHARED = 0.9  # of the steps that two views share
 
 
@@ -105,23 +90,58 @@ class Source:
 
 
 def get(name: str) -> LogFormat:
-    """A format by its name.
+    """A format by its name, or that of a user: as registered, or a reference such as `file.py:IMPORTER`.
 
     Raises:
         NotFound: there is none of that name.
+        UsageError: it is no importer.
     """
-    found = next((one for one in FORMATS if one.name == name), None)
-    if found is None:
-        raise NotFound(f"no format of logs is called {name!r}: there are {', '.join(f.name for f in FORMATS)}")
-    return found
+    ours = next((one for one in FORMATS if one.name == name), None)
+    return ours or _as_format(importers.get(name))
 
 
-def format_of(path: Path) -> LogFormat | None:
-    """The format that recognises a file or folder; None when none does."""
+def formats() -> tuple[LogFormat, ...]:
+    """All formats in the order in which they are asked: those that installed packages register come first."""
+    return (*map(_as_format, importers.registered()), *FORMATS)
+
+
+def _as_format(importer: "importers.Importer | LogFormat") -> LogFormat:
+    return importer if isinstance(importer, LogFormat) else Tabled(importer, importer.name)
+
+
+def format_of(path: Path, among: Sequence[LogFormat] | None = None) -> LogFormat | None:
+    """The format that recognises a file or folder; None when none does.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     if path.is_file() and path.stat().st_size == 0:
         return None
-    kinds = FORMATS if path.is_dir() or text.is_text(path) else (k for k in FORMATS if k.name not in _OF_LINES)
-    return next((one for one in kinds if one.recognises(path)), None)
+    kinds = formats() if among is None else among
+    try:
+        if path.is_file() and not text.is_text(path):
+            kinds = [kind for kind in kinds if kind.name not in _OF_LINES]
+        return next((one for one in kinds if one.recognises(path)), None)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """A file of a folder that cannot be read: whether it is a log is not known."""
+
+    error: DataError
+    name: str = "unreadable"
+
+    def recognises(self, path: Path) -> bool:
+        return True
+
+    def log(self, path: Path) -> Log:
+        raise self.error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def read(
@@ -145,18 +165,41 @@ def read(
         DataError: a file that is no log, or cannot be read.
         UsageError: a size that is none.
     """
-    sources = []
+    sources, damaged = [], []
     for path in paths:
         for file, kind in found(path, format):
-            log = kind.log(file)
-            names = with_mapping(called(log.trainer), mapping or {})
-            logged = [replace(run, entries=_restepped(run.entries, mapping or {})) for run in log.runs]
-            sources.append(Source(log, tuple(interpret(run, names) for run in logged), log.notes))
+            try:
+                sources.append(source_of(file, kind, mapping or {}))
+            except DataError as error:
+                if file == path:
+                    raise
+                damaged.append((file, kind, error))
+    if damaged and not sources:
+        raise damaged[0][2]
+    for file, kind, error in damaged:  # the others of a folder are read
+        note = Note("unreadable", f"left out: {str(error).partition(chr(10))[0].removeprefix(f'{file}: ')}")
+        sources.append(Source(Log(file, kind.name, "", ()), (), (note,)))
     _check_mapping(sources, mapping or {})
     named = _named(_views(_telling(_checkpoints(_event_files(sources, mapping or {})), paths)))
     _check_models([run.name for source in named for run in source.runs], models or {})
     sized = [tuple(_sized(run, models or {}, items) for run in source.runs) for source in named]
     return [replace(source, runs=runs) for source, runs in zip(named, sized, strict=True)]
+
+
+def source_of(file: Path, kind: LogFormat, mapping: Mapping[str, str] = MappingProxyType({})) -> Source:
+    """A log and its runs.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    wanted = replace(kind, wanted=frozenset(mapping.values())) if isinstance(kind, MetricsJsonl) else kind
+    try:
+        log = wanted.log(file)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    names = with_mapping(called(log.trainer), mapping)
+    logged = [replace(run, entries=_restepped(run.entries, mapping)) for run in log.runs]
+    return Source(log, tuple(interpret(run, names) for run in logged), log.notes)
 
 
 def _check_mapping(sources: list[Source], mapping: Mapping[str, str]) -> None:
@@ -187,11 +230,11 @@ def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
         NotFound: there is nothing, or no log in a folder.
         DataError: a file that no format recognises.
     """
-    if not path.exists():
-        raise NotFound(f"{path}: there is no such file or folder")
+    table.check_kind(path)
     kind = None if format == "auto" else get(format)
+    among = formats() if kind is None else (kind,)
     if path.is_file() or _is_whole(path, kind):
-        kind = kind or format_of(path)
+        kind = kind or format_of(path, among)
         if kind is None:
             raise DataError(not_a_log(path))
         return [(path, kind)]
@@ -200,7 +243,7 @@ def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
         here = Path(folder)
         folders[:] = sorted(f for f in folders if f not in _SKIPPED and not (here / f).is_symlink())
         for whole in [f for f in folders if _is_whole(here / f, kind)]:
-            logs.append((here / whole, kind or format_of(here / whole)))
+            logs.append((here / whole, format_of(here / whole, among)))
             folders.remove(whole)
         for name in sorted(files):
             file = here / name
@@ -210,11 +253,17 @@ def found(path: Path, format: str = "auto") -> list[tuple[Path, LogFormat]]:
                 continue
             if file.is_symlink() or not file.is_file() or text.bare(file).endswith(_NOT_LOGS):
                 continue
-            if (of_file := kind if kind and kind.recognises(file) else None if kind else format_of(file)) is not None:
-                logs.append((file, of_file))
-    if not logs:
-        raise NotFound(f"{path}: no log of a known format is in it\n  next: give the file of the log, or --format NAME")
-    return [(file, of_file) for file, of_file in logs if of_file is not None]
+            try:
+                logs.append((file, format_of(file, among)))
+            except DataError as error:  # no log of ours, unless nobody may read it
+                logs += [(file, _Unread(error))] if isinstance(error.__cause__, OSError) else []
+    logs = [(file, of_file) for file, of_file in logs if of_file is not None]
+    if all(isinstance(of_file, _Unread) for _, of_file in logs):
+        links = " (links are not followed)" if any(p.is_symlink() for p in path.iterdir()) else ""
+        raise NotFound(
+            f"{path}: no log of a known format is in it{links}\n  next: give the file of the log, or --format NAME"
+        )
+    return logs
 
 
 def _is_whole(path: Path, kind: LogFormat | None) -> bool:
@@ -355,8 +404,9 @@ def _with_facts_of(source: Source, other: Source) -> Source:
 
 def _fineness(source: Source) -> tuple[int, int, bool]:
     """How many training rows and digits a source has, and whether its steps are its own."""
-    rewards = [value for run in source.runs for value in run.steps["reward_mean"].drop_nulls().to_list()]
-    return len(rewards), sum(len(repr(value)) for value in rewards), source.log.format != "console"
+    rewards = [run.steps["reward_mean"].drop_nulls() for run in source.runs]
+    digits = [len(repr(value)) for own in rewards for value in own.head(_LOOKED_AT).to_list()]
+    return sum(map(len, rewards)), sum(digits), source.log.format != "console"
 
 
 def _same(one: Source, other: Source) -> bool:

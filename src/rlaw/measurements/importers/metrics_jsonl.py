@@ -1,6 +1,7 @@
 """JSON lines of metrics, one object a line: veRL's file logger, Tinker, prime-rl, ms-swift, LLaMA-Factory, your own."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,21 @@ from rlaw.measurements.importers.names import STEPS, trainer_of
 from rlaw.measurements.importers.rows import flat_row, json_lines
 from rlaw.measurements.raw import Note
 
+_PLANNED = ("total_steps", "max_steps", "progress/done_frac")
 _LOOKED_AT = 20  # lines
 _MODEL = ("model_name", "model", "model_name_or_path", "base_model", "model_path", "pretrained_model_name_or_path")
 
 
+@dataclass(frozen=True)
 class MetricsJsonl:
-    """A file of JSON lines whose objects count steps."""
+    """A file of JSON lines whose objects count steps.
 
-    name = "metrics-jsonl"
+    Attributes:
+        wanted: names that are kept whatever the size of the file.
+    """
+
+    wanted: frozenset[str] = frozenset()
+    name: str = "metrics-jsonl"
 
     def recognises(self, path: Path) -> bool:
         """By its first lines: objects, one of which has a counter of steps, and more than a table of ours has."""
@@ -38,24 +46,16 @@ class MetricsJsonl:
 
     def log(self, path: Path) -> Log:
         """The entries of a file; what a config.json or args.json beside it says of the run."""
-        table, dropped = json_lines(path)
-        names = trainer_of(table.columns)
+        table, dropped, left = json_lines(path, {*self.wanted, *_MODEL, *_PLANNED})
+        names = trainer_of([*table.columns, *left])
+        run = RunLog(settings.run_of(path), table, _facts(path, table), left)
         notes = ()
         if "current_steps" in table.columns and "reward" not in table.columns:
             notes = (
                 Note("not-rl", "a log of LLaMA-Factory without rewards: its `accuracy` is of preferences, no score"),
             )
-            return Log(
-                path,
-                self.name,
-                "llama-factory",
-                (RunLog(settings.run_of(path), table, _facts(path, table)),),
-                dropped,
-                notes,
-            )
-        return Log(
-            path, self.name, names.trainer, (RunLog(settings.run_of(path), table, _facts(path, table)),), dropped, notes
-        )
+            return Log(path, self.name, "llama-factory", (run,), dropped, notes)
+        return Log(path, self.name, names.trainer, (run,), dropped, notes)
 
 
 def _object(line: str) -> dict[str, Any] | None:
@@ -90,7 +90,7 @@ def _most(table: pl.DataFrame, column: str) -> int | None:
 
 def _planned(table: pl.DataFrame) -> int | None:
     """How many steps there would be: said as such, beside the counter, or by the share that is done."""
-    for name in ("total_steps", "max_steps"):
+    for name in _PLANNED[:2]:
         if name in table.columns and (most := _most(table, name)):
             return most
     if "global_step/max_steps" in table.columns:

@@ -10,7 +10,7 @@ evaluate after update s, Tinker before the next. Docs: "My own logs".
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 #: what a step measured, in our names
 TELEMETRY = (
@@ -342,6 +342,16 @@ def _marks_of(column: str) -> tuple[str, ...]:
 
 
 _MARKS = tuple(dict.fromkeys(mark for names in TRAINERS for mark in names.marks))
+
+
+@cache
+def is_known(column: str) -> bool:
+    """Whether a name has a meaning here: a counter, or a trainer's name for what we measure."""
+    return column in _KNOWN or any(pattern.fullmatch(column) for pattern in _KNOWN_PATTERNS)
+
+
+_KNOWN = {*STEPS}.union(*({*n.reward, *sum(n.tokens, ()), *sum(n.others.values(), ())} for n in (*TRAINERS, GENERIC)))
+_KNOWN_PATTERNS = [re.compile(p, re.IGNORECASE) for n in (*TRAINERS, GENERIC) for p in n.scores]
 
 
 def called(trainer: str) -> Names:

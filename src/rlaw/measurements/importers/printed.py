@@ -11,18 +11,18 @@ from rlaw.measurements.importers.names import GENERIC, STEPS, trainer_of
 from rlaw.measurements.importers.rows import table_of
 from rlaw.measurements.raw import Note
 
+_COUNTERS = frozenset(STEPS)
 _LOOKED_AT = 20_000  # lines
 _LOOKED_AT_ENTRIES = 400
-#: what stands before a dictionary: its axis and the place on it
-_NAMED = re.compile(
-    r"(?:^|[\s\]✨-])(?:Global step|global_step|rollout|perf|eval|step|Step|train)[ =](?P<step>\d+)\b[^{]*"
-    r"(?P<row>\{.*\})\s*$"
-)
+#: what stands before a dictionary, within so many characters: its axis and the place on it
+_NAMED = re.compile(r"(?:^|[\s\]✨-])(?:Global step|global_step|rollout|perf|eval|step|Step|train)[ =](\d+)\b")
+_BEFORE = 300
 #: a line that says which step comes, with a dictionary or a table below it
 _STEP = re.compile(r"^(?:.*?(?:[Gg]lobal[ _]step|[Tt]rain step)|(?:.*[\s=])?[Ss]tep) (\d+)(?:/\d+)?(?:[: ]|$)")
 _POINT = re.compile(r"•\s*([A-Za-z][\w ()/]*?):\s*([-+\d.eE]+)")
 _GRID = re.compile(r"[│|]\s*([\w./@-]+)\s*[│|]\s*([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)\s*(?=[│|])")
-_MODEL = re.compile(r"LLM engine .*\bmodel(?:_name_or_path)?='([^']+)'")
+_ENGINE = "LLM engine "
+_MODEL = re.compile(_ENGINE + r".*\bmodel(?:_name_or_path)?='([^']+)'")
 _PANEL = re.compile(r"[╭┌].*\bMetrics\b.*[╮┐]\s*$")
 _CELL = re.compile(r"^\s*([A-Za-z_][\w.-]*):?\s{2,}(?=\S+: )|^\s*([A-Za-z_][\w.-]*): (?=\s*[\w/@.-]+: )")
 _LONGEST_BLOCK = 400  # lines of a dictionary
@@ -47,7 +47,7 @@ class Printed:
 
     def log(self, path: Path) -> Log:
         """The entries of a console, those of one step together."""
-        return log_of(path, text.lines(path), self.name)
+        return log_of(path, text.raw_lines(path), self.name)
 
 
 def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
@@ -62,11 +62,17 @@ def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
 
 def _rows(lines: Iterable[str], console: "_Console", at_most: int | None = None) -> Iterator[dict[str, float]]:
     """The entries of a console in order, each with its step where it is printed."""
-    for count, line in enumerate(lines):
+    for count, raw in enumerate(lines):
         if at_most is not None and count > at_most:
             break
-        yield from console.take(line)
+        if "{" in raw or "%" in raw or "tep " in raw or _has_sign(raw) or console.is_open:
+            yield from console.take(text.plain(raw))
     yield from console.end()
+
+
+def _has_sign(line: str) -> bool:
+    """Whether a line says something of a run, beside dictionaries, bars and steps."""
+    return "•" in line or "│" in line or "|" in line or "steps = " in line or _ENGINE in line or text.TRACEBACK in line
 
 
 class _Console:
@@ -84,6 +90,12 @@ class _Console:
         self._block: list[str] = []
         self._panel: list[str] | None = None
         self._points: dict[str, float] = {}
+        self._size = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line belongs to what came before."""
+        return bool(self._block) or self.trace.is_open
 
     def facts(self) -> Facts:
         """What was said of the run."""
@@ -122,16 +134,17 @@ class _Console:
             yield from self._paneled(line)
             return
         self.bars.take(line)
-        if self.model is None and "model" in line and (found := _MODEL.search(line)):
+        if self.model is None and _ENGINE in line and (found := _MODEL.search(line)):
             self.model = found[1]
-        if found := _STEP.search(line):
+        if "tep " in line and (found := _STEP.match(line)):
             yield from self.end()
             self._step = int(found[1])
         if "{" in line:
             yield from self._dictionary(line)
-        elif found := _POINT.findall(line):
+        elif "•" in line:
+            found = _POINT.findall(line)
             self._points |= {name.strip(): read for name, value in found if (read := text.number(value)) is not None}
-        elif found := _GRID.findall(line):
+        elif ("│" in line or "|" in line) and (found := _GRID.findall(line)):
             self._points |= {name: float(value) for name, value in found}
 
     def end(self) -> Iterator[dict[str, float]]:
@@ -153,8 +166,9 @@ class _Console:
 
     def _go_on(self, line: str) -> Iterator[dict[str, float]]:
         self._block.append(line)
-        if line.rstrip().endswith("}") or len(self._block) > _LONGEST_BLOCK:
-            read, self._block = text.dictionary(" ".join(self._block)), []
+        self._size += len(line)
+        if line.rstrip().endswith("}") or len(self._block) > _LONGEST_BLOCK or self._size > text.LONGEST:
+            read, self._block, self._size = text.dictionary(" ".join(self._block)), [], 0
             if read is not None:
                 yield self._placed(text.numbers(read))
 
@@ -170,23 +184,23 @@ class _Console:
 
     def _dictionary(self, line: str) -> Iterator[dict[str, float]]:
         """The entry of a line with a dictionary; one that goes on is kept until it ends."""
+        before, _, _ = line.partition("{")
         if not line.rstrip().endswith("}"):
-            if self._step is not None and (line.startswith("{") or _STEP.search(line)):
-                self._block = [line[line.index("{") :]]
+            if self._step is not None and (not before or _STEP.match(line)):
+                self._block = [line[len(before) :]]
             return
-        if found := _NAMED.search(line):
-            read = text.dictionary(found["row"])
+        read = text.dictionary(line[len(before) :])
+        if found := _NAMED.search(before[-_BEFORE:]):
             if read is not None:
                 row = text.numbers(read)
-                yield {"step": self._step_of(int(found["step"]), row), **row}
+                yield {"step": self._step_of(int(found[1]), row), **row}
             return
-        read = text.dictionary(line[line.index("{") :])
         row = text.numbers(read) if read else {}
         if "train_runtime" in row:
             self.finished = True
             self.bars.finished(row["train_runtime"], row.get("train_steps_per_second"))
         elif _is_entry(row):
-            if not any(name in row for name in STEPS):
+            if _COUNTERS.isdisjoint(row):
                 self.bars.entry(trained=noted(row))
                 self._unplaced.append(row)
             yield row
@@ -211,5 +225,6 @@ def _row_of_panel(lines: list[str]) -> dict[str, float]:
 
 def _is_entry(row: dict[str, float]) -> bool:
     """Whether the numbers of a dictionary are metrics, rather than settings that were printed."""
-    named = any("/" in name or name.startswith("eval_") for name in row)
-    return len(row) > 1 and ("loss" in row or "reward" in row or named)
+    if len(row) < 2:
+        return False
+    return "loss" in row or "reward" in row or any("/" in name or name.startswith("eval_") for name in row)

@@ -33,7 +33,7 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
     Returns:
         Rows of the last lineage; scores as the log gives them.
     """
-    logged, facts = log.entries.drop_nulls("step"), log.facts
+    logged, facts = _with(log.entries, "step"), log.facts
     reward = next((c for c in names.reward if c in logged.columns and _is_numeric(logged, c)), None)
     telling = [*([reward] if reward else []), *(score.column for score in scores_of(logged, names))]
     lineage = last_lineage(logged, telling, reward)
@@ -61,7 +61,7 @@ def interpret(log: RunLog, names: Names) -> ImportedRun:
         cause=facts.cause,
         lag=names.lag,
         dropped=dropped,
-        unknown=tuple(c for c in log.entries.columns if c not in known),
+        unknown=tuple(c for c in (*log.entries.columns, *log.left) if c not in known),
         settings=facts.settings,
         notes=notes,
     )
@@ -106,7 +106,7 @@ def _is_numeric(rows: pl.DataFrame, column: str) -> bool:
 
 def _steps(rows: pl.DataFrame, reward: str | None, names: Names) -> pl.DataFrame:
     """A row for each entry with a training reward."""
-    trained = rows.drop_nulls(reward) if reward else rows.clear()
+    trained = _with(rows, reward) if reward else rows.clear()
     columns = {
         "step": pl.col("step").cast(pl.Int64),
         "reward_mean": pl.col(reward) if reward else pl.lit(None, pl.Float64),
@@ -115,6 +115,11 @@ def _steps(rows: pl.DataFrame, reward: str | None, names: Names) -> pl.DataFrame
         theirs = next((c for c in names.others.get(ours, ()) if c in rows.columns and _is_numeric(rows, c)), None)
         columns[ours] = pl.col(theirs).cast(pl.Float64) if theirs else pl.lit(None, pl.Float64)
     return trained.select(**columns, tokens=_tokens(trained, names))
+
+
+def _with(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The rows that have a value there; the same table where all have one, as a large one is."""
+    return rows.drop_nulls(column) if rows[column].null_count() else rows
 
 
 def _tokens(trained: pl.DataFrame, names: Names) -> pl.Series:
@@ -157,8 +162,8 @@ def _evaluations(rows: pl.DataFrame, scores: list[Score], facts: Facts) -> pl.Da
 
 def _finite(rows: pl.DataFrame, reward: str | None) -> tuple[pl.DataFrame, int]:
     """The rows with null for numbers that are none, infinite or the largest of all, and how many rewards these were."""
-    floats = cs.float()
-    good = rows.with_columns(pl.when(floats.is_finite() & (floats.abs() < _LARGEST)).then(floats))
+    odd = [c.name for c in rows.select(cs.float()).iter_columns() if not (c.abs() < _LARGEST).all()]
+    good = rows.with_columns(pl.when(pl.col(odd).abs() < _LARGEST).then(pl.col(odd))) if odd else rows
     return good, good[reward].null_count() - rows[reward].null_count() if reward else 0
 
 

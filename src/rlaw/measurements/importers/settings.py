@@ -1,6 +1,7 @@
 """What settings say of a run, wherever they were kept: beside its log, in a tracker's record, in a text summary."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ from rlaw.measurements.importers.models import params_of
 from rlaw.measurements.importers.rows import flat_row
 
 T = TypeVar("T")
+_ALIAS = re.compile(r"[\s\[,]\*\w")
+_MOST_ALIASES = 20
 _LARGEST = 1 << 22  # bytes of a file of settings
 _JSON = ("config.json", "args.json", "adapter_config.json", "run_config.json", "wandb-config.json")
 _YAML = ("config.yaml", ".hydra/config.yaml", "config.yml")
@@ -47,7 +50,7 @@ def beside(path: Path) -> dict[str, Any]:
     """The settings in a file beside a log, flat; empty where there is none."""
     for name in (*_JSON, *_YAML):
         file = path.parent / name
-        if file.is_file() and file.stat().st_size < _LARGEST and (found := read(file)):
+        if file.is_file() and not file.is_symlink() and file.stat().st_size < _LARGEST and (found := read(file)):
             return flat_row(found)
     return {}
 
@@ -66,6 +69,8 @@ def _yaml(whole: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if len(_ALIAS.findall(whole)) > _MOST_ALIASES:  # a few lines of them may stand for more than memory holds
+        return {}
     try:
         return YAML(typ="safe", pure=True).load(whole)
     except YAMLError:
@@ -133,5 +138,7 @@ def run_of(path: Path) -> str:
     stem = path.name.partition(".")[0]
     if stem not in _PLAIN_FILES:
         return stem or path.name
-    folders = [part for part in path.absolute().parent.parts[1:] if part not in _PLAIN_FOLDERS]
+    parts = path.absolute().parent.parts
+    mine = [i for i, part in enumerate(parts) if part in ("home", "Users", "root")]  # the next one names a person
+    folders = [part for i, part in enumerate(parts) if i and part not in _PLAIN_FOLDERS and i - 1 not in mine]
     return folders[-1] if folders else stem

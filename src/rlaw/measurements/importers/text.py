@@ -3,6 +3,7 @@
 import ast
 import gzip
 import io
+import json
 import math
 import re
 import zlib
@@ -12,56 +13,149 @@ from typing import Any
 
 import polars as pl
 
+from rlaw import units
 from rlaw.errors import DataError
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: what stands before a line: Slurm's task, Ray's actor (with the node's address), in either order
 _PREFIX = re.compile(r"^(?:\s*\d+: ?)?(?:\([A-Za-z_][\w.<>\[\]:-]*(?: rank=\d+)? pid=\d+(?:, ip=[\d.:a-fA-F]+)?\)\s?)?")
-_REPEATED = re.compile(r"\s*\[repeated \d+x across cluster\].*$")
+_REPEATED = re.compile(r"\[repeated \d+x across cluster\]$")
 _NUMPY = re.compile(r"^(?:np|numpy|torch)\.\w+\(['\"]?([^()'\"]*)['\"]?\)$")
+_CALLED = re.compile(r"(?:np|numpy)\.\w+\(([^()]*)\)|tensor\(([^(),]*)(?:,[^()]*)?\)")
+_NONE = re.compile(r"(?<=[:,\[{ ])(-?)(?:nan|NaN|inf|Infinity)(?=[,}\] ])")
+_JSONS = re.compile(r"(?<=[:,\[{ ])(?:null|true|false)(?=[,}\] ])")
+_DEEPEST = 20  # records inside of records; what is nested more deeply is no metric
 _WORDS = {"True": 1.0, "False": 0.0, "Infinity": math.inf, "-Infinity": -math.inf}
 LONGEST = 1 << 20  # characters of a line that is read; a longer one is cut there
+_FIRST, _BLOCK = 1 << 16, 1 << 22  # bytes that are read at once: few for a look at a file's beginning
+_MOST_LINE = 1 << 26  # bytes; no log has a longer line
+_MOST_WHOLE = 1 << 29  # bytes of one document
+_PLAIN, _RATIO = 1 << 30, 100  # bytes that any file may unpack to; a larger one, so many times its size
 
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a log, one after the other; what a bar wrote over counts as a line."""
-    with opened(path) as file:
-        rest = ""
-        while block := file.read(1 << 22):
-            *whole, rest = (rest + block).replace("\r", "\n").split("\n")
-            yield from map(plain, whole)
-            rest = rest[:LONGEST]
+    return map(plain, raw_lines(path))
+
+
+def raw_lines(path: Path) -> Iterator[str]:
+    """The lines of a log with their colours and prefixes: few of them are worth `plain`."""
+    for block in blocks(path):
+        whole = block.decode("utf-8", "replace")
+        *every, rest = (whole.replace("\r", "\n") if "\r" in whole else whole).split("\n")
+        yield from every
         if rest:
-            yield plain(rest)
+            yield rest
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """The whole lines of a file in UTF-8, some megabytes at once.
+
+    Raises:
+        DataError: a line is longer than any of a log, or the file unpacks to more than a log.
+    """
+    with binary(path) as file:
+        size = _FIRST
+        while block := file.read(size):
+            size = _BLOCK
+            rest = b"" if block.endswith(b"\n") else file.readline(_MOST_LINE)
+            if len(rest) == _MOST_LINE and b"\r" not in rest:
+                raise DataError(f"{path}: a line of more than {units.size(_MOST_LINE)}: no log has one")
+            yield block + rest if rest else block
 
 
 def opened(path: Path) -> io.TextIOBase:
     """A text file or a compressed one; bytes that are no UTF-8 become marks."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")  # pyright: ignore[reportReturnType]
-    if path.suffix == ".zst":
-        return io.TextIOWrapper(io.BytesIO(data(path)), encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8-sig", errors="replace")
+    return io.TextIOWrapper(binary(path), encoding="utf-8", errors="replace")
 
 
 def is_text(path: Path) -> bool:
     """Whether a file may hold lines of text: its beginning has no zero byte, or it is compressed."""
     with path.open("rb") as file:
-        return path.suffix in (".gz", ".zst") or b"\0" not in file.read(4096)
+        head = file.read(4096)
+    return path.suffix in (".gz", ".zst") or head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" not in head
 
 
-def data(path: Path) -> bytes:
-    """What is in a file, unpacked.
+def whole(path: Path) -> str:
+    """The text of a file that is one document.
 
     Raises:
-        DataError: it is compressed and cannot be unpacked.
+        DataError: it is larger than such a document may be.
     """
+    with opened(path) as file:
+        found = file.read(_MOST_WHOLE)
+        if file.read(1):
+            raise DataError(f"{path}: one document of more than {units.size(_MOST_WHOLE)}: too large for a log")
+    return found
+
+
+def binary(path: Path) -> io.BufferedReader:
+    """A text file or a compressed one as bytes of UTF-8, without a mark of their order."""
+    file: Any = path.open("rb")
+    if path.suffix == ".gz":
+        file.close()
+        file = io.BufferedReader(_Unpacked(path, gzip.open(path)), _FIRST)  # noqa: SIM115 - it is closed with what reads it
+    elif path.suffix == ".zst":
+        file.close()
+        file = io.BufferedReader(io.BytesIO(_of_zstd(path)), _FIRST)  # pyright: ignore[reportArgumentType]
     try:
-        if path.suffix == ".gz":
-            return gzip.decompress(path.read_bytes())
-        return unpacked(path) if path.suffix == ".zst" else path.read_bytes()
-    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
+        head = file.peek(3)
+    except DataError:
+        file.close()
+        raise
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):  # as PowerShell writes
+        file = io.BufferedReader(_Utf8(io.TextIOWrapper(file, encoding="utf-16", errors="replace")), _FIRST)
+    elif head[:3] == b"\xef\xbb\xbf":
+        file.read(3)
+    return file
+
+
+class _Unpacked(io.RawIOBase):
+    """What a compressed file unpacks to, up to so much that no log does."""
+
+    def __init__(self, path: Path, file: io.BufferedIOBase) -> None:
+        self._path, self._file = path, file
+        self._left = max(_PLAIN, _RATIO * path.stat().st_size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            found = self._file.read(len(buffer))
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{self._path}: the compressed file is cut short or damaged: {error}\n  next: unpack what is whole"
+            ) from error
+        self._left -= len(found)
+        if self._left < 0:
+            raise DataError(f"{self._path}: unpacks to more than {_RATIO} times its size: no log does")
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Utf8(io.RawIOBase):
+    """Text of another encoding as UTF-8."""
+
+    def __init__(self, file: io.TextIOBase) -> None:
+        self._file, self._rest = file, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        found = self._rest or self._file.read(len(buffer)).encode("utf-8", "replace")
+        self._rest = found[len(buffer) :]
+        buffer[: len(found)] = found = found[: len(buffer)]
+        return len(found)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def unpacked(source: Path | bytes) -> bytes:
@@ -71,6 +165,13 @@ def unpacked(source: Path | bytes) -> bytes:
         new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False,
     )  # fmt: skip
     return "\n".join("" if line is None else line for line in lines["line"]).encode() if lines.width else b""
+
+
+def _of_zstd(path: Path) -> bytes:
+    try:
+        return unpacked(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
 
 
 def bare(path: Path) -> str:
@@ -85,7 +186,9 @@ def plain(line: str) -> str:
         line = _COLOUR.sub("", line)
     if line[:1] in "( 0123456789" and (found := _PREFIX.match(line)):
         line = line[found.end() :]
-    return _REPEATED.sub("", line) if line.endswith("cluster]") else line
+    if line.endswith("cluster]") and (found := _REPEATED.match(line, line.rfind("["))):
+        line = line[: found.start()].rstrip()
+    return line
 
 
 def number(text: str) -> float | None:
@@ -113,11 +216,14 @@ def dictionary(text: str) -> dict[str, Any] | None:
     text = text.strip()
     if not (text.startswith("{") and text.endswith("}")):
         return None
-    text = re.sub(r"(?:np|numpy)\.\w+\(([^()]*)\)|tensor\(([^(),]*)[^()]*\)", r"\1\2", text)
-    text = re.sub(r"(?<=[:,\[{ ])(-?)(?:nan|NaN|inf|Infinity)(?=[,}\] ])", r"1e999", text)  # no number
-    text = re.sub(
-        r"(?<=[:,\[{ ])(?:null|true|false)(?=[,}\] ])", lambda m: {"null": "None"}.get(m[0], m[0].title()), text
-    )
+    if '"' not in text and "\\" not in text:  # the usual case, twenty times as fast
+        try:
+            return json.loads(text.replace("'", '"'))
+        except (ValueError, RecursionError):
+            pass
+    text = _CALLED.sub(r"\1\2", text)
+    text = _NONE.sub(r"\g<1>1e999", text)  # infinite, as what is no number: neither is a value
+    text = _JSONS.sub(lambda m: {"null": "None"}.get(m[0], m[0].title()), text)
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -125,16 +231,18 @@ def dictionary(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and all(isinstance(key, str) for key in found) else None
 
 
-def numbers(row: dict[str, Any], prefix: str = "") -> dict[str, float]:
+def numbers(row: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, float]:
     """The numbers of a row by name, nested ones joined by slashes; numbers in text as numbers."""
     found: dict[str, float] = {}
     for name, value in row.items():
-        if isinstance(value, dict):
-            found |= numbers(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float):
+        kind = type(value)
+        if kind is str:
+            if not is_below(name, value) and (read := number(value)) is not None:
+                found[prefix + name] = read
+        elif kind is float or kind is int or kind is bool:
             found[prefix + name] = value
-        elif isinstance(value, str) and not is_below(name, value) and (read := number(value)) is not None:
-            found[prefix + name] = read
+        elif kind is dict and depth < _DEEPEST:
+            found |= numbers(value, f"{prefix}{name}/", depth + 1)
     return found
 
 
@@ -150,6 +258,9 @@ def is_below(name: str, value: str) -> bool:
     return value[-1:] == "0" and _ZERO.fullmatch(value) is not None and _SMALL.fullmatch(name) is not None
 
 
+TRACEBACK = "Traceback (most recent call last)"
+
+
 class Trace:
     """The error that a traceback ends with, told from the lines of a console."""
 
@@ -159,12 +270,12 @@ class Trace:
 
     def __init__(self) -> None:
         self.cause: str | None = None
-        self._open = False
+        self.is_open = False
 
     def take(self, line: str) -> None:
         """Take one line."""
-        if line.startswith("Traceback (most recent call last)"):  # one with a stamp before it was logged and survived
-            self._open = True
-        elif self._open and line[:1].strip() and (found := self._ERROR.match(line)):
+        if line.startswith(TRACEBACK):  # one with a stamp before it was logged and survived
+            self.is_open = True
+        elif self.is_open and line[:1].strip() and (found := self._ERROR.match(line)):
             wrapped = re.match(r"[\w.]*RayTaskError\((\w+)\)", line)
             self.cause = wrapped[1] if wrapped else found[1]

@@ -27,7 +27,7 @@ _SEARCHED = 1 << 26  # characters, for a line of metrics: answers of a validatio
 _PLANNED = re.compile(r"Total training steps: (\d+)")
 _LENGTH = re.compile(r"^(?:\S+ )?dataset len: (\d+)")
 _OVERRIDE = re.compile(r"'?actor_rollout_ref\.model\.path=[\"']?([^\s,'\"\\]+)")
-_CONFIG = re.compile(r"\w*Config \{$")
+_CONFIG = "Config {"
 _MOST = 5000  # lines of a printed configuration
 
 
@@ -51,19 +51,19 @@ class VerlConsole:
 
     def log(self, path: Path) -> Log:
         """The entries of a console; several runs in one file are attempts at one."""
-        return log_of(path, text.lines(path), self.name)
+        return log_of(path, text.raw_lines(path), self.name)
 
 
 def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
     """The entries of a console's lines, wherever they were kept."""
     rows: list[dict[str, float]] = []
     between = _Between()
-    for line in _joined(lines):
-        if "step:" in line and (row := _row(line)) is not None:
+    for raw in _joined(lines):
+        if "step:" in raw and (row := _row(raw)) is not None:
             rows.append(row)
             between.progressed()
-        else:
-            between.take(line)
+        elif "{'" in raw or _has_sign(raw) or between.is_open:
+            between.take(text.plain(raw))
     notes = ()
     if rows and not any(name.startswith(("actor/", "critic/", "val-", "val/test")) for row in rows for name in row):
         notes = (Note("not-rl", "a log of supervised fine-tuning: it has no reward and no rollout"),)
@@ -74,7 +74,8 @@ def log_of(path: Path, lines: Iterable[str], format: str) -> Log:
 def _joined(lines: Iterable[str]) -> Iterator[str]:
     """The lines, those of metrics whole: some loggers begin a line for each metric."""
     whole: list[str] = []
-    for line in lines:
+    for raw in lines:
+        line = text.plain(raw) if whole or "step:" in raw else raw
         if whole and _GOES_ON.match(line):
             whole.append(line.strip())
             continue
@@ -89,6 +90,14 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
         yield " ".join(whole)
 
 
+def _has_sign(line: str) -> bool:
+    """Whether a line says something of a run, beside metrics and dictionaries."""
+    return (
+        "dataset len" in line or "model.path=" in line or "Total training steps" in line
+        or _CONFIG in line or text.TRACEBACK in line
+    )  # fmt: skip
+
+
 def _row(line: str) -> dict[str, float] | None:
     """The numbers of a line of metrics; None for any other line."""
     found = _STEP.search(line)
@@ -97,6 +106,8 @@ def _row(line: str) -> dict[str, float] | None:
     row: dict[str, float] = {"step": int(found[1])}
     for pair in line[found.end() :].split(" - "):
         name, _, value = pair.rpartition(":")
+        if value[-1:] == ")":  # np.float64(0.5)
+            value = value[value.find("(") + 1 : -1]
         if value[-2:] == "00" and text.is_below(name, value):
             continue
         if name.endswith("(1e-4)"):  # 2024: `actor/lr(1e-4):0.010`
@@ -121,6 +132,12 @@ class _Between:
         self.trace = text.Trace()
         self._block: list[str] = []
         self._depth = 0
+        self._size = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line belongs to what came before."""
+        return bool(self._block) or self.trace.is_open
 
     def progressed(self) -> None:
         """A step was logged: an earlier error was not the end."""
@@ -129,7 +146,7 @@ class _Between:
     def take(self, line: str) -> None:
         """Take one line."""
         self.trace.take(line)
-        if self._block or line.lstrip().startswith("{'") or _CONFIG.search(line):
+        if self._block or line.lstrip().startswith("{'") or line.endswith(_CONFIG):
             self._go_on(line)
         elif "Total training steps" in line and (found := _PLANNED.search(line)):
             self.planned = int(found[1])
@@ -141,9 +158,10 @@ class _Between:
     def _go_on(self, line: str) -> None:
         """Collect a configuration until its braces are closed: veRL's own, or that of the model."""
         self._block.append(line)
+        self._size += len(line)
         self._depth += line.count("{") - line.count("}")
-        if self._depth <= 0 or len(self._block) > _MOST:
-            block, self._block, self._depth = "\n".join(self._block), [], 0
+        if self._depth <= 0 or len(self._block) > _MOST or self._size > text.LONGEST:
+            block, self._block, self._depth, self._size = "\n".join(self._block), [], 0, 0
             if "actor_rollout_ref" in block:
                 self.config = self.config or _literal(block)
             elif self.params is None and '"hidden_size"' in block:

@@ -36,7 +36,7 @@ class WandbFile:
             return opened.read(4) == b":W&B"
 
     def log(self, path: Path) -> Log:
-        """The history of a run, its configuration and how it ended; of a damaged file the part before the damage.
+        """The history of a run, its configuration and how it ended; of a damaged file what is whole.
 
         Raises:
             DataError: there is no such file.
@@ -50,21 +50,21 @@ class WandbFile:
         output: list[str] = []
         damage: list[str] = []
         for body in _records(file, damage):
-            for number, _, value in protobuf.fields(body):
+            for number, _, value in _fields(body):
                 if number == _HISTORY and isinstance(value, bytes):
                     rows.append(flat_row(_items(value, 1)))
                 elif number == _CONFIG and isinstance(value, bytes):
                     config |= _items(value, 1)
                 elif number == _RUN and isinstance(value, bytes):
-                    for n, _, one in protobuf.fields(value):
+                    for n, _, one in _fields(value):
                         if n == 4 and isinstance(one, bytes):
                             config |= _items(one, 1)
                         elif n == 8 and isinstance(one, bytes):
                             name = one.decode("utf-8", "replace")
                 elif number == _EXIT and isinstance(value, bytes):
-                    exit_code = next((int(one) for n, _, one in protobuf.fields(value) if n == 1), 0)
+                    exit_code = next((int(one) for n, _, one in _fields(value) if n == 1), 0)
                 elif number == _OUTPUT and isinstance(value, bytes):
-                    output += [one.decode("utf-8", "replace") for n, _, one in protobuf.fields(value) if n == 3]  # pyright: ignore[reportAttributeAccessIssue]
+                    output += [one.decode("utf-8", "replace") for n, _, one in _fields(value) if n == 3]  # pyright: ignore[reportAttributeAccessIssue]
         notes += [Note("damaged", words) for words in damage]
         facts = _facts(flat_row(config), exit_code)
         if not any(len(row) > _CLOCKS for row in rows):
@@ -78,6 +78,14 @@ class WandbFile:
         table = table_of(rows)
         run = RunLog(name or file.stem, table, facts)
         return Log(path, self.name, trainer_of(table.columns).trainer, (run,), {}, tuple(notes))
+
+
+def _fields(body: bytes) -> list[tuple[int, int, int | bytes]]:
+    """The fields of a record; none where it is no message, whatever its checksum says."""
+    try:
+        return list(protobuf.fields(body))
+    except ValueError:
+        return []
 
 
 def _of_console(path: Path, whole: str, facts: Facts) -> Log:
@@ -98,40 +106,48 @@ def _file_of(path: Path) -> Path | None:
 
 
 def _records(path: Path, damage: list[str]) -> Iterator[bytes]:
-    """The records of a file of blocks; a message about what could not be read goes to `damage`."""
+    """The records of a file of blocks, those with a wrong checksum left out; what is lost is said in `damage`."""
     data = path.read_bytes()
-    at, whole = _HEADER, b""
-    while at < len(data):
+    at, whole, wrong = _HEADER, None, []
+    while at + 7 <= len(data):
         room = _BLOCK - at % _BLOCK
         if room < 7:
             at += room
             continue
-        if at + 7 > len(data):
-            break
         crc, length, kind = struct.unpack("<IHB", data[at : at + 7])
         body = data[at + 7 : at + 7 + length]
-        if kind == 0 and length == 0:
+        if kind == 0 and length == 0 and not any(data[at : at + _BLOCK]):
             break  # zeros that a file system left
-        if len(body) < length or kind > _LAST:
+        fits = kind <= _LAST and length + 7 <= room
+        if fits and len(body) < length:
             damage.append(f"{path.name}: cut short at byte {at:,} of {len(data):,}; what stands before is read")
-            return
-        if crc != zlib.crc32(bytes([kind]) + body):
-            damage.append(f"{path.name}: a wrong checksum at byte {at:,} of {len(data):,}; what stands before is read")
-            return
+            break
+        if not fits or crc != zlib.crc32(bytes([kind]) + body):
+            wrong.append(at)
+            whole, at = None, at + (7 + length if fits else room)  # a length that is no length: on with the next block
+            continue
         at += 7 + length
-        whole = body if kind in (_FULL, _FIRST) else whole + body
-        if kind in (_FULL, _LAST):
+        if kind in (_FULL, _FIRST):
+            whole = body
+        elif whole is not None:
+            whole += body
+        if kind in (_FULL, _LAST) and whole is not None:
             yield whole
+            whole = None
+    if wrong:
+        damage.append(
+            f"{path.name}: {len(wrong)} records with a wrong checksum are left out, the first at byte {wrong[0]:,}"
+        )
 
 
 def _items(body: bytes, field: int) -> dict[str, Any]:
     """Items of a history or a configuration: key or path of keys, value as JSON."""
     found: dict[str, Any] = {}
-    for number, _, item in protobuf.fields(body):
+    for number, _, item in _fields(body):
         if number != field or not isinstance(item, bytes):
             continue
         key, nested, value = "", [], "null"
-        for n, _, one in protobuf.fields(item):
+        for n, _, one in _fields(item):
             if isinstance(one, bytes):
                 if n == 1:
                     key = one.decode("utf-8", "replace")
@@ -141,7 +157,7 @@ def _items(body: bytes, field: int) -> dict[str, Any]:
                     value = one.decode("utf-8", "replace")
         try:
             found["/".join(nested) or key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     return found
 

@@ -30,8 +30,8 @@ import polars as pl
 
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.execution.worker import attempt
-from rlaw.files import write_json
 from rlaw.store import Store, journal, records, tables
+from rlaw.store.files import write_json
 from rlaw.study import spec
 from rlaw.study.plan import Run, plan
 from rlaw.study.study import Study

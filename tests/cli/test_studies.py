@@ -14,8 +14,8 @@ from rlaw.cli import main
 from rlaw.cli.progress import Progress, RunView
 from rlaw.engines.synthetic import DELAY_VARIABLE
 from rlaw.execution.base import Event
-from rlaw.files import write_json
 from rlaw.store import Store
+from rlaw.store.files import write_json
 from rlaw.study.plan import plan
 from rlaw.study.study import Study
 

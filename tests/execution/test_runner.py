@@ -20,8 +20,8 @@ from rlaw.errors import BudgetExceeded, StoreError, UsageError
 from rlaw.execution.base import Attempt, Event, Executor
 from rlaw.execution.local import LocalExecutor
 from rlaw.execution.runner import estimate, pending, run
-from rlaw.files import write_json
 from rlaw.store import Store
+from rlaw.store.files import write_json
 from rlaw.store.lock import owner_of
 from rlaw.store.records import RunInterrupted
 from rlaw.study.plan import Plan, base_key

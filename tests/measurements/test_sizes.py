@@ -6,7 +6,7 @@ from ladder_table import HEADER, changed, rows, table
 
 import rlaw
 from rlaw.cli import main
-from rlaw.errors import DataError, NotIdentifiable, UsageError
+from rlaw.errors import BudgetExceeded, DataError, NotIdentifiable, UsageError
 
 
 def of(change):
@@ -80,7 +80,7 @@ def test_sizes_places_and_budgets_far_outside_the_data_are_asked_for():
         rlaw.forecast(frame, "S-7B", at=[1e9], **{**ask, "anchor": "first:5"})
     with pytest.raises(UsageError, match=r"the budget, 1\.0e30 FLOPs"):
         rlaw.allocate(frame, compute=1e30, draws=20)
-    with pytest.raises(UsageError, match="the budget"):
+    with pytest.raises(BudgetExceeded, match="the cheapest start is S-1B"):
         rlaw.allocate(frame, data=0.5, draws=20)
     rlaw.forecast(frame, "2T", far=True, **ask)
 

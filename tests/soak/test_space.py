@@ -15,8 +15,8 @@ from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.errors import StoreError
 from rlaw.execution.base import NOTE, REFUSED
 from rlaw.execution.worker import attempt
-from rlaw.files import write_atomically
 from rlaw.store import Store
+from rlaw.store.files import write_atomically
 from rlaw.store.journal import Journal, Lineage
 from rlaw.store.records import FIRST, RunInterrupted, to_row
 from rlaw.study.plan import Plan

@@ -20,8 +20,8 @@ from rlaw.execution import runner
 from rlaw.execution.base import REFUSED, Event
 from rlaw.execution.local import LocalExecutor
 from rlaw.execution.worker import attempt
-from rlaw.files import read_json, write_json
 from rlaw.store import Store, records
+from rlaw.store.files import read_json, write_json
 from rlaw.store.records import RunStarted, Step
 from rlaw.study.plan import Plan, Run
 
@@ -232,7 +232,7 @@ import sys, threading
 from pathlib import Path
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.execution.worker import attempt
-from rlaw.files import read_json, write_json
+from rlaw.store.files import read_json, write_json
 from rlaw.store import Store
 from rlaw.study.plan import plan
 

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from rlaw.engines.base import Workspace
 from rlaw.engines.synthetic import SyntheticEngine
 from rlaw.errors import NotFound, StoreError, UsageError
-from rlaw.files import write_json
 from rlaw.rewards.base import VERIFIER
 from rlaw.store import Store, TornTail
+from rlaw.store.files import write_json
 from rlaw.store.journal import last_lineage
 from rlaw.store.records import Evaluated, Record, RunFailed, RunFinished, RunInterrupted, RunStarted, Step, decode
 from rlaw.study.plan import Plan, Run

@@ -51,7 +51,7 @@ def status(store: StorePath, json: Json = False) -> None:
 
 def _imported(path: Path) -> tuple[dict[str, Any], str]:
     """The runs in a folder of imported ones."""
-    from rlaw.files import read_json
+    from rlaw.store.files import read_json
 
     document = read_json(path / "imported.json")
     runs = [run for source in document["sources"] for run in source["runs"]]

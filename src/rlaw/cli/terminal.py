@@ -168,7 +168,7 @@ def write(path: Path, made: Any) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    from rlaw.files import write_atomically
+    from rlaw.store.files import write_atomically
 
     write_atomically(path, made.render(_format(path)))
 

@@ -17,10 +17,10 @@ from rlaw.errors import NotFound, RlawError, UsageError
 from rlaw.execution import runner
 from rlaw.execution.base import Event, Executor
 from rlaw.execution.meter import Meter, run_flops
-from rlaw.files import read_json, write_json
 from rlaw.forecasting.forecast import forecast
 from rlaw.measurements.load import load
 from rlaw.store import DONE, Store
+from rlaw.store.files import read_json, write_json
 from rlaw.study.plan import MAIN, Plan, Run
 from rlaw.study.study import Stage
 

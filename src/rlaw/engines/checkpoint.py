@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlaw.errors import RlawError, RlawWarning, StoreError
-from rlaw.files import aside, gone, leave_no_parts, read_json, sync, write_json
+from rlaw.store.files import aside, gone, leave_no_parts, read_json, sync, write_json
 
 MANIFEST = "manifest.json"
 KEPT = 2  # checkpoints of a run: the newest, and the one before should the newest be damaged

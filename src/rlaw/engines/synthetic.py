@@ -25,7 +25,7 @@ import numpy as np
 from rlaw.engines.base import Engine, Workspace, ended, evaluated, started, stepped, whole_step_flops
 from rlaw.engines.progress import STATE, Progress, check_run
 from rlaw.errors import NotFound, RlawWarning, StoreError
-from rlaw.files import leave_no_parts, make_folder, read_json, write_json
+from rlaw.store.files import leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.records import BaseTrained, Evaluated, Record, Step
 from rlaw.study.plan import Run, base_key
 

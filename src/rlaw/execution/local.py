@@ -14,7 +14,7 @@ from typing import IO, cast
 
 from rlaw.errors import EngineError, UsageError
 from rlaw.execution.base import ENDS, LOST, OUT_OF_TIME, Attempt, Event, Executor, last_error
-from rlaw.files import make_folder
+from rlaw.store.files import make_folder
 from rlaw.study import spec
 
 _ONE_THREAD = (

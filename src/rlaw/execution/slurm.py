@@ -18,7 +18,7 @@ from typing import Any, Literal
 from rlaw.errors import EngineError, UsageError
 from rlaw.execution.base import ENDS, LOST, Attempt, Event, Executor, last_error, needs
 from rlaw.execution.local import LocalExecutor
-from rlaw.files import make_folder, read_json, write_json
+from rlaw.store.files import make_folder, read_json, write_json
 from rlaw.study import spec
 from rlaw.study.plan import Run
 

@@ -201,8 +201,8 @@ def _shaped(table: pl.DataFrame, schema: Mapping[str, type[pl.DataType] | pl.Dat
 
 def _of_imported(path: Path) -> list[Course]:
     """The runs of an imported folder; numbers that are none were left out when these were imported."""
-    from rlaw.files import read_json
     from rlaw.measurements.importers.imported import DOCUMENT
+    from rlaw.store.files import read_json
 
     found = []
     for source in read_json(path / DOCUMENT)["sources"]:

@@ -8,12 +8,12 @@ from typing import Any
 from rlaw.analysis.evidence import Evidence, gather
 from rlaw.analysis.findings import Finding, judge_all
 from rlaw.errors import NotFound, UsageError
-from rlaw.files import make_folder, write_atomically
 from rlaw.measurements import datasets
 from rlaw.measurements.frame import Frame
 from rlaw.reporting import summary
 from rlaw.reporting.figures import FIGURES
 from rlaw.reporting.page import render
+from rlaw.store.files import make_folder, write_atomically
 from rlaw.text import Readable
 
 _LINES = 10

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from rlaw.errors import RlawError
-from rlaw.files import read_json
 from rlaw.fitting.interval import finite
 from rlaw.measurements.frame import AXES
 from rlaw.serve.source import Snapshot
 from rlaw.store import Store
+from rlaw.store.files import read_json
 from rlaw.store.journal import stamp
 from rlaw.store.usage import RunUsage, usage_of_run
 from rlaw.text import one_line

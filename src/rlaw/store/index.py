@@ -14,7 +14,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from rlaw.files import write_atomically
+from rlaw.store.files import write_atomically
 from rlaw.store.journal import Stamp
 from rlaw.store.status import Status
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaw.errors import RlawWarning, StoreError
-from rlaw.files import cannot_write, gone, same_file, sync
 from rlaw.store import records, saved
+from rlaw.store.files import cannot_write, gone, same_file, sync
 from rlaw.store.records import FIRST, Record, RunFailed, RunFinished, RunInterrupted, RunStarted, Step
 
 

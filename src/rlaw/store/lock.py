@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rlaw.errors import RlawWarning, StoreError
-from rlaw.files import aside, cannot_write, gone, same_file
+from rlaw.store.files import aside, cannot_write, gone, same_file
 from rlaw.store.provenance import now
 
 PATIENCE_SECONDS = 0.4

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rlaw.errors import RlawError, StoreError
-from rlaw.files import read_json
+from rlaw.store.files import read_json
 
 _PREFIX = "step-"
 STATE = "state.json"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rlaw.errors import NotFound, StoreError, UsageError
-from rlaw.files import inside, is_part, leave_no_parts, make_folder, read_json, write_json
 from rlaw.store import index, journal, provenance, saved, tables
+from rlaw.store.files import inside, is_part, leave_no_parts, make_folder, read_json, write_json
 from rlaw.store.journal import Journal, finished, last_lineage, warn_of_torn_tail
 from rlaw.store.lock import PATIENCE_SECONDS, Lock, owner_of
 from rlaw.store.records import BaseTrained, Record, RunFinished, RunStarted

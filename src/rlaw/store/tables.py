@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlaw.errors import RlawError, RlawWarning, StoreError
-from rlaw.files import leave_no_parts, read_json, write_atomically, write_json
 from rlaw.store import journal
+from rlaw.store.files import leave_no_parts, read_json, write_atomically, write_json
 from rlaw.store.journal import last_lineage
 from rlaw.store.records import Evaluated, Record, RunStarted, Step, to_row
 from rlaw.store.status import Status, divergence

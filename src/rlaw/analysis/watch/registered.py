@@ -15,10 +15,10 @@ import numpy as np
 
 from rlaw.analysis.watch.futures import Scores, futures
 from rlaw.errors import NotFound, RlawError
-from rlaw.files import read_json, write_json
 from rlaw.fitting.interval import Plain
 from rlaw.measurements.courses import Course
 from rlaw.measurements.frame import Frame
+from rlaw.store.files import read_json, write_json
 
 SCHEMA = 1
 LEVEL = 0.9

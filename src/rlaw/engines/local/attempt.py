@@ -10,7 +10,7 @@ from rlaw.engines.local import optimizer, pretrain, process, state
 from rlaw.engines.local.grpo import GRPO
 from rlaw.engines.local.rollout import answer, grade
 from rlaw.engines.local.state import TrainState
-from rlaw.files import make_folder
+from rlaw.store.files import make_folder
 from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
 from rlaw.tasks import of_tokens

@@ -26,8 +26,8 @@ from rlaw.engines.local.optimizer import Policy
 from rlaw.engines.local.update import completion_logprobs
 from rlaw.engines.rng import generator
 from rlaw.errors import StoreError
-from rlaw.files import make_folder
 from rlaw.store import Lock
+from rlaw.store.files import make_folder
 from rlaw.study.compute import Architecture, mean_context, training_flops
 from rlaw.study.plan import Run, base_key
 from rlaw.study.recipe import Base, Instruct

@@ -22,7 +22,7 @@ from rlaw.engines.trl.recorder import Recorder
 from rlaw.engines.trl.rollouts import Grader
 from rlaw.engines.trl.stream import Stream
 from rlaw.engines.trl.trainer import Trainer
-from rlaw.files import make_folder
+from rlaw.store.files import make_folder
 from rlaw.store.records import BaseTrained, Record
 from rlaw.study.plan import Run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rlaw.engines.progress import Progress, check_run
 from rlaw.errors import EngineError
-from rlaw.files import make_folder
+from rlaw.store.files import make_folder
 
 PARTS = ("model", "optim", "extra_state")
 FILES = ("told.jsonl", "acknowledged.jsonl")  # the first one is an older version's

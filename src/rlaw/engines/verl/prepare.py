@@ -13,7 +13,7 @@ from rlaw.engines.base import Workspace
 from rlaw.engines.data import benchmark_texts, training_texts
 from rlaw.engines.verl.paths import Paths
 from rlaw.errors import RlawError
-from rlaw.files import make_folder, write_atomically
+from rlaw.store.files import make_folder, write_atomically
 from rlaw.study import presets
 from rlaw.study.plan import Run, plan
 from rlaw.study.study import Study

@@ -12,10 +12,10 @@ import polars as pl
 import polars.selectors as cs
 
 from rlaw.errors import StoreError
-from rlaw.files import leave_no_parts, make_folder, read_json, write_atomically, write_json
 from rlaw.measurements.importers.log import ImportedRun
 from rlaw.measurements.importers.logs import Source, evaluations
 from rlaw.measurements.raw import Note
+from rlaw.store.files import leave_no_parts, make_folder, read_json, write_atomically, write_json
 from rlaw.text import without_secrets
 
 SCHEMA = 1

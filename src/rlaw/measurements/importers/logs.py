@@ -338,7 +338,7 @@ def _telling(sources: list[Source], paths: Sequence[Path]) -> list[Source]:
 def _says_something(source: Source) -> bool:
     codes = {note.code for note in source.notes} | {note.code for run in source.runs for note in run.notes}
     used = any(len(run.steps) or len(run.evaluations) or run.cause for run in source.runs)
-    return used or bool(codes & {"not-rl", "no-history", "damaged"})
+    return used or bool(codes & {"not-rl", "no-history", "damaged", "unreadable"})
 
 
 def _checkpoints(sources: list[Source]) -> list[Source]:

@@ -72,7 +72,10 @@ def _rows(lines: Iterable[str], console: "_Console", at_most: int | None = None)
 
 def _has_sign(line: str) -> bool:
     """Whether a line says something of a run, beside dictionaries, bars and steps."""
-    return "•" in line or "│" in line or "|" in line or "steps = " in line or _ENGINE in line or text.TRACEBACK in line
+    return (
+        "•" in line or "│" in line or "|" in line or "Metrics" in line or "steps = " in line
+        or _ENGINE in line or text.TRACEBACK in line
+    )  # fmt: skip
 
 
 class _Console:
@@ -95,7 +98,7 @@ class _Console:
     @property
     def is_open(self) -> bool:
         """Whether the next line belongs to what came before."""
-        return bool(self._block) or self.trace.is_open
+        return bool(self._block) or self._panel is not None or self.trace.is_open
 
     def facts(self) -> Facts:
         """What was said of the run."""

@@ -70,9 +70,9 @@ def opened(path: Path) -> io.TextIOBase:
 
 
 def is_text(path: Path) -> bool:
-    """Whether a file may hold lines of text: its beginning has no zero byte, or it is compressed."""
+    """Whether a file may hold lines of text: its first bytes have no zero, or it is compressed."""
     with path.open("rb") as file:
-        head = file.read(4096)
+        head = file.read(256)
     return path.suffix in (".gz", ".zst") or head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" not in head
 
 

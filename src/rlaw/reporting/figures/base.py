@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rlaw.analysis.evidence import Evidence
 from rlaw.errors import RlawError, UsageError
-from rlaw.files import make_folder, write_atomically
+from rlaw.store.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -49,7 +49,7 @@ def test_once_over_a_finished_log_registers_judges_and_ends(log, capsys):
 
 
 def test_the_forecast_is_stored_with_its_time_and_stays_as_it_was(tmp_path):
-    path, columns = tmp_path / "train.log", healthy()
+    path, columns = tmp_path / "grpo.log", healthy()
     path.write_text(console({name: y[:40] for name, y in columns.items()}, planned=120))
     list(follow(Watch(Wish(), file_of(path)), Tail(path), once=True, every=1))
     (kept,) = load(file_of(path)).values()
@@ -58,7 +58,7 @@ def test_the_forecast_is_stored_with_its_time_and_stays_as_it_was(tmp_path):
     path.write_text(console(columns, planned=120))
     events = list(follow(Watch(Wish(), file_of(path)), Tail(path), once=True, every=1))
     assert "registered" not in {event["event"] for event in events}
-    assert load(file_of(path)) == {"train": kept}
+    assert load(file_of(path)) == {"grpo": kept}
     assert len(logs.found(tmp_path)) == 1  # the file beside the log is no log
 
 

@@ -39,7 +39,7 @@ def its_entries_have_steps_and_numbers(importer: Importer | LogFormat, sample: P
     log = _format(importer).log(sample)
     _check(any(len(run.entries) for run in log.runs), f"{importer.name} finds no entry in {sample}")
     for run in log.runs:
-        _check(run.name, "a run has no name")
+        _check(bool(run.name), "a run has no name")
         kinds = run.entries.schema
         _check("step" in kinds, f"{run.name} has no column `step`")
         _check(kinds["step"].is_integer(), f"step of {run.name} is {kinds['step']}, and whole numbers are needed")
@@ -51,7 +51,10 @@ def what_it_reads_is_imported_and_imported_again(importer: Importer | LogFormat,
     source = logs.source_of(sample, _format(importer))
     rows = source.rows
     dropped = sum(rows["dropped"].values())  # pyright: ignore[reportAttributeAccessIssue]
-    _check(rows["in"] == rows["out"] + dropped, f"rows do not add up: {rows}")
+    _check(
+        rows["in"] == rows["out"] + dropped,  # pyright: ignore[reportOperatorIssue]
+        f"rows do not add up: {rows}",
+    )
     store = folder / "store"
     stores = []
     for _ in range(2):

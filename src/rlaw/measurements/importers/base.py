@@ -32,7 +32,10 @@ class Read:
 class LogFormat(Protocol):
     """Reads one kind of log as its trainer wrote it: attempts, names and sizes are what rlaw makes of it."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What `--format` calls it."""
+        ...
 
     def recognises(self, path: Path) -> bool:
         """Whether a file or folder is of this kind, by its content."""

@@ -67,3 +67,32 @@ def test_trls_trainer_stops_when_its_loss_is_no_number(tmp_path):
     assert control.should_training_stop
     assert any(event.get("rule") == "nan" for event in watch.events)
     assert any(event["event"] == "registered" for event in watch.events)
+
+
+@needs_trl
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_trainer_ends_at_the_step_whose_gradient_is_no_number(tmp_path):
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    from rlaw.integrations.trl import Watch as TrlWatch
+
+    class Tiny(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line, self.calls = torch.nn.Linear(2, 1), 0
+
+        def forward(self, x=None, labels=None):
+            self.calls += 1
+            return {"loss": self.line(x).pow(2).mean() * (1.0 if self.calls <= 12 else float("nan"))}
+
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path / "out"), max_steps=40, logging_steps=1, per_device_train_batch_size=2,
+        report_to="none", save_strategy="no", use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    watch = TrlWatch(stop=True)
+    data = [{"x": [0.1 * i, 1.0], "labels": 0.0} for i in range(100)]
+    trainer = Trainer(model=Tiny(), args=arguments, train_dataset=data, callbacks=[watch])
+    trainer.train()
+    assert trainer.state.global_step == 13
+    assert next(event for event in watch.events if event["event"] == "alarm")["rule"] == "nan"

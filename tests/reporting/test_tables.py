@@ -101,7 +101,7 @@ def test_repeats_of_single_runs_are_not_made_up():
 
 def test_a_table_tells_no_recipe_and_no_cost():
     made, left_out = TABLES.make_all(gather(table(power_law(saturating), seeds=1), draws=20))
-    assert {"recipe", "runs", "phases", "benchmarks", "beyond"} == set(left_out)
+    assert {"recipe", "runs", "phases", "benchmarks", "beyond", "contrasts"} == set(left_out)
     with pytest.raises(DataError, match="without the recipe"):
         TABLES["recipe"](gather(table(power_law(saturating), seeds=1), draws=20))
     assert "parameters" in made

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rlaw.analysis.health.health import health as health
     from rlaw.analysis.retention import Retention as Retention
     from rlaw.analysis.retention import retention as retention
-    from rlaw.analysis.systems import Systems as Systems
-    from rlaw.analysis.systems import compare_systems as compare_systems
+    from rlaw.analysis.systems.compare import compare_systems as compare_systems
+    from rlaw.analysis.systems.result import Systems as Systems
     from rlaw.decisions.allocation import Allocation as Allocation
     from rlaw.decisions.allocation import allocate as allocate
     from rlaw.execution.runner import run as run
@@ -65,11 +65,11 @@ _HOMES = {
     "Run": "study.plan",
     "Store": "store.store",
     "Study": "study.study",
-    "Systems": "analysis.systems",
+    "Systems": "analysis.systems.result",
     "Threshold": "fitting.threshold.result",
     "allocate": "decisions.allocation",
     "compare": "forecasting.backtest",
-    "compare_systems": "analysis.systems",
+    "compare_systems": "analysis.systems.compare",
     "dose": "analysis.dose",
     "contrast": "analysis.contrast.contrast",
     "figure": "reporting.figures:draw",

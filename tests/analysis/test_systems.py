@@ -184,7 +184,7 @@ def test_the_front_has_no_system_that_another_beats_at_both():
 
 
 def test_the_interval_of_a_share_is_wilsons_where_items_have_one_answer():
-    from rlaw.analysis.systems import share_interval
+    from rlaw.analysis.systems.accuracy import share_interval
 
     found = share_interval(np.array([1.0] * 12 + [0.0] * 8), np.ones(20), 0.95)
     wilson = stats.binomtest(12, 20).proportion_ci(method="wilson")

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from rlaw.analysis.systems import share_interval
+from rlaw.analysis.systems.accuracy import share_interval
 from rlaw.errors import DataError, UsageError
 from rlaw.fitting.diagnostics import Caution
 from rlaw.fitting.interval import Interval, Plain, finite, plain

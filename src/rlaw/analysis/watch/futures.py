@@ -4,17 +4,21 @@ Axes: S draws, M steps.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from rlaw import laws
 from rlaw.errors import DataError, UsageError
+from rlaw.fitting.curves import Curves
+from rlaw.fitting.objective import weights
 from rlaw.fitting.selection import curves_of
+from rlaw.fitting.solver import solve
 from rlaw.forecasting.bends import faded, fading
 from rlaw.forecasting.forecast import draw_target
-from rlaw.forecasting.predictors import AUTO, Samples
+from rlaw.forecasting.predictors import AUTO, Samples, by_law
 from rlaw.forecasting.target import target_of
 from rlaw.measurements.courses import Course
 from rlaw.measurements.frame import Frame
@@ -27,6 +31,11 @@ _BLOCK = 5  # steps whose training rewards are one evaluation, where nothing is 
 _LEAST = 3  # evaluations that have a slope
 #: by how much the slope of a run alone fades over one e-fold of steps, and how likely that is
 _RATES, _WEIGHTS = (0.0, 0.5, 1.0, 2.0), (0.7, 0.15, 0.1, 0.05)
+#: shapes of a run's course, and how likely each is before it is fitted
+_SHAPES, _ASSUMED = ("power", "exponential", "sigmoid"), (0.5, 0.3, 0.2)
+_LEAST_SHAPED = 8  # evaluations that show a shape
+_WORTH = 3  # evaluations that those at the end are worth: neighbours hang together
+_SMALLEST = 1e-8
 _ANY_SIZE = 1e9  # parameters of a run that is forecast from itself, which plays no part
 
 
@@ -122,7 +131,7 @@ def futures(
 
 
 def _alone(scores: Scores, steps: "Sequence[float] | np.ndarray", draws: int, seed: int) -> tuple[Samples, str]:
-    """The run's own line in log loss and log step; futures bend past its last point as curves of RL do."""
+    """The run's own line in log loss and log step, which bends past its last point, and curves with an asymptote."""
     x = np.asarray(steps, float)
     frame = Frame.of(_table(scores, "run", _ANY_SIZE), "the run")
     aim = target_of(curves_of(frame, axis="step")[0], "run", f"first:{len(scores.step)}")
@@ -134,7 +143,48 @@ def _alone(scores: Scores, steps: "Sequence[float] | np.ndarray", draws: int, se
     middle = np.where(beyond > 0, start * np.exp(np.log(drawn.middle[:-1] / start) * left), drawn.middle[:-1])
     rate = np.random.default_rng([seed, 7]).choice(_RATES, size=(draws, 1), p=_WEIGHTS)
     true = fading(drawn.true[:, :-1], drawn.true[:, -1], beyond, rate)
-    return Samples.of(middle, true, None, drawn.outcome, seed), "own-curve"
+    line = Samples.of(middle, true, None, drawn.outcome, seed)
+    own = aim.train.pick(np.array([aim.r])).compact()
+    shares = _shapes(own)
+    counts = np.floor(np.array(shares) * draws).astype(int)
+    parts = [_some(line, draws - int(counts[1:].sum()))]
+    for name, count in zip(_SHAPES[1:], counts[1:].tolist(), strict=True):
+        if count:
+            parts.append(by_law(laws.get(name), own, 0, x, draws=max(count, 20), level=0.9, seed=seed))
+    true, measured, spread = (
+        np.concatenate([of(part) for part in parts])
+        for of in (lambda p: p.true, lambda p: p.measured, lambda p: p.outcome.dispersion)
+    )
+    return Samples(np.median(true, axis=0), true, measured, None, replace(line.outcome, dispersion=spread)), "own-curve"
+
+
+def _some(drawn: Samples, count: int) -> Samples:
+    """The first draws."""
+    outcome = replace(drawn.outcome, dispersion=drawn.outcome.dispersion[:count])
+    return replace(drawn, true=drawn.true[:count], measured=drawn.measured[:count], outcome=outcome)
+
+
+def _shapes(own: Curves) -> tuple[float, ...]:
+    """The shares of `_SHAPES` among the futures of one curve: how well each, fitted to its beginning, meets its end.
+
+    Half of a share is as assumed beforehand: a curve may turn later than where it was looked at.
+    """
+    order = np.sort(own.step[0, own.present[0]])
+    if len(order) < _LEAST_SHAPED:
+        return (1.0, *(0.0 for _ in _SHAPES[1:]))
+    first = own.where(own.step <= order[2 * len(order) // 3 - 1])
+    last = own.present[0] & ~first.present[0]
+    misses, within = [], []
+    for law in map(laws.get, _SHAPES):
+        early, whole = (solve(law, c.at, c.loss, weights(c, "loss", "equal"), "loss") for c in (first, own))
+        missed, off = (
+            law.loss(found.theta, found.coefficients, own.at)[0, 0] - own.loss[0] for found in (early, whole)
+        )
+        misses.append(float(np.mean(missed[last] ** 2)))
+        within.append(float(np.mean(off[own.present[0]] ** 2)))
+    noise = max(min(within), _SMALLEST)
+    likely = np.array(_ASSUMED) * np.exp(-0.5 * _WORTH * (np.array(misses) - min(misses)) / noise)
+    return tuple(((np.array(_ASSUMED) + likely / likely.sum()) / 2).tolist())
 
 
 def _by_ladder(
